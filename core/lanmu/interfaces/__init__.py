@@ -1,0 +1,1 @@
+"""What the core and its plugins hand each other: frozen dataclasses and Protocols, no behaviour."""

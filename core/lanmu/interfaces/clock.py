@@ -1,0 +1,25 @@
+"""The clock that is handed in everywhere, so that time can be chosen in a test."""
+
+from datetime import UTC, datetime
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Where all of Lanmu reads the time."""
+
+    def now(self) -> datetime:
+        """The present instant, aware, in UTC."""
+        ...
+
+    def boottime(self) -> float:
+        """Seconds since the machine started, counting the time it slept.
+
+        Unlike a monotonic clock it does not stop in suspend, so a gap in it shows that a worker slept
+        between two lines of code.
+        """
+        ...
+
+
+def utc(year: int, month: int, day: int, hour: int = 0, minute: int = 0, second: int = 0) -> datetime:
+    """An aware UTC instant, to write one down shortly."""
+    return datetime(year, month, day, hour, minute, second, tzinfo=UTC)

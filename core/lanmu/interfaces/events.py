@@ -1,0 +1,78 @@
+"""Things that happened, as plugins hear of them, and the points that are proposed for them."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class MemberEvent:
+    """Something a member did. `key` is its natural key: the same key is the same event, for ever.
+
+    `kind` is a word such as check_in, message, purchase; `data` holds what the kind needs (an order's
+    amount in cents as text, a message's community). `local_date` is the day in the member's zone.
+    """
+
+    key: str
+    kind: str
+    member: str
+    at: datetime
+    local_date: date
+    data: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Award:
+    """Points proposed for an event. The ledger posts it once for its key, and never beyond the caps.
+
+    `points` > 0, whole. `per_day` caps what this rule gives this member on `local_date`, None: no cap.
+    `expires_after_days` counts from the posting; None: never.
+    """
+
+    rule: str
+    key: str
+    member: str
+    points: int
+    reason: str
+    local_date: date
+    per_day: int | None = None
+    expires_after_days: int | None = 365
+
+
+class PointsRule(Protocol):
+    """Proposes awards for an event; pure."""
+
+    name: str
+    title: str
+
+    def propose(self, event: MemberEvent) -> Iterable[Award]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of one unit: told after the commit."""
+
+    push: str
+    unit: int
+    channel: str
+    state: str
+    targets: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class MaterialApproved:
+    """A material has an approved revision."""
+
+    material: str
+    revision: int
+    approved_by: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Objection:
+    """Why a message should not go out without a person's look at it."""
+
+    reason: str
