@@ -55,4 +55,6 @@ def po_files(package: str, locale: str) -> list[Traversable]:
     folder = resources.files(package) / "translations" / locale.replace("-", "_")
     if not folder.is_dir():
         return []
-    return sorted((path for path in folder.iterdir() if path.name.endswith(".po")), key=lambda path: path.name)
+    return sorted(
+        (path for path in folder.iterdir() if path.name.endswith(".po")), key=lambda path: path.name
+    )

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event, make_url
+from sqlalchemy import URL, Engine, create_engine, event, make_url
 from sqlalchemy.orm import Session
 
 
@@ -16,11 +16,15 @@ class Database:
     times. `synchronous=FULL`, because a lost intent is a message sent twice.
     """
 
-    def __init__(self, url: str, *, pool_size: int = 16) -> None:
+    def __init__(self, url: str | URL, *, pool_size: int = 16) -> None:
         parsed = make_url(url)
         self.url = parsed
         self.dialect = parsed.get_backend_name()
-        options: dict[str, Any] = {"pool_size": pool_size, "max_overflow": pool_size, "pool_pre_ping": self.dialect != "sqlite"}
+        options: dict[str, Any] = {
+            "pool_size": pool_size,
+            "max_overflow": pool_size,
+            "pool_pre_ping": self.dialect != "sqlite",
+        }
         if self.dialect == "sqlite":
             options["connect_args"] = {"timeout": 10, "check_same_thread": False}
         self.engine: Engine = create_engine(parsed, **options)

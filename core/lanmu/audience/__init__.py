@@ -1,0 +1,1 @@
+"""社群与会员: communities, members, their identities at the channels, tags and consent."""

@@ -1,0 +1,217 @@
+"""The tables of delivery: push → units → targets, and an attempt for every intent to write."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    String,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.orm import Mapped, mapped_column
+
+from lanmu.storage import Base, JsonDoc, Public, UtcDateTime
+from lanmu.storage.types import BigId
+
+PUSH_STATES = (
+    "draft",
+    "in_review",
+    "approved",
+    "scheduled",
+    "expanding",
+    "running",
+    "paused",
+    "held",
+    "finished",
+    "finished_with_issues",
+    "cancelled",
+    "expired",
+)
+UNIT_STATES = (
+    "pending",
+    "leased",
+    "calling",
+    "retry_wait",
+    "unknown",
+    "accepted",
+    "handed_over",
+    "delivered",
+    "partial",
+    "undelivered",
+    "failed",
+    "skipped",
+    "cancelled",
+    "held",
+)
+TARGET_STATES = (
+    "planned",
+    "accepted",
+    "handed_over",
+    "delivered",
+    "undelivered",
+    "failed",
+    "skipped",
+    "cancelled",
+    "unknown",
+    "postponed",
+)
+
+
+def _one_of(column: str, values: tuple[str, ...]) -> str:
+    return f"{column} IN ({','.join(repr(value) for value in values)})"
+
+
+class Push(Public, Base):
+    """推送: an approved intent. `source_key` is unique, so that one firing makes one push, ever.
+
+    `approved_hash` binds what was approved: revision, recipients, time and channel. `late_after` counts
+    seconds; `late_policy` is ask, send or skip.
+    """
+
+    __tablename__ = "push"
+    id_prefix = "psh"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    source_key: Mapped[str] = mapped_column(String(160), unique=True)
+    title: Mapped[str] = mapped_column(String(200))
+    column_name: Mapped[str] = mapped_column(String(100), default="")
+    content_class: Mapped[str] = mapped_column(String(32), default="")
+    channel: Mapped[str] = mapped_column(String(60))
+    account: Mapped[str] = mapped_column(String(64), default="")
+    material_id: Mapped[int | None] = mapped_column(ForeignKey("material.id"))
+    revision_id: Mapped[int | None] = mapped_column(ForeignKey("revision.id"))
+    options: Mapped[dict[str, str]] = mapped_column(JsonDoc, default=dict)
+    state: Mapped[str] = mapped_column(String(24))
+    held_reason: Mapped[str] = mapped_column(Text, default="")
+    due_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    zone: Mapped[str] = mapped_column(String(60))
+    late_after: Mapped[int] = mapped_column(default=900)
+    late_policy: Mapped[str] = mapped_column(String(8), default="ask")
+    deadline_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    planned: Mapped[int] = mapped_column(default=0)
+    approved_hash: Mapped[str] = mapped_column(String(64), default="")
+    approved_by: Mapped[str] = mapped_column(String(60), default="")
+    approved_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    cancel_requested: Mapped[bool] = mapped_column(default=False)
+    created_by: Mapped[str] = mapped_column(String(60))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    __table_args__ = (
+        CheckConstraint(_one_of("state", PUSH_STATES), name="state"),
+        CheckConstraint("late_policy IN ('ask','send','skip')", name="late_policy"),
+        Index(None, "due_at", "id"),
+        Index(None, "state", "due_at"),
+    )
+
+
+class Unit(Base):
+    """发送单元: one call to a channel. Whoever moves it names the fence that it holds."""
+
+    __tablename__ = "unit"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    push_id: Mapped[int] = mapped_column(ForeignKey("push.id"))
+    number: Mapped[int]
+    channel: Mapped[str] = mapped_column(String(60))
+    sender: Mapped[str] = mapped_column(String(64), default="")
+    token: Mapped[str] = mapped_column(String(24), unique=True)
+    state: Mapped[str] = mapped_column(String(16), default="pending")
+    reason: Mapped[str] = mapped_column(Text, default="")
+    code: Mapped[str] = mapped_column(String(32), default="")
+    not_before: Mapped[datetime] = mapped_column(UtcDateTime)
+    fence: Mapped[int] = mapped_column(default=0)
+    owner: Mapped[str] = mapped_column(String(120), default="")
+    lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    tries: Mapped[int] = mapped_column(default=0)
+    deaths: Mapped[int] = mapped_column(default=0)
+    ref: Mapped[str] = mapped_column(String(200), default="")
+    ref_detail: Mapped[dict[str, str] | None] = mapped_column(JsonDoc)
+    results_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    accepted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    __table_args__ = (
+        UniqueConstraint("push_id", "number"),
+        CheckConstraint(_one_of("state", UNIT_STATES), name="state"),
+        Index(None, "state", "not_before"),
+        Index(None, "state", "lease_until"),
+        Index(None, "state", "results_at"),
+        Index(None, "channel", "ref"),
+    )
+
+
+class UnitTarget(Base):
+    """接收对象: one recipient in one unit. The constraint, not code, stops a second message to the same one."""
+
+    __tablename__ = "target"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    push_id: Mapped[int] = mapped_column(ForeignKey("push.id"))
+    unit_id: Mapped[int] = mapped_column(ForeignKey("unit.id"))
+    account: Mapped[str] = mapped_column(String(64), default="")
+    recipient_key: Mapped[str] = mapped_column(String(128))
+    name: Mapped[str] = mapped_column(String(100), default="")
+    community_id: Mapped[int | None] = mapped_column(ForeignKey("community.id"))
+    member_id: Mapped[int | None] = mapped_column(ForeignKey("member.id"))
+    state: Mapped[str] = mapped_column(String(16), default="planned")
+    reason: Mapped[str] = mapped_column(Text, default="")
+    changed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    __table_args__ = (
+        UniqueConstraint("push_id", "account", "recipient_key"),
+        CheckConstraint(_one_of("state", TARGET_STATES), name="state"),
+        Index(None, "unit_id"),
+        Index(None, "community_id", "id"),
+    )
+
+
+class Attempt(Base):
+    """尝试: one durable intent with the exact bytes, then what was seen of it. Rows are added, never removed."""
+
+    __tablename__ = "attempt"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    unit_id: Mapped[int] = mapped_column(ForeignKey("unit.id"))
+    number: Mapped[int]
+    fence: Mapped[int]
+    owner: Mapped[str] = mapped_column(String(120))
+    call: Mapped[str] = mapped_column(String(60))
+    request: Mapped[bytes] = mapped_column(LargeBinary)
+    request_sha256: Mapped[str] = mapped_column(String(64))
+    meta: Mapped[dict[str, str]] = mapped_column(JsonDoc)
+    started_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    outcome: Mapped[str] = mapped_column(String(16), default="")
+    evidence: Mapped[dict[str, Any] | None] = mapped_column(JsonDoc)
+
+    __table_args__ = (UniqueConstraint("unit_id", "number"), UniqueConstraint("unit_id", "fence"))
+
+
+class UploadedAsset(Base):
+    """What a channel calls a file that was uploaded to it, and until when."""
+
+    __tablename__ = "uploaded_asset"
+
+    channel: Mapped[str] = mapped_column(String(60), primary_key=True)
+    account: Mapped[str] = mapped_column(String(64), primary_key=True)
+    sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
+    ref: Mapped[str] = mapped_column(String(400))
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class WorkerRecord(Base):
+    """A worker that is, or was, at work: host boot id, process and its start, so that a dead owner is known."""
+
+    __tablename__ = "worker"
+
+    owner: Mapped[str] = mapped_column(String(120), primary_key=True)
+    host: Mapped[str] = mapped_column(String(64))
+    pid: Mapped[int]
+    started_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    heartbeat_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    stopped_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

@@ -1,0 +1,1 @@
+"""Experiments: arms of a material, and which recipient gets which."""

@@ -1,0 +1,1 @@
+"""积分: accounts, transactions, lots, offers and coupons; the only money-like writes."""

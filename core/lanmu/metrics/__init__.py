@@ -1,0 +1,1 @@
+"""Facts (what happened) and their definitions (what a rate means)."""
