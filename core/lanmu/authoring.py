@@ -68,9 +68,7 @@ class BaseChannel:
     abilities: Abilities = Abilities()
 
     def upload(self, asset: Asset) -> AssetRef:
-        raise NotImplementedError(
-            f"{self.name} declares no asset_ttl, so nothing is uploaded through it"
-        )
+        raise NotImplementedError(f"{self.name} declares no asset_ttl, so nothing is uploaded through it")
 
     def compose(self, message: Message, targets: Sequence[Target]) -> Request | Refusal:
         raise NotImplementedError

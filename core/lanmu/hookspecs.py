@@ -10,9 +10,7 @@ from lanmu.interfaces.events import MaterialApproved, MemberEvent, Objection, Po
 from lanmu.interfaces.host import MenuItem
 from lanmu.interfaces.rewriting import ContentCheck, Rewriter
 
-if (
-    TYPE_CHECKING
-):  # the core's inner floors read this file, and they know no web and no command line
+if TYPE_CHECKING:  # the core's inner floors read this file, and they know no web and no command line
     import click
     import flask
 

@@ -16,9 +16,7 @@ class Experiment(Public, Base):
     id_prefix = "exp"
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    material_id: Mapped[int] = mapped_column(
-        ForeignKey("material.id", ondelete="CASCADE"), index=True
-    )
+    material_id: Mapped[int] = mapped_column(ForeignKey("material.id", ondelete="CASCADE"), index=True)
     name: Mapped[str] = mapped_column(String(100))
     state: Mapped[str] = mapped_column(String(16), default="draft")
     salt: Mapped[str] = mapped_column(String(32))

@@ -91,9 +91,7 @@ class NotConnected(Exception):
     `retry_after` is a wish of the far end; `config` says that no retry helps until a person acts.
     """
 
-    def __init__(
-        self, reason: str, *, retry_after: timedelta | None = None, config: bool = False
-    ) -> None:
+    def __init__(self, reason: str, *, retry_after: timedelta | None = None, config: bool = False) -> None:
         super().__init__(reason)
         self.reason = reason
         self.retry_after = retry_after

@@ -20,8 +20,6 @@ class Clock(Protocol):
         ...
 
 
-def utc(
-    year: int, month: int, day: int, hour: int = 0, minute: int = 0, second: int = 0
-) -> datetime:
+def utc(year: int, month: int, day: int, hour: int = 0, minute: int = 0, second: int = 0) -> datetime:
     """An aware UTC instant, to write one down shortly."""
     return datetime(year, month, day, hour, minute, second, tzinfo=UTC)

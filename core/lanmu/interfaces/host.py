@@ -136,9 +136,7 @@ class Host(Protocol):
         """Who is known at `provider` (for instance "wecom") as `user`?"""
         ...
 
-    def tag_member(
-        self, member: str, *, add: Sequence[str] = (), remove: Sequence[str] = ()
-    ) -> None: ...
+    def tag_member(self, member: str, *, add: Sequence[str] = (), remove: Sequence[str] = ()) -> None: ...
 
     def record(self, event: MemberEvent) -> PointsPosted:
         """Store an event once, and post the points that the rules propose for it."""

@@ -64,9 +64,7 @@ class Entry(Base):
     amount: Mapped[int] = mapped_column(BigInteger)
 
     __table_args__ = (
-        CheckConstraint(
-            "amount <> 0 AND amount BETWEEN -1000000000000 AND 1000000000000", name="amount"
-        ),
+        CheckConstraint("amount <> 0 AND amount BETWEEN -1000000000000 AND 1000000000000", name="amount"),
         Index(None, "account_id", "id"),
         Index(None, "tx_id"),
     )

@@ -61,9 +61,7 @@ class MaterialTag(Base):
 
     __tablename__ = "material_tag"
 
-    material_id: Mapped[int] = mapped_column(
-        ForeignKey("material.id", ondelete="CASCADE"), primary_key=True
-    )
+    material_id: Mapped[int] = mapped_column(ForeignKey("material.id", ondelete="CASCADE"), primary_key=True)
     tag: Mapped[str] = mapped_column(String(40), primary_key=True)
     position: Mapped[int] = mapped_column(default=0)
 
@@ -110,9 +108,7 @@ class RevisionAsset(Base):
 
     __tablename__ = "revision_asset"
 
-    revision_id: Mapped[int] = mapped_column(
-        ForeignKey("revision.id", ondelete="CASCADE"), primary_key=True
-    )
+    revision_id: Mapped[int] = mapped_column(ForeignKey("revision.id", ondelete="CASCADE"), primary_key=True)
     position: Mapped[int] = mapped_column(primary_key=True)
     asset_id: Mapped[int] = mapped_column(ForeignKey("asset.id"))
     caption: Mapped[str] = mapped_column(String(200), default="")
@@ -141,9 +137,7 @@ class SyncedFile(Base):
     __tablename__ = "synced_file"
 
     path: Mapped[str] = mapped_column(String(400), primary_key=True)
-    material_id: Mapped[int] = mapped_column(
-        ForeignKey("material.id", ondelete="CASCADE"), unique=True
-    )
+    material_id: Mapped[int] = mapped_column(ForeignKey("material.id", ondelete="CASCADE"), unique=True)
     file_hash: Mapped[str] = mapped_column(String(64))
     revision_id: Mapped[int] = mapped_column(BigId)
     synced_at: Mapped[datetime] = mapped_column(UtcDateTime)

@@ -52,9 +52,7 @@ class Slot(Base):
     __tablename__ = "slot"
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    column_id: Mapped[int] = mapped_column(
-        ForeignKey("schedule_column.id", ondelete="CASCADE"), index=True
-    )
+    column_id: Mapped[int] = mapped_column(ForeignKey("schedule_column.id", ondelete="CASCADE"), index=True)
     weekdays: Mapped[str] = mapped_column(String(60), default="")
     time: Mapped[str] = mapped_column(String(8), default="")
     rrule: Mapped[str] = mapped_column(String(300), default="")

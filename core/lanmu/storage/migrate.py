@@ -58,9 +58,7 @@ def upgrade(database: Database, chain: Chain) -> None:
     with database.engine.connect() as connection:
         config = _config(chain, connection)
         script = ScriptDirectory.from_config(config)
-        context = MigrationContext.configure(
-            connection, opts={"version_table": chain.version_table}
-        )
+        context = MigrationContext.configure(connection, opts={"version_table": chain.version_table})
         current = context.get_current_revision()
         known = {step.revision for step in script.walk_revisions()}
         connection.rollback()
