@@ -73,10 +73,18 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a message cannot go through this channel as it is (too long, wrong kind), and the way out."""
+    """Why a message cannot go through this channel as it is (too long, wrong kind), and the way out.
+
+    Both texts are English gettext ids; `params` fills their `%(name)s` slots after translation.
+    """
 
     reason: str
     way_out: str = ""
+    params: Mapping[str, object] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        text = f"{self.reason} {self.way_out}".rstrip()
+        return text % self.params if self.params else text
 
 
 class Line(Protocol):
