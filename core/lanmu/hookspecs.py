@@ -7,7 +7,7 @@ import pluggy
 
 from lanmu.interfaces.channels import Channel, Message
 from lanmu.interfaces.events import MaterialApproved, MemberEvent, Objection, PointsRule, Receipt
-from lanmu.interfaces.host import MenuItem
+from lanmu.interfaces.host import MenuItem, Service
 from lanmu.interfaces.rewriting import ContentCheck, Rewriter
 
 if TYPE_CHECKING:  # the core's inner floors read this file, and they know no web and no command line
@@ -82,6 +82,16 @@ def lanmu_menu() -> Iterable[MenuItem]:
     """Offer entries for the console's menu.
 
     Verb: offer. An entry is shown to those who have its permission.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def lanmu_services() -> Iterable[Service]:
+    """Offer servers that run beside Lanmu in the same process, such as a look-alike of a far end.
+
+    Verb: offer. `lanmu serve` starts each after the web server and stops it first; one that fails to start
+    is reported and the rest runs.
     """
     raise NotImplementedError
 

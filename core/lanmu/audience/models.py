@@ -11,7 +11,7 @@ from lanmu.storage.types import BigId
 
 
 class Community(Public, Base):
-    """社群: a chat group that columns feed. `mix` holds target shares in percent per class, None: the default."""
+    """社群: a chat group that columns feed. `mix` holds target shares in percent per class; None: default."""
 
     __tablename__ = "community"
     id_prefix = "com"

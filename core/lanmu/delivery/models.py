@@ -146,7 +146,7 @@ class Unit(Base):
 
 
 class UnitTarget(Base):
-    """接收对象: one recipient in one unit. The constraint, not code, stops a second message to the same one."""
+    """接收对象: one recipient in one unit. The constraint, not code, stops a second message to it."""
 
     __tablename__ = "target"
 
@@ -171,7 +171,7 @@ class UnitTarget(Base):
 
 
 class Attempt(Base):
-    """尝试: one durable intent with the exact bytes, then what was seen of it. Rows are added, never removed."""
+    """尝试: one durable intent with the exact bytes, then what was seen of it. Rows are only added."""
 
     __tablename__ = "attempt"
 
@@ -205,7 +205,7 @@ class UploadedAsset(Base):
 
 
 class WorkerRecord(Base):
-    """A worker that is, or was, at work: host boot id, process and its start, so that a dead owner is known."""
+    """A worker that is, or was, at work: host boot id and process, so that a dead owner is known."""
 
     __tablename__ = "worker"
 

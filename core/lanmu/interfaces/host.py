@@ -26,7 +26,7 @@ class MemberView:
 
 @dataclass(frozen=True, slots=True)
 class OfferView:
-    """What points buy. `left` is None where there is no cap; `why_not` says why this member cannot have it."""
+    """What points buy. `left` is None without a cap; `why_not` says why this member cannot have it."""
 
     id: str
     title: str
@@ -100,7 +100,7 @@ class Points(Protocol):
         ...
 
     def redeem(self, member: str, offer: str, key: str) -> CouponView:
-        """Spend points for a coupon, once for `key`. Raises Conflict: sold out, too few points, limit reached."""
+        """Spend points for a coupon, once for `key`. Raises Conflict: sold out, too few points, limit."""
         ...
 
     def coupons(self, member: str) -> Sequence[CouponView]:
@@ -157,3 +157,16 @@ class MenuItem:
     group: str
     icon: str = ""
     params: Mapping[str, str] | None = None
+
+
+class Service(Protocol):
+    """A server that runs beside Lanmu. `title` and `url` are told to the person who started it."""
+
+    title: str
+    url: str
+
+    def start(self) -> None:
+        """Begin to serve in threads of its own, and come back."""
+        ...
+
+    def stop(self) -> None: ...

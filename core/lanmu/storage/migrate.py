@@ -1,4 +1,4 @@
-"""Migrations at start: one Alembic chain an owner (the core, each plugin with tables), each in its own table."""
+"""Migrations at start: one Alembic chain an owner, that is the core and each plugin with tables."""
 
 from dataclasses import dataclass
 from pathlib import Path

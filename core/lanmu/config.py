@@ -1,0 +1,346 @@
+"""config.toml → a frozen Config; every fault is told at once, with its key's whole path."""
+
+import difflib
+import os
+import re
+import stat
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from marshmallow import Schema, ValidationError, fields, post_load, validate
+
+from lanmu.i18n import DEFAULT_LOCALE, LOCALES, _
+from lanmu.interfaces.errors import Faults, Invalid, LanmuError
+from lanmu.interfaces.secrets import Secret
+
+_FROM_ENVIRONMENT = re.compile(r"^\$\{([A-Za-z_][A-Za-z0-9_]*)\}$")
+_FROM_FILE = re.compile(r"^\$\{file:(.+)\}$")
+_SECRET_KEY = re.compile(r"(^|_)(secret|password|token|key)$|secret_key|api_key")
+
+
+@dataclass(frozen=True, slots=True)
+class ServerConfig:
+    """Where the server listens and keeps its data. `base_url` is what people's phones reach."""
+
+    host: str
+    port: int
+    base_url: str
+    data_dir: Path
+    secret_key: Secret | None
+    shop_name: str
+    zone: str
+    locale: str
+    allowed_hosts: tuple[str, ...]
+    solo_approval: bool
+    threads: int
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseConfig:
+    """`url` is empty for the SQLite file in `data_dir`."""
+
+    url: Secret | None
+    pool_size: int
+
+
+@dataclass(frozen=True, slots=True)
+class QueueConfig:
+    """Where Huey keeps its doorbell: a SQLite file in `data_dir`, or Redis/Valkey at `url`."""
+
+    backend: str
+    url: Secret | None
+    workers: int
+
+
+@dataclass(frozen=True, slots=True)
+class LibraryConfig:
+    """The folder that the library syncs with, None: no files."""
+
+    folder: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleConfig:
+    """How far ahead the planner lays out (days), and how long before its time an occurrence is handed over."""
+
+    horizon_days: int
+    hand_over_minutes: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryConfig:
+    """How many calls may be under way at once (also what one crash can leave ambiguous), and the lease."""
+
+    concurrency: int
+    lease_seconds: int
+    sweep_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class LogConfig:
+    """`format`: "console" for people, "json" for programs."""
+
+    level: str
+    format: str
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Everything an operator can set."""
+
+    path: Path | None
+    server: ServerConfig
+    database: DatabaseConfig
+    queue: QueueConfig
+    library: LibraryConfig
+    schedule: ScheduleConfig
+    delivery: DeliveryConfig
+    log: LogConfig
+    demo: bool
+    plugins: Mapping[str, Mapping[str, Any]]
+
+    @property
+    def database_url(self) -> str:
+        """The SQLAlchemy URL of the database in use."""
+        if self.database.url:
+            return self.database.url.reveal().replace("postgres://", "postgresql://", 1)
+        return f"sqlite:///{self.server.data_dir / 'lanmu.db'}"
+
+
+def _zone(value: str) -> None:
+    try:
+        ZoneInfo(value)
+    except (KeyError, ValueError, OSError) as error:
+        raise ValidationError(_("is not a time zone; write one like Asia/Shanghai")) from error
+
+
+class _Strict(Schema):
+    """Refuses unknown keys; marshmallow's own messages are put into our words by `_tell`."""
+
+
+class _SecretField(fields.String):
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        text = super()._deserialize(value, attr, data, **kwargs)
+        return Secret(text) if text else None
+
+
+class _ServerSchema(_Strict):
+    host = fields.String(load_default="127.0.0.1", validate=validate.Length(min=1))
+    port = fields.Integer(strict=True, load_default=8640, validate=validate.Range(0, 65535))
+    base_url = fields.String(load_default="", validate=validate.Regexp(r"^(https?://[^/\s]+)?$"))
+    data_dir = fields.String(load_default="data", validate=validate.Length(min=1))
+    secret_key = _SecretField(load_default=None)
+    shop_name = fields.String(load_default="栏目示范店", validate=validate.Length(min=1, max=40))
+    zone = fields.String(load_default="Asia/Shanghai", validate=_zone)
+    locale = fields.String(load_default=DEFAULT_LOCALE, validate=validate.OneOf(LOCALES))
+    allowed_hosts = fields.List(fields.String(), load_default=list)
+    solo_approval = fields.Boolean(load_default=False)
+    threads = fields.Integer(strict=True, load_default=8, validate=validate.Range(2, 64))
+
+
+class _DatabaseSchema(_Strict):
+    url = _SecretField(load_default=None)
+    pool_size = fields.Integer(strict=True, load_default=16, validate=validate.Range(2, 200))
+
+
+class _QueueSchema(_Strict):
+    backend = fields.String(load_default="sqlite", validate=validate.OneOf(["sqlite", "redis"]))
+    url = _SecretField(load_default=None)
+    workers = fields.Integer(strict=True, load_default=2, validate=validate.Range(1, 32))
+
+
+class _LibrarySchema(_Strict):
+    folder = fields.String(load_default="content_library")
+
+
+class _ScheduleSchema(_Strict):
+    horizon_days = fields.Integer(strict=True, load_default=14, validate=validate.Range(1, 90))
+    hand_over_minutes = fields.Integer(strict=True, load_default=10, validate=validate.Range(1, 1440))
+
+
+class _DeliverySchema(_Strict):
+    concurrency = fields.Integer(strict=True, load_default=16, validate=validate.Range(1, 256))
+    lease_seconds = fields.Integer(strict=True, load_default=60, validate=validate.Range(20, 600))
+    sweep_seconds = fields.Float(load_default=5.0, validate=validate.Range(0.2, 60))
+
+
+class _LogSchema(_Strict):
+    level = fields.String(load_default="info", validate=validate.OneOf(["debug", "info", "warning", "error"]))
+    format = fields.String(load_default="console", validate=validate.OneOf(["console", "json"]))
+
+
+class _DemoSchema(_Strict):
+    enabled = fields.Boolean(load_default=False)
+
+
+class _ConfigSchema(_Strict):
+    server = fields.Nested(_ServerSchema, load_default=lambda: _ServerSchema().load({}))
+    database = fields.Nested(_DatabaseSchema, load_default=lambda: _DatabaseSchema().load({}))
+    queue = fields.Nested(_QueueSchema, load_default=lambda: _QueueSchema().load({}))
+    library = fields.Nested(_LibrarySchema, load_default=lambda: _LibrarySchema().load({}))
+    schedule = fields.Nested(_ScheduleSchema, load_default=lambda: _ScheduleSchema().load({}))
+    delivery = fields.Nested(_DeliverySchema, load_default=lambda: _DeliverySchema().load({}))
+    log = fields.Nested(_LogSchema, load_default=lambda: _LogSchema().load({}))
+    demo = fields.Nested(_DemoSchema, load_default=lambda: _DemoSchema().load({}))
+    plugins = fields.Dict(keys=fields.String(), values=fields.Dict(keys=fields.String()), load_default=dict)
+
+    @post_load
+    def build(self, data: dict[str, Any], **_kwargs: Any) -> dict[str, Any]:
+        return data
+
+
+def load(path: Path, environ: Mapping[str, str] = os.environ) -> Config:
+    """Read config.toml. Raises Faults with every fault that was found.
+
+    Paths in it are relative to the file's own folder, so that the server may be started from anywhere.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise Invalid(str(path), _("cannot be read: %(error)s."), error=error.strerror or error) from error
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise Invalid(str(path), _("is not valid TOML: %(error)s."), error=error) from error
+    return parse(raw, path.resolve(), environ)
+
+
+def parse(raw: Mapping[str, Any], path: Path | None, environ: Mapping[str, str]) -> Config:
+    """A Config from a read TOML document; `path` is where it came from, None for a made-up one."""
+    faults: list[LanmuError] = []
+    literal_secrets: list[str] = []
+    filled = _fill(raw, "", environ, faults, literal_secrets)
+    data: dict[str, Any] = {}
+    try:
+        data = _ConfigSchema().load(filled)
+    except ValidationError as error:
+        faults.extend(_tell(_nested(error), "", _ConfigSchema(), filled))
+    if data:
+        faults.extend(_contradictions(data))
+    if path is not None and literal_secrets and _others_can_read(path):
+        faults.append(
+            Invalid(
+                str(path),
+                _("holds secrets (%(keys)s) and others on this machine can read it."),
+                _("Run chmod 600 on it, or write ${NAME} and set NAME in the environment."),
+                keys=", ".join(literal_secrets),
+            )
+        )
+    if faults:
+        raise Faults(faults)
+    return _build(data, path)
+
+
+def _build(data: dict[str, Any], path: Path | None) -> Config:
+    home = path.parent if path else Path.cwd()
+    server = dict(data["server"])
+    server["data_dir"] = home / Path(server["data_dir"]).expanduser()
+    server["allowed_hosts"] = tuple(server["allowed_hosts"])
+    server["base_url"] = server["base_url"] or f"http://{server['host']}:{server['port']}"
+    folder = data["library"]["folder"]
+    return Config(
+        path=path,
+        server=ServerConfig(**server),
+        database=DatabaseConfig(**data["database"]),
+        queue=QueueConfig(**data["queue"]),
+        library=LibraryConfig(home / Path(folder).expanduser() if folder else None),
+        schedule=ScheduleConfig(**data["schedule"]),
+        delivery=DeliveryConfig(**data["delivery"]),
+        log=LogConfig(**data["log"]),
+        demo=data["demo"]["enabled"],
+        plugins=MappingProxyType({name: MappingProxyType(table) for name, table in data["plugins"].items()}),
+    )
+
+
+def _fill(
+    value: Any, place: str, environ: Mapping[str, str], faults: list[LanmuError], secrets: list[str]
+) -> Any:
+    """Put in what `${NAME}` and `${file:…}` stand for (whole values only; `$$` is a dollar)."""
+    if isinstance(value, Mapping):
+        return {
+            key: _fill(item, f"{place}.{key}" if place else str(key), environ, faults, secrets)
+            for key, item in value.items()
+        }
+    if not isinstance(value, str):
+        return value
+    if named := _FROM_ENVIRONMENT.match(value):
+        if named[1] not in environ:
+            faults.append(
+                Invalid(
+                    place,
+                    _("asks for the environment variable %(name)s, which is not set."),
+                    _("Set it before you start Lanmu."),
+                    name=named[1],
+                )
+            )
+        return environ.get(named[1], "")
+    if named := _FROM_FILE.match(value):
+        try:
+            return Path(named[1]).read_text(encoding="utf-8").strip()
+        except OSError as error:
+            faults.append(
+                Invalid(
+                    place, _("names the file %(name)s, which cannot be read."), name=named[1], error=error
+                )
+            )
+            return ""
+    if value and _SECRET_KEY.search(place.rsplit(".", 1)[-1]):
+        secrets.append(place)
+    return value.replace("$$", "$")
+
+
+def _tell(messages: Any, place: str, schema: Schema | None, raw: Any) -> list[LanmuError]:
+    """Marshmallow's nested messages as faults with whole key paths."""
+    found: list[LanmuError] = []
+    for key, inner in messages.items():
+        here = f"{place}.{key}" if place and key != "_schema" else str(key if key != "_schema" else place)
+        if isinstance(inner, Mapping):
+            field = schema.fields.get(key) if schema else None
+            nested = field.schema if isinstance(field, fields.Nested) else None
+            found.extend(_tell(inner, here, nested if isinstance(nested, Schema) else None, raw))
+        elif "Unknown field." in inner and schema is not None:
+            near = difflib.get_close_matches(str(key), list(schema.fields), n=1)
+            way_out = _("Did you mean %(near)s?") if near else _("Known keys: %(known)s.")
+            found.append(
+                Invalid(
+                    here,
+                    _("is not a setting of Lanmu."),
+                    way_out,
+                    near=near[0] if near else "",
+                    known=", ".join(schema.fields),
+                )
+            )
+        else:
+            found.append(Invalid(here, " ".join(str(text) for text in inner)))
+    return found
+
+
+def settings_faults(plugin: str, error: ValidationError, schema: Schema) -> Faults:
+    """What is wrong in a plugin's `[plugins.NAME]` table, in the same words as the core's own faults."""
+    return Faults(_tell(_nested(error), f"plugins.{plugin}", schema, None))
+
+
+def _nested(error: ValidationError) -> Mapping[str, Any]:
+    messages = error.messages
+    return messages if isinstance(messages, dict) else {"_schema": messages}
+
+
+def _contradictions(data: dict[str, Any]) -> list[LanmuError]:
+    found: list[LanmuError] = []
+    if data["queue"]["backend"] == "redis" and not data["queue"]["url"]:
+        found.append(Invalid("queue.url", _("is missing, and queue.backend is redis.")))
+    url = data["database"]["url"]
+    if url and not re.match(r"^(postgres(ql)?(\+psycopg)?|sqlite)://", url.reveal()):
+        found.append(
+            Invalid("database.url", _("must begin with postgresql:// or sqlite://; leave it out for SQLite."))
+        )
+    return found
+
+
+def _others_can_read(path: Path) -> bool:
+    return bool(path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH | stat.S_IWOTH))
