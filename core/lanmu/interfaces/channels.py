@@ -215,6 +215,8 @@ class Abilities:
     """What a channel can do. What it does not declare is neither asked of it nor tested.
 
     - `sending`: by itself, after an employee's confirmation, or by a person's own hand.
+    - `local`: the write ends on this machine (a file, an own table), so there is no answer to be lost, cut
+      or turned into a refusal on its way.
     - `idempotency`: how long a resend of the same bytes is known to have no second effect; None: never.
     - `lookup`: whether `find` can tell afterwards if a request took effect.
     - `settle`: how long after the write a lookup may still miss it.
@@ -227,6 +229,7 @@ class Abilities:
     """
 
     sending: Sending = Sending.AUTO
+    local: bool = False
     idempotency: timedelta | None = None
     lookup: bool = False
     settle: timedelta = timedelta(0)

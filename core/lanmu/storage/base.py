@@ -39,6 +39,12 @@ def plugin_base(plugin: str) -> type[DeclarativeBase]:
     """A base for the tables of one plugin. Their names must start with `plugin_NAME_`."""
 
     class PluginBase(DeclarativeBase):
-        metadata = MetaData(naming_convention=NAMING, info={"plugin": plugin})
+        metadata = plugin_metadata(plugin)
 
     return PluginBase
+
+
+def plugin_metadata(plugin: str) -> MetaData:
+    """The metadata for a plugin's own declarative base, which a type checker can then read:
+    `class Base(DeclarativeBase): metadata = plugin_metadata("NAME")`."""
+    return MetaData(naming_convention=NAMING, info={"plugin": plugin})

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from lanmu.authoring import BaseChannel
+from lanmu.i18n import _
 from lanmu.interfaces.channels import (
     Abilities,
     Asset,
@@ -286,19 +287,26 @@ def refusal_of(abilities: Abilities, message: Message) -> Refusal | None:
     size = len(message.text.encode())
     if size > abilities.text_bytes:
         return Refusal(
-            f"The text has {size} bytes, and this channel takes {abilities.text_bytes}.", "Shorten the text."
+            _("The text has %(bytes)d bytes; %(limit)d are allowed."),
+            _("Shorten the text."),
+            {"bytes": size, "limit": abilities.text_bytes},
         )
     if len(message.assets) > abilities.asset_max:
         return Refusal(
-            f"The message has {len(message.assets)} files, and this channel takes {abilities.asset_max}.",
-            "Remove some.",
+            _("The message has %(count)d files; %(limit)d are allowed."),
+            _("Remove some."),
+            {"count": len(message.assets), "limit": abilities.asset_max},
         )
     for asset in message.assets:
         if asset.media_type not in abilities.asset_types:
-            return Refusal(f"{asset.name} is {asset.media_type}, which this channel does not take.")
+            return Refusal(
+                _("%(name)s is of the kind %(kind)s, which this channel does not take."),
+                params={"name": asset.name, "kind": asset.media_type},
+            )
         if asset.size > abilities.asset_bytes:
             return Refusal(
-                f"{asset.name} has {asset.size} bytes, and this channel takes {abilities.asset_bytes}."
+                _("%(name)s has %(bytes)d bytes; %(limit)d are allowed."),
+                params={"name": asset.name, "bytes": asset.size, "limit": abilities.asset_bytes},
             )
     return None
 

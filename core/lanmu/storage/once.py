@@ -1,0 +1,23 @@
+"""Insert a row unless one with its key is there already: the first step of everything that happens once."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from lanmu.storage.base import Base
+
+
+def insert_once(
+    session: Session, model: type[Base], unique: Sequence[str], values: dict[str, Any]
+) -> int | None:
+    """Insert, and answer the new row's `id`, or None where a row with the same `unique` columns exists.
+
+    On PostgreSQL this waits for a transaction that is inserting the same key just now; so an answer of
+    None means that the other row is committed and can be read.
+    """
+    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    statement = insert(model).values(values).on_conflict_do_nothing(index_elements=list(unique))
+    key: int | None = session.scalar(statement.returning(model.__table__.c["id"]))
+    return key
