@@ -1,8 +1,9 @@
 """Draw the pictures of content_library/ from the words in each trade's images/drawings.yaml.
 
-Run it from the repository's root with `python -m tools.draw_starter_images`. For developers and
-for shops that want their own words on the pictures; nothing at run time needs it. Needs Pillow, PyYAML and a Chinese font (Debian: fonts-noto-cjk). The same words and the same
-font give the same files.
+Run it from the repository's root with `python -m tools.draw_starter_images`. It is for developers
+and for shops that want their own words on the pictures; nothing at run time needs it. It needs
+Pillow, PyYAML and a Chinese font (Debian: fonts-noto-cjk). The same words and the same font give
+the same files.
 """
 
 import argparse
