@@ -14,6 +14,23 @@ def _(text: str) -> str:
     return text
 
 
+class Filled(str):
+    """A text with its slots filled in: English as it stands, and still translatable where it is shown.
+
+    A slot that is itself a Filled is translated along with the text. It is a plain string to everything
+    that knows nothing of languages; once serialised it stays what it was at that moment.
+    """
+
+    msgid: str
+    params: dict[str, object]
+
+    def __new__(cls, msgid: str, **params: object) -> "Filled":
+        self = super().__new__(cls, msgid % params if params else msgid)
+        self.msgid = msgid
+        self.params = params
+        return self
+
+
 class Catalog:
     """The translations of the core and of every plugin, merged; read when first asked for."""
 
@@ -24,6 +41,12 @@ class Catalog:
 
     def gettext(self, locale: str, text: str) -> str:
         """The text in `locale`, or as it stands where there is no translation."""
+        if isinstance(text, Filled) and text.params:
+            slots = {
+                name: self.gettext(locale, value) if isinstance(value, Filled) else value
+                for name, value in text.params.items()
+            }
+            return self.gettext(locale, text.msgid) % slots
         if locale == "en":
             return text
         return self._load(locale).get(text, text)
