@@ -3,15 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import (
-    CheckConstraint,
-    ForeignKey,
-    Index,
-    LargeBinary,
-    String,
-    Text,
-    UniqueConstraint,
-)
+from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from lanmu.storage import Base, JsonDoc, Public, UtcDateTime
@@ -65,6 +57,11 @@ def _one_of(column: str, values: tuple[str, ...]) -> str:
     return f"{column} IN ({','.join(repr(value) for value in values)})"
 
 
+def _only_where(condition: str) -> dict[str, Any]:
+    """A partial index, on both databases."""
+    return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
+
+
 class Push(Public, Base):
     """推送: an approved intent. `source_key` is unique, so that one firing makes one push, ever.
 
@@ -91,8 +88,10 @@ class Push(Public, Base):
     zone: Mapped[str] = mapped_column(String(60))
     late_after: Mapped[int] = mapped_column(default=900)
     late_policy: Mapped[str] = mapped_column(String(8), default="ask")
+    late_decided: Mapped[bool] = mapped_column(default=False)
     deadline_at: Mapped[datetime] = mapped_column(UtcDateTime)
     planned: Mapped[int] = mapped_column(default=0)
+    audience_hash: Mapped[str] = mapped_column(String(64), default="")
     approved_hash: Mapped[str] = mapped_column(String(64), default="")
     approved_by: Mapped[str] = mapped_column(String(60), default="")
     approved_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
@@ -138,9 +137,11 @@ class Unit(Base):
     __table_args__ = (
         UniqueConstraint("push_id", "number"),
         CheckConstraint(_one_of("state", UNIT_STATES), name="state"),
-        Index(None, "state", "not_before"),
-        Index(None, "state", "lease_until"),
-        Index(None, "state", "results_at"),
+        # Claiming looks at these alone, so its cost does not grow with what has already been sent.
+        Index("ix_unit_due", "not_before", "id", **_only_where("state IN ('pending','retry_wait')")),
+        Index("ix_unit_owned", "lease_until", **_only_where("state IN ('leased','calling')")),
+        Index("ix_unit_awaited", "results_at", **_only_where("state IN ('accepted','handed_over')")),
+        Index(None, "state", "push_id"),
         Index(None, "channel", "ref"),
     )
 

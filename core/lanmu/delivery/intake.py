@@ -1,0 +1,170 @@
+"""The way in: an approved request becomes a push with its units and targets, once for its source key."""
+
+import hashlib
+import json
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import groupby
+
+from sqlalchemy import insert, select
+from sqlalchemy.orm import Session
+
+from lanmu.delivery.models import Push, Unit, UnitTarget
+from lanmu.delivery.states import PushState, UnitState
+from lanmu.i18n import _
+from lanmu.interfaces.channels import Abilities, Channel
+from lanmu.interfaces.clock import Clock
+from lanmu.interfaces.errors import Invalid
+from lanmu.library.placeholders import used_placeholders
+from lanmu.storage.once import insert_once
+
+DEFAULT_DEADLINE = timedelta(hours=6)
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """Who is to get it: the key at the channel, who sends, and which community or member that is."""
+
+    key: str
+    name: str
+    sender: str = ""
+    community_id: int | None = None
+    member_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PushRequest:
+    """An approved intent. `source_key` names the firing: the same key is the same push, for ever.
+
+    `content_hash` is the hash of the approved revision, `body` its text (looked at for placeholders only).
+    `late_after` says from when on a send is late; nothing goes out from `deadline_at` on.
+    """
+
+    source_key: str
+    title: str
+    channel: str
+    revision_id: int
+    material_id: int
+    content_hash: str
+    body: str
+    due_at: datetime
+    zone: str
+    recipients: Sequence[Recipient]
+    approved_by: str
+    approved_at: datetime
+    created_by: str
+    column_name: str = ""
+    content_class: str = ""
+    options: Mapping[str, str] = field(default_factory=dict)
+    late_policy: str = "ask"
+    late_after: timedelta = timedelta(minutes=15)
+    deadline_at: datetime | None = None
+
+
+def audience_hash(recipients: Iterable[Recipient]) -> str:
+    """A hash over who gets it, whatever their order."""
+    keys = sorted({f"{recipient.key}\t{recipient.sender}" for recipient in recipients})
+    return hashlib.sha256("\n".join(keys).encode()).hexdigest()
+
+
+def approval_hash(
+    content_hash: str, audience: str, channel: str, due_at: datetime, options: Mapping[str, str]
+) -> str:
+    """What an approval binds: content, recipients, channel, time and options. Any change voids it."""
+    document = [content_hash, audience, channel, due_at.timestamp(), dict(options)]
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
+
+
+def split(recipients: Sequence[Recipient], abilities: Abilities, personal: bool) -> list[list[Recipient]]:
+    """The recipients of each unit: one sender each where the channel wants that, never above its batch.
+
+    A text that differs from one recipient to the next needs a unit for each. Nobody is in twice.
+    """
+    unique = list({recipient.key: recipient for recipient in recipients}.values())
+    size = 1 if personal else max(1, abilities.batch_max)
+    if not abilities.by_sender:
+        groups = [unique]
+    else:
+        unique.sort(key=lambda recipient: recipient.sender)
+        groups = [list(group) for _sender, group in groupby(unique, key=lambda recipient: recipient.sender)]
+    return [group[start : start + size] for group in groups for start in range(0, len(group), size)]
+
+
+def take_in(
+    session: Session, request: PushRequest, channel: Channel | None, clock: Clock
+) -> tuple[Push, bool]:
+    """Store the push with its units and targets; answers it, and whether it is new.
+
+    A push whose channel does not run just now is stored held, so that it is seen and not lost.
+    """
+    if not request.recipients:
+        raise Invalid("recipients", _("there is nobody to send to."))
+    audience = audience_hash(request.recipients)
+    held = channel is None
+    values = {
+        "public_id": Push.fresh_id(),
+        "source_key": request.source_key,
+        "title": request.title,
+        "column_name": request.column_name,
+        "content_class": request.content_class,
+        "channel": request.channel,
+        "material_id": request.material_id,
+        "revision_id": request.revision_id,
+        "options": dict(request.options),
+        "state": PushState.HELD if held else PushState.SCHEDULED,
+        "held_reason": _("The channel is not running; look at the plugins page.") if held else "",
+        "due_at": request.due_at,
+        "zone": request.zone,
+        "late_after": int(request.late_after.total_seconds()),
+        "late_policy": request.late_policy,
+        "deadline_at": request.deadline_at or request.due_at + DEFAULT_DEADLINE,
+        "planned": len({recipient.key for recipient in request.recipients}),
+        "audience_hash": audience,
+        "approved_hash": approval_hash(
+            request.content_hash, audience, request.channel, request.due_at, request.options
+        ),
+        "approved_by": request.approved_by,
+        "approved_at": request.approved_at,
+        "created_by": request.created_by,
+        "created_at": clock.now(),
+    }
+    new_id = insert_once(session, Push, ["source_key"], values)
+    if new_id is None:
+        return session.scalars(select(Push).where(Push.source_key == request.source_key)).one(), False
+    push = session.get_one(Push, new_id)
+    abilities = channel.abilities if channel else Abilities()
+    personal = bool(used_placeholders(request.body)) and len(request.recipients) > 1
+    _add_units(session, push, split(request.recipients, abilities, personal))
+    return push, True
+
+
+def _add_units(session: Session, push: Push, groups: Sequence[Sequence[Recipient]]) -> None:
+    units = [
+        {
+            "push_id": push.id,
+            "number": number,
+            "channel": push.channel,
+            "sender": group[0].sender,
+            "token": secrets.token_hex(8),
+            "state": UnitState.PENDING,
+            "not_before": push.due_at,
+        }
+        for number, group in enumerate(groups, 1)
+    ]
+    ids = session.scalars(insert(Unit).returning(Unit.id, sort_by_parameter_order=True), units).all()
+    targets = [
+        {
+            "push_id": push.id,
+            "unit_id": unit_id,
+            "account": push.account,
+            "recipient_key": recipient.key,
+            "name": recipient.name,
+            "community_id": recipient.community_id,
+            "member_id": recipient.member_id,
+        }
+        for unit_id, group in zip(ids, groups, strict=True)
+        for recipient in group
+    ]
+    session.execute(insert(UnitTarget), targets)

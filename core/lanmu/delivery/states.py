@@ -1,0 +1,76 @@
+"""The states of pushes, units and targets, in words that say what may have happened (delivery.md 2.3)."""
+
+from enum import StrEnum
+
+
+class PushState(StrEnum):
+    """Where a push stands."""
+
+    DRAFT = "draft"
+    IN_REVIEW = "in_review"
+    APPROVED = "approved"
+    SCHEDULED = "scheduled"
+    EXPANDING = "expanding"
+    RUNNING = "running"
+    PAUSED = "paused"
+    HELD = "held"
+    FINISHED = "finished"
+    FINISHED_WITH_ISSUES = "finished_with_issues"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+
+
+class UnitState(StrEnum):
+    """Where a unit stands. Only in CALLING and after it may a network write have happened."""
+
+    PENDING = "pending"
+    LEASED = "leased"
+    CALLING = "calling"
+    RETRY_WAIT = "retry_wait"
+    UNKNOWN = "unknown"
+    ACCEPTED = "accepted"
+    HANDED_OVER = "handed_over"
+    DELIVERED = "delivered"
+    PARTIAL = "partial"
+    UNDELIVERED = "undelivered"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    CANCELLED = "cancelled"
+    HELD = "held"
+
+
+UNSENT = frozenset({UnitState.PENDING, UnitState.LEASED, UnitState.RETRY_WAIT})
+"""Certainly nothing was written: may be cancelled."""
+
+OPEN = UNSENT | {UnitState.CALLING, UnitState.UNKNOWN, UnitState.HELD}
+"""Something is still to be done or decided: a push with such a unit is not finished."""
+
+AWAITED = frozenset({UnitState.ACCEPTED, UnitState.HANDED_OVER})
+"""The channel has it; results per target may still come."""
+
+WELL = frozenset({UnitState.ACCEPTED, UnitState.HANDED_OVER, UnitState.DELIVERED, UnitState.SKIPPED})
+"""A push that ends with these alone has finished without issues."""
+
+FINISHED_PUSHES = frozenset(
+    {PushState.FINISHED, PushState.FINISHED_WITH_ISSUES, PushState.CANCELLED, PushState.EXPIRED}
+)
+
+TARGET_STATE_OF_UNIT: dict[UnitState, str] = {
+    UnitState.ACCEPTED: "accepted",
+    UnitState.HANDED_OVER: "handed_over",
+    UnitState.FAILED: "failed",
+    UnitState.SKIPPED: "skipped",
+    UnitState.CANCELLED: "cancelled",
+    UnitState.UNKNOWN: "unknown",
+}
+"""What a unit's end means for each of its targets, where the channel says nothing of them one by one."""
+
+
+def push_state_from_units(counts: dict[str, int]) -> PushState:
+    """What a running push is, by how many of its units are in which state."""
+    present = {UnitState(state) for state, count in counts.items() if count}
+    if present & OPEN:
+        return PushState.RUNNING
+    if present == {UnitState.CANCELLED}:
+        return PushState.CANCELLED
+    return PushState.FINISHED if present <= WELL else PushState.FINISHED_WITH_ISSUES

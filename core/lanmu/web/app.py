@@ -1,0 +1,155 @@
+"""The Flask app: blueprints, templates in two languages, errors as pages or as Problem Details."""
+
+import secrets
+import time
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from flask import Flask, Response, g, jsonify, render_template, request
+from werkzeug.exceptions import HTTPException
+
+from lanmu.i18n import _
+from lanmu.interfaces.errors import Faults, LanmuError
+from lanmu.web import guard, health, session, show
+from lanmu.web.api import install as install_api
+from lanmu.web.pages import install as install_pages
+from lanmu.web.people import server, translate
+
+if TYPE_CHECKING:
+    from lanmu.server import Server
+
+log = structlog.get_logger(__name__)
+
+
+def create_app(lanmu: "Server") -> Flask:
+    """The web of one server."""
+    app = Flask("lanmu.web", static_folder="static", template_folder="templates")
+    app.extensions["lanmu"] = lanmu
+    app.config.update(
+        MAX_CONTENT_LENGTH=12 * 1024 * 1024,
+        MAX_FORM_MEMORY_SIZE=1024 * 1024,
+        MAX_FORM_PARTS=500,
+        SEND_FILE_MAX_AGE_DEFAULT=3600,
+    )
+    app.json.ensure_ascii = False  # type: ignore[attr-defined]
+    _speak_two_languages(app)
+    show.install(app)
+    app.before_request(_begin)
+    guard.install(app)
+    app.after_request(_note)
+    app.register_blueprint(health.blueprint)
+    app.register_blueprint(session.blueprint)
+    install_pages(app)
+    install_api(app)
+    _mount_plugins(app, lanmu)
+    app.register_error_handler(LanmuError, _tell_lanmu_error)
+    app.register_error_handler(HTTPException, _tell_http_error)
+    app.register_error_handler(Exception, _tell_crash)
+    return app
+
+
+def _speak_two_languages(app: Flask) -> None:
+    app.jinja_env.add_extension("jinja2.ext.i18n")
+    app.jinja_env.install_gettext_callables(  # type: ignore[attr-defined]
+        translate, lambda one, many, n: translate(one if n == 1 else many), newstyle=True
+    )
+
+
+def _mount_plugins(app: Flask, lanmu: "Server") -> None:
+    for name, blueprint in lanmu.plugins.offers("lanmu_blueprints"):
+        before = set(app.view_functions)
+        app.register_blueprint(blueprint, url_prefix=f"/p/{name}")
+        for endpoint in set(app.view_functions) - before:
+            if guard.permission_of(app, endpoint, "GET") is None:
+                # The guard would refuse each request anyway; told at start, its author finds it at once.
+                log.warning("plugin view without a permission is closed", plugin=name, endpoint=endpoint)
+
+
+def _begin() -> None:
+    g.request_id = secrets.token_hex(8)
+    g.began = time.perf_counter()
+
+
+def _note(response: Response) -> Response:
+    seconds = time.perf_counter() - g.get("began", time.perf_counter())
+    endpoint = request.endpoint or "none"
+    server().meters.requests.labels(endpoint, request.method, response.status_code).inc()
+    server().meters.request_seconds.labels(endpoint).observe(seconds)
+    log.debug(
+        "request",
+        request_id=g.get("request_id"),
+        method=request.method,
+        path=request.path,
+        status=response.status_code,
+        ms=round(seconds * 1000, 1),
+    )
+    return response
+
+
+def _wants_page() -> bool:
+    return not request.path.startswith("/api/") and "text/html" in request.headers.get("Accept", "")
+
+
+def _tell_lanmu_error(error: LanmuError) -> tuple[Any, int]:
+    return _tell(error.status, error.code, error)
+
+
+def _tell_http_error(error: HTTPException) -> Any:
+    code = error.code or 500
+    if code < 400:
+        return error
+    texts = {
+        404: _("there is nothing at this address."),
+        405: _("this address does not take that kind of request."),
+        413: _("the file or form is too large."),
+        415: _("send JSON with the content type application/json."),
+        429: _("too many requests; wait a little."),
+    }
+    fault = texts.get(code, error.description or error.name)
+    return _tell(code, error.name.lower().replace(" ", "_"), LanmuError("", fault))
+
+
+def _tell_crash(error: Exception) -> tuple[Any, int]:
+    log.error("request failed", request_id=g.get("request_id"), path=request.path, exc_info=error)
+    fault = _("Something went wrong on our side; nothing you stored is lost.")
+    way_out = _("Try again. If it stays, tell your administrator this number: %(id)s")
+    return _tell(500, "internal", LanmuError("", fault, way_out, id=g.get("request_id", "")))
+
+
+def _tell(status: int, code: str, error: LanmuError) -> tuple[Any, int]:
+    faults = [_in_words(each) for each in (error.faults if isinstance(error, Faults) else (error,))]
+    if _wants_page():
+        page = "error_partial.html" if request.headers.get("HX-Request") else "error.html"
+        words = {"fault": "\n".join(f"{each['place']}: {each['fault']}".strip(": ") for each in faults)}
+        words["way_out"] = " ".join(each["way_out"] for each in faults)
+        return render_template(page, status=status, **words, request_id=g.get("request_id")), status
+    problem = {
+        "type": f"about:blank#{code}",
+        "title": faults[0]["fault"],
+        "status": status,
+        "detail": " ".join(
+            f"{each['place']}: {each['fault']} {each['way_out']}".strip(" :") for each in faults
+        ),
+        "errors": faults,
+        "instance": request.path,
+        "request_id": g.get("request_id"),
+    }
+    response = jsonify(problem)
+    response.mimetype = "application/problem+json"
+    if status == 429:
+        response.headers["Retry-After"] = "60"
+    return response, status
+
+
+def _in_words(error: LanmuError) -> dict[str, str]:
+    """An error in the reader's language, its parameters filled in."""
+
+    def fill(text: str) -> str:
+        translated = translate(text)
+        return translated % error.params if error.params else translated
+
+    return {
+        "place": error.place,
+        "fault": fill(error.fault),
+        "way_out": fill(error.way_out) if error.way_out else "",
+    }

@@ -1,0 +1,149 @@
+"""The guard before every view: host, permission and forged requests; and the headers after it."""
+
+import hmac
+import re
+from urllib.parse import urlsplit
+
+from flask import Flask, Response, current_app, g, redirect, request, url_for
+from werkzeug.wrappers import Response as AnyResponse
+
+from lanmu.i18n import _
+from lanmu.interfaces.access import PUBLIC, SIGNED
+from lanmu.interfaces.errors import Denied, Invalid
+from lanmu.web.people import LANGUAGE_COOKIE, find_person, person, secure, server
+
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
+    "connect-src 'self'; font-src 'self'; form-action 'self'; base-uri 'none'; object-src 'none'; frame-src 'self'; "
+    "frame-ancestors 'none'"
+)
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_TOKEN_IN_URL = re.compile(r"(^|[?&=])lanmu_[0-9A-Za-z]{8}_")
+
+
+def install(app: Flask) -> None:
+    """Put the guard in front of every view of the app."""
+    app.before_request(_check)
+    app.after_request(_finish)
+
+
+def permission_of(app: Flask, endpoint: str, method: str) -> str | None:
+    """The permission that a view names for a method, None where it names none."""
+    view = app.view_functions[endpoint]
+    if endpoint == "static" or endpoint.endswith(".static"):
+        return PUBLIC
+    view_class = getattr(view, "view_class", None)
+    if view_class is not None:
+        handler = getattr(view_class, method.lower(), None) or getattr(view_class, "get", None)
+        return getattr(handler, "lanmu_permission", None)
+    return getattr(view, "lanmu_permission", None)
+
+
+def _check() -> AnyResponse | None:
+    _check_host()
+    if _TOKEN_IN_URL.search(request.query_string.decode("latin-1")):
+        raise Denied(
+            "Authorization", _("a token was sent in the address; send it in the Authorization header.")
+        )
+    g.person = find_person(request)
+    if request.endpoint is None:
+        return None  # no such page: Flask answers 404 or 405
+    permission = permission_of(current_app, request.endpoint, request.method)
+    if permission is None:
+        raise Denied(request.path, _("this page names no permission, so nobody may open it."))
+    _check_origin()
+    if permission in (PUBLIC, SIGNED):
+        return None
+    who = person()
+    if who is None:
+        return _ask_to_sign_in()
+    if request.method not in _SAFE and not g.by_token:
+        _check_form_token(who.csrf)
+    if not who.may(permission):
+        server().audit.record(
+            who.username,
+            f"{request.method} {request.endpoint}",
+            request.path,
+            permission=permission,
+            allowed=False,
+            address=request.remote_addr or "",
+        )
+        raise Denied(
+            request.path, _("you may not do this: it needs the permission %(needed)s."), needed=permission
+        )
+    if who.must_change_password and not g.by_token and request.endpoint not in _WITH_ONE_TIME_PASSWORD:
+        return redirect(url_for("session.password"))
+    return None
+
+
+_WITH_ONE_TIME_PASSWORD = frozenset({"session.password", "session.logout", "session.language"})
+
+
+def _ask_to_sign_in() -> AnyResponse:
+    if request.path.startswith("/api/"):
+        answer = Denied(
+            "Authorization", _("is missing, unknown or has run out."), _("Send a live API token.")
+        )
+        answer.status, answer.code = 401, "unauthorized"
+        raise answer
+    if request.headers.get("HX-Request"):
+        return Response(status=204, headers={"HX-Redirect": url_for("session.login")})
+    back = request.full_path.rstrip("?") if request.method == "GET" else ""
+    return redirect(
+        url_for("session.login", next=back) if back not in ("", "/") else url_for("session.login")
+    )
+
+
+def _check_host() -> None:
+    host = urlsplit(f"//{request.host}").hostname or ""
+    config = server().config.server
+    allowed = {urlsplit(config.base_url).hostname, *config.allowed_hosts}
+    if config.host in ("127.0.0.1", "localhost", "::1") or not config.base_url.startswith("https://"):
+        allowed |= {"127.0.0.1", "localhost", "::1", config.host}
+    if host not in allowed:
+        raise Invalid(
+            "Host",
+            _("this server does not go by the name %(host)s."),
+            _("Add it to server.allowed_hosts in config.toml."),
+            host=host,
+        )
+
+
+def _check_origin() -> None:
+    """Refuse what another site makes a browser send; programs send none of these headers."""
+    if request.method in _SAFE or g.by_token:
+        return
+    site = request.headers.get("Sec-Fetch-Site")
+    if site is not None:
+        foreign = site not in ("same-origin", "none")
+    else:
+        origin = request.headers.get("Origin") or request.headers.get("Referer")
+        foreign = origin is not None and urlsplit(origin).netloc != request.host
+    if foreign:
+        raise Denied(request.path, _("the request came from another site and was not carried out."))
+
+
+def _check_form_token(expected: str) -> None:
+    given = request.headers.get("X-CSRF-Token") or request.form.get("csrf_token", "")
+    if not expected or not hmac.compare_digest(given.encode(), expected.encode()):
+        raise Denied(request.path, _("the form has grown old."), _("Load the page again and repeat it."))
+
+
+def _finish(response: Response) -> Response:
+    headers = response.headers
+    headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
+    headers["X-Content-Type-Options"] = "nosniff"
+    headers["Referrer-Policy"] = "same-origin"
+    headers["Cross-Origin-Opener-Policy"] = "same-origin"
+    headers["Cross-Origin-Resource-Policy"] = "same-origin"
+    headers["Permissions-Policy"] = "geolocation=(), camera=(), microphone=(), payment=()"
+    headers["X-Request-Id"] = g.get("request_id", "")
+    if secure():
+        headers["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
+    if request.endpoint and not (request.endpoint == "static" or request.endpoint.endswith(".static")):
+        headers.setdefault("Cache-Control", "no-store")
+    if chosen := g.get("locale_chosen"):
+        response.set_cookie(
+            LANGUAGE_COOKIE, chosen, max_age=31536000, samesite="Lax", httponly=True, secure=secure()
+        )
+    return response

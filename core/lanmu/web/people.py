@@ -1,0 +1,76 @@
+"""Who asks: the member of staff behind a cookie or a token, their language, and what they may do."""
+
+from typing import TYPE_CHECKING, cast
+
+from flask import Request, current_app, g, request
+
+from lanmu.i18n import LOCALES
+from lanmu.staff.service import Person
+
+if TYPE_CHECKING:
+    from lanmu.server import Server
+
+LANGUAGE_COOKIE = "lanmu_lang"
+
+
+def server() -> "Server":
+    """The server that this request came to."""
+    return cast("Server", current_app.extensions["lanmu"])
+
+
+def person() -> Person | None:
+    """Who is signed in, or None."""
+    return cast("Person | None", g.get("person"))
+
+
+def signed_in() -> Person:
+    """Who is signed in, on a page that only staff can reach."""
+    found = person()
+    if found is None:
+        raise RuntimeError("a view asked who is signed in although its permission is public")
+    return found
+
+
+def find_person(asked: Request) -> Person | None:
+    """The person behind the bearer token or, without one, behind the session cookie."""
+    authorization = asked.headers.get("Authorization", "")
+    if authorization.lower().startswith("bearer "):
+        g.by_token = True
+        return server().tokens.recognise(authorization[7:].strip())
+    g.by_token = False
+    cookie = asked.cookies.get(session_cookie())
+    return server().staff.signed_in(cookie) if cookie else None
+
+
+def session_cookie() -> str:
+    """The cookie's name. Browsers keep `__Host-` cookies to this very host, but only over HTTPS."""
+    return "__Host-lanmu" if secure() else "lanmu_session"
+
+
+def secure() -> bool:
+    """Whether people reach the server over HTTPS."""
+    return server().config.server.base_url.startswith("https://")
+
+
+def locale() -> str:
+    """The language of this request: asked for, chosen before, the person's own, or the shop's."""
+    if "locale" not in g:
+        g.locale = _choose_locale()
+    return cast(str, g.locale)
+
+
+def _choose_locale() -> str:
+    asked = request.args.get("lang")
+    if asked in LOCALES:
+        g.locale_chosen = asked
+        return asked
+    kept = request.cookies.get(LANGUAGE_COOKIE)
+    if kept in LOCALES:
+        return kept
+    who = person()
+    return who.locale if who else server().config.server.locale
+
+
+def translate(text: str) -> str:
+    """The text in this request's language."""
+    return server().catalog.gettext(locale(), text)

@@ -1,0 +1,122 @@
+"""What every page is given: who reads it, the menu, the time and zone, and files by their content's hash."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from flask import Flask, request, url_for
+
+from lanmu import __version__
+from lanmu.i18n import _
+from lanmu.interfaces.host import MenuItem
+from lanmu.library.taxonomy import titles
+from lanmu.web.pages import formats
+from lanmu.web.people import locale, person, server, translate
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A line of the menu."""
+
+    label: str
+    url: str
+    icon: str
+    active: bool
+    count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A block of the menu with its title, empty for the first."""
+
+    title: str
+    entries: tuple[Entry, ...]
+
+
+_GROUPS: tuple[tuple[str, str], ...] = (
+    ("home", ""),
+    ("content", _("Content")),
+    ("delivery", _("Delivery")),
+    ("people", _("Communities and members")),
+    ("settings", _("Settings")),
+)
+
+MENU: tuple[MenuItem, ...] = (
+    MenuItem(_("Board"), "board.index", "push.view", "home", "layout-dashboard"),
+    MenuItem(_("Calendar"), "calendar.week", "schedule.view", "home", "calendar-week"),
+    MenuItem(_("Materials"), "materials.index", "content.view", "content", "books"),
+    MenuItem(_("Columns"), "columns.index", "schedule.view", "content", "layout-columns"),
+    MenuItem(_("Review"), "materials.review", "content.view", "content", "checkup-list"),
+    MenuItem(_("Pushes"), "pushes.index", "push.view", "delivery", "send"),
+    MenuItem(_("Communities"), "communities.index", "community.view", "people", "users-group"),
+    MenuItem(_("Points"), "points.index", "points.view", "people", "coin"),
+    MenuItem(_("Plugins"), "settings.plugins", "plugin.view", "settings", "plug"),
+    MenuItem(_("Audit log"), "settings.audit", "audit.view", "settings", "shield-check"),
+)
+
+
+def install(app: Flask) -> None:
+    """Give every template of the app its context and filters."""
+    formats.install(app.jinja_env)
+    hashes: dict[str, str] = {}
+    static = Path(app.static_folder or "")
+
+    def static_file(name: str) -> str:
+        if name not in hashes:
+            path = static / name
+            hashes[name] = hashlib.sha256(path.read_bytes()).hexdigest()[:10] if path.is_file() else ""
+        return url_for("static", filename=name, v=hashes[name])
+
+    app.jinja_env.globals["static_file"] = static_file
+    app.jinja_env.globals["csrf_token"] = lambda: who.csrf if (who := person()) else ""
+    app.context_processor(lambda: _context(app))
+
+
+def _context(app: Flask) -> dict[str, Any]:
+    config = server().config.server
+    return {
+        "locale": locale(),
+        "staff": person(),
+        "shop_name": config.shop_name,
+        "tz": config.zone,
+        "now": server().clock.now(),
+        "here": request.full_path.rstrip("?"),
+        "version": __version__,
+        "titles": titles(locale()),
+        "menu": _menu(app) if person() else (),
+    }
+
+
+def _menu(app: Flask) -> list[Group]:
+    who = person()
+    offered: Sequence[MenuItem] = [*MENU, *(item for _plugin, item in server().plugins.offers("lanmu_menu"))]
+    groups = []
+    for key, title in _GROUPS:
+        entries = tuple(
+            Entry(
+                translate(item.label),
+                url_for(item.endpoint, **(item.params or {})),
+                item.icon,
+                request.endpoint == item.endpoint or _under(item.endpoint),
+            )
+            for item in offered
+            if item.group == key
+            and who is not None
+            and who.may(item.permission)
+            and item.endpoint in app.view_functions
+        )
+        if entries:
+            groups.append(Group(translate(title) if title else "", entries))
+    return groups
+
+
+def _under(endpoint: str) -> bool:
+    """Whether this page belongs to the menu entry of its room (a detail page to its list)."""
+    here = request.endpoint or ""
+    return (
+        endpoint.endswith(".index")
+        and here.partition(".")[0] == endpoint.partition(".")[0]
+        and here not in {item.endpoint for item in MENU}
+    )
