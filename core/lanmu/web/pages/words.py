@@ -1,0 +1,169 @@
+"""The words and colours of every code that a page shows: one word and one colour for one thing."""
+
+from lanmu.i18n import _
+
+WORDS: dict[str, dict[str, str]] = {
+    "material": {
+        "draft": _("Draft"),
+        "in_review": _("In review"),
+        "approved": _("Approved"),
+        "retired": _("Retired"),
+    },
+    "occurrence": {
+        "planned": _("Planned"),
+        "empty": _("No material"),
+        "approved": _("Approved"),
+        "handed_over": _("Handed to delivery"),
+        "skipped": _("Skipped"),
+        "missed": _("Missed"),
+    },
+    "push": {
+        "draft": _("Draft"),
+        "in_review": _("In review"),
+        "approved": _("Approved"),
+        "scheduled": _("Scheduled"),
+        "expanding": _("Preparing"),
+        "running": _("Sending"),
+        "paused": _("Paused"),
+        "held": _("On hold"),
+        "finished": _("Finished"),
+        "finished_with_issues": _("Finished with issues"),
+        "cancelled": _("Cancelled"),
+        "expired": _("Expired"),
+    },
+    "unit": {
+        "pending": _("Waiting"),
+        "leased": _("Being prepared"),
+        "calling": _("Being sent"),
+        "retry_wait": _("Will be tried again"),
+        "unknown": _("Outcome unknown"),
+        "accepted": _("Accepted by the channel"),
+        "handed_over": _("Handed over to a person"),
+        "delivered": _("Delivered"),
+        "partial": _("Partly delivered"),
+        "undelivered": _("Not delivered"),
+        "failed": _("Failed"),
+        "skipped": _("Skipped"),
+        "cancelled": _("Cancelled"),
+        "held": _("On hold"),
+        "planned": _("Planned"),
+        "postponed": _("Postponed"),
+    },
+    "coupon": {
+        "issued": _("Issued"),
+        "claimed": _("Claimed"),
+        "redeemed": _("Redeemed"),
+        "void": _("Void"),
+        "expired": _("Expired"),
+    },
+    "form": {
+        "text": _("Text"),
+        "image": _("Image"),
+        "image_text": _("Text with images"),
+        "link": _("Link"),
+        "video": _("Video"),
+        "poster": _("Poster"),
+        "topic": _("Topic"),
+    },
+    "origin": {
+        "original": _("Original"),
+        "reprint": _("Reprint"),
+        "ugc": _("Collected from users"),
+    },
+    "stage": {
+        "new": _("New"),
+        "active": _("Active"),
+        "converting": _("Converting"),
+        "loyal": _("Loyal"),
+        "sharing": _("Sharing"),
+        "mature": _("Mature"),
+    },
+    "tone": {
+        "warm": _("Warm"),
+        "formal": _("Formal"),
+        "lively": _("Lively"),
+    },
+    "approval": {
+        "auto": _("Automatic"),
+        "each": _("One by one"),
+    },
+    "late": {
+        "ask": _("Ask a person"),
+        "send": _("Send anyway"),
+        "skip": _("Skip"),
+    },
+    "fact": {
+        "kept": _("Kept"),
+        "missing": _("Missing"),
+        "changed": _("Changed"),
+        "added": _("Added"),
+    },
+    "severity": {
+        "block": _("Must be changed"),
+        "review": _("Needs a look"),
+        "hint": _("Hint"),
+    },
+    "sending": {
+        "auto": _("Sent automatically"),
+        "confirm": _("Sent after an employee confirms"),
+        "person": _("Sent by hand"),
+    },
+    "weekday": {
+        "mon": _("Mon"),
+        "tue": _("Tue"),
+        "wed": _("Wed"),
+        "thu": _("Thu"),
+        "fri": _("Fri"),
+        "sat": _("Sat"),
+        "sun": _("Sun"),
+        "daily": _("Every day"),
+        "workday": _("Workdays"),
+    },
+    "ledger": {
+        "earn": _("Earned"),
+        "spend": _("Spent"),
+        "adjust": _("Adjusted"),
+        "expire": _("Expired"),
+        "refund": _("Refunded"),
+        "reverse": _("Reversed"),
+        "redeem": _("Redeemed"),
+    },
+}
+"""Group → code → English text, to be translated where it is shown."""
+
+TONES = {
+    "grey": ("draft", "retired", "skipped", "cancelled", "expired", "void", "paused", "claimed"),
+    "orange": (
+        "in_review", "empty", "held", "unknown", "partial", "finished_with_issues", "retry_wait", "postponed",
+        "changed", "review", "set_aside",
+    ),
+    "blue": (
+        "planned", "scheduled", "expanding", "running", "pending", "leased", "calling", "handed_over", "issued",
+        "accepted", "hint",
+    ),
+    "green": ("approved", "finished", "delivered", "redeemed", "kept", "loaded", "active"),
+    "red": ("failed", "undelivered", "missed", "missing", "added", "block"),
+}  # fmt: skip
+"""One colour map for all: grey at rest, orange wants a person, blue is on its way, green is done, red failed."""
+
+_TONE_OF = {code: tone for tone, codes in TONES.items() for code in codes}
+
+CHANNEL_ICONS = {
+    "wecom": "brand-wechat",
+    "personal_wechat_export": "hand-click",
+}
+
+
+def word(code: str, group: str) -> str:
+    """The English text of a code, or the code itself where it is a stranger's."""
+    return WORDS.get(group, {}).get(code, code)
+
+
+def tone(code: str) -> str:
+    """The colour of a state."""
+    return _TONE_OF.get(code, "grey")
+
+
+def channel_icon(channel: str) -> str:
+    """The sprite's icon for a channel `PLUGIN.name`."""
+    return CHANNEL_ICONS.get(channel.split(".", 1)[0], "send")
