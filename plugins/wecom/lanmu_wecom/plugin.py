@@ -1,0 +1,58 @@
+"""The plugin's class: what it offers to the host."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import lanmu
+from lanmu.interfaces.channels import Channel
+from lanmu.interfaces.host import Host
+from lanmu_wecom.app_message import AppChannel
+from lanmu_wecom.broadcast import CustomerChannel, GroupChannel
+from lanmu_wecom.client import Client
+from lanmu_wecom.corp import Corp
+from lanmu_wecom.models import WecomBase
+from lanmu_wecom.robot import RobotChannel
+from lanmu_wecom.settings import WecomSchema, WecomSettings
+
+if TYPE_CHECKING:
+    import click
+
+
+class WecomPlugin(lanmu.Plugin[WecomSettings]):
+    """企业微信: broadcasts that an employee confirms, group robots, app messages, and the sandbox."""
+
+    settings_schema = WecomSchema
+    migrations = "migrations"
+    models = WecomBase.metadata
+
+    def __init__(self, settings: WecomSettings, host: Host) -> None:
+        super().__init__(settings, host)
+        self._client = Client(
+            settings.base_url, timeout=settings.timeout, connect_timeout=settings.connect_timeout
+        )
+
+    @lanmu.hookimpl
+    def lanmu_channels(self) -> Iterable[Channel]:
+        settings = self.settings
+        channels: list[Channel] = []
+        if settings.corpid:
+            corp = Corp(
+                self._client,
+                settings.corpid,
+                settings.secret,
+                settings.agentid,
+                self.host.database,
+                self.host.clock,
+            )
+            channels += [CustomerChannel(corp), GroupChannel(corp), AppChannel(corp)]
+        if settings.robots:
+            leave_out = settings.robot_pictures == "leave_out"
+            channels.append(RobotChannel(self._client, settings.robots, leave_out))
+        return channels
+
+    @lanmu.hookimpl
+    def lanmu_commands(self) -> "Iterable[click.Command]":
+        # waitress and Flask come along with the sandbox, and most commands have no use for them
+        from lanmu_wecom.commands import sandbox_command
+
+        return [sandbox_command(self.host.clock)]
