@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Protocol
 
 
@@ -27,7 +27,8 @@ class Award:
     """Points proposed for an event. The ledger posts it once for its key, and never beyond the caps.
 
     `points` > 0, whole. `per_day` caps what this rule gives this member on `local_date`, None: no cap.
-    `expires_after_days` counts from the posting; None: never.
+    `expires_after_days` counts from the posting; None: never. Within `min_interval` of another award of
+    the same rule to the same member nothing is given.
     """
 
     rule: str
@@ -38,6 +39,7 @@ class Award:
     local_date: date
     per_day: int | None = None
     expires_after_days: int | None = 365
+    min_interval: timedelta = timedelta(0)
 
 
 class PointsRule(Protocol):

@@ -39,7 +39,7 @@ class OfferView:
 
 @dataclass(frozen=True, slots=True)
 class CouponView:
-    """A coupon in a member's hands. `code` is whole only right after it was issued; later `last4` alone."""
+    """A coupon in a member's hands. `code` is there only where its owner asks for this one coupon."""
 
     id: str
     offer: str
@@ -105,6 +105,10 @@ class Points(Protocol):
 
     def coupons(self, member: str) -> Sequence[CouponView]:
         """The member's coupons, newest first."""
+        ...
+
+    def coupon(self, member: str, coupon: str) -> CouponView | None:
+        """One coupon of the member's, with its code while it can be used; None where it is not theirs."""
         ...
 
 

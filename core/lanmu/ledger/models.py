@@ -1,4 +1,4 @@
-"""The ledger's tables: double entry, append-only; balances and remainders are caches that `verify` re-derives."""
+"""The ledger's tables: double entry, append-only; balances and remainders are caches that `verify` checks."""
 
 from datetime import date, datetime
 from typing import Any
@@ -11,7 +11,12 @@ from lanmu.storage.types import BigId
 
 
 class Account(Base):
-    """One side of an entry: `member:ID` (never below 0), `issued:RULE`, `redeemed:OFFER`, `expired`, `adjust` …"""
+    """One side of an entry: `member:ID`, `owed:ID`, `issued:RULE`, `redeemed:OFFER`, `expired`, `adjust`.
+
+    A balance is kept for members' accounts (never below 0) and owed ones (never above 0). The ledger's own
+    accounts are in every posting: a kept balance would make each writer wait for all the others, so theirs
+    is None and is added up from the entries when somebody asks.
+    """
 
     __tablename__ = "account"
 
@@ -19,38 +24,55 @@ class Account(Base):
     name: Mapped[str] = mapped_column(String(80), unique=True)
     kind: Mapped[str] = mapped_column(String(16))
     owner: Mapped[str] = mapped_column(String(60), default="")
-    balance: Mapped[int] = mapped_column(BigInteger, default=0)
-    allow_negative: Mapped[bool] = mapped_column(default=False)
+    balance: Mapped[int | None] = mapped_column(BigInteger)
 
     __table_args__ = (
-        CheckConstraint("allow_negative OR balance >= 0", name="not_negative"),
+        CheckConstraint(
+            "(kind = 'member' AND balance IS NOT NULL AND balance >= 0)"
+            " OR (kind = 'owed' AND balance IS NOT NULL AND balance <= 0)"
+            " OR (kind NOT IN ('member', 'owed') AND balance IS NULL)",
+            name="balance",
+        ),
         Index(None, "kind", "balance"),
     )
 
 
 class Tx(Base):
-    """A posting, or a stored refusal. `key` is its idempotency key and is never pruned."""
+    """A posting, or a refusal that is kept. `key` is its idempotency key and is never pruned.
+
+    `request_hash` covers what was asked, so that the same key with another request is told apart from a
+    repetition. `refusal` holds the JSON of what was answered, where nothing was posted.
+    """
 
     __tablename__ = "ledger_tx"
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     key: Mapped[str] = mapped_column(String(255), unique=True)
     kind: Mapped[str] = mapped_column(String(16))
+    member: Mapped[str] = mapped_column(String(24))
     rule: Mapped[str] = mapped_column(String(40), default="")
-    member: Mapped[str] = mapped_column(String(24), default="")
     local_date: Mapped[date | None] = mapped_column(Date)
-    amount: Mapped[int] = mapped_column(BigInteger, default=0)
     reference: Mapped[str] = mapped_column(String(80), default="")
+    ref_tx: Mapped[int | None] = mapped_column(ForeignKey("ledger_tx.id"), index=True)
     actor: Mapped[str] = mapped_column(String(60))
     reason: Mapped[str] = mapped_column(Text, default="")
     refusal: Mapped[str] = mapped_column(Text, default="")
     request_hash: Mapped[str] = mapped_column(String(64))
-    prev_hash: Mapped[str] = mapped_column(String(64))
-    hash: Mapped[str] = mapped_column(String(64))
     occurred_at: Mapped[datetime] = mapped_column(UtcDateTime)
     recorded_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
-    __table_args__ = (Index(None, "member", "id"), Index(None, "member", "rule", "local_date"))
+    __table_args__ = (Index(None, "member", "rule", "local_date"), Index(None, "recorded_at"))
+
+
+class Seal(Base):
+    """A link of the hash chain over the postings: one a posting, made after its commit (ADR 0003)."""
+
+    __tablename__ = "ledger_seal"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=False)
+    tx_id: Mapped[int] = mapped_column(ForeignKey("ledger_tx.id"), unique=True)
+    hash: Mapped[str] = mapped_column(String(64))
+    sealed_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
 class Entry(Base):
@@ -85,6 +107,8 @@ class Lot(Base):
     __table_args__ = (
         CheckConstraint("remaining BETWEEN 0 AND original", name="remaining"),
         Index(None, "account_id", "expires_at"),
+        Index(None, "expires_at"),
+        Index(None, "tx_id"),
     )
 
 
@@ -100,7 +124,7 @@ class LotMove(Base):
 
 
 class Offer(Public, Base):
-    """兑换项: what points buy. `issued` never passes `cap`, by a conditional update and by this constraint."""
+    """兑换项: what points buy. `issued` never passes `cap`: the update has a condition, the table a check."""
 
     __tablename__ = "offer"
     id_prefix = "off"
@@ -125,14 +149,14 @@ class Offer(Public, Base):
 
 
 class Coupon(Public, Base):
-    """优惠券: stored by the keyed hash of its code; the code itself is shown once."""
+    """优惠券: stored by the keyed hash of its code; the code itself is stored nowhere."""
 
     __tablename__ = "coupon"
     id_prefix = "cpn"
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    offer_id: Mapped[int] = mapped_column(ForeignKey("offer.id"), index=True)
-    member: Mapped[str] = mapped_column(String(24), index=True)
+    offer_id: Mapped[int] = mapped_column(ForeignKey("offer.id"))
+    member: Mapped[str] = mapped_column(String(24))
     tx_id: Mapped[int] = mapped_column(ForeignKey("ledger_tx.id"), unique=True)
     code_hash: Mapped[str] = mapped_column(String(64), unique=True)
     last4: Mapped[str] = mapped_column(String(4))
@@ -144,11 +168,13 @@ class Coupon(Public, Base):
 
     __table_args__ = (
         CheckConstraint("state IN ('issued','claimed','redeemed','void','expired')", name="state"),
+        Index(None, "member", "offer_id"),
+        Index(None, "offer_id", "state"),
     )
 
 
 class EarnRule(Base):
-    """What the shop has set for a points rule: on or off, points, and the cap a day."""
+    """What the shop has set for a points rule: on or off, and a cap a day of its own."""
 
     __tablename__ = "earn_rule"
 

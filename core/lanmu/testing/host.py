@@ -98,6 +98,12 @@ class FakePoints:
     def coupons(self, member: str) -> Sequence[CouponView]:
         return tuple(self._coupons.get(member, ()))
 
+    def coupon(self, member: str, coupon: str) -> CouponView | None:
+        for found in self.coupons(member):
+            if found.id == coupon:
+                return replace(found, code=f"TEST{found.last4}")
+        return None
+
 
 def _why_not(offer: OfferView, balance: int) -> str:
     if offer.left is not None and offer.left <= 0:
