@@ -8,13 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lanmu_wecom.client import Client
-from lanmu_wecom.corp import Corp
-from lanmu_wecom.models import WecomBase
-from lanmu_wecom.sandbox import Options, start
-from lanmu_wecom.sandbox.demo import SEED
-from lanmu_wecom.sandbox.server import Running
-from lanmu_wecom.sandbox.world import World
 
 import lanmu_wecom
 from lanmu.interfaces.channels import Channel, Message, Observation, Refusal, Request, Target, Verdict
@@ -22,6 +15,13 @@ from lanmu.interfaces.secrets import Secret
 from lanmu.storage import Database
 from lanmu.storage.migrate import plugin_chain, upgrade
 from lanmu.testing.clock import FakeClock
+from lanmu_wecom.client import Client
+from lanmu_wecom.corp import Corp
+from lanmu_wecom.models import WecomBase
+from lanmu_wecom.sandbox import Options, start
+from lanmu_wecom.sandbox.demo import SEED
+from lanmu_wecom.sandbox.server import Running
+from lanmu_wecom.sandbox.world import World
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(64))
 

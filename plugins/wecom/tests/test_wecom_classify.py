@@ -5,12 +5,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+
+from lanmu.interfaces.channels import Observation, Outcome, Verdict
 from lanmu_wecom.app_message import AppChannel
 from lanmu_wecom.broadcast import GroupChannel
 from lanmu_wecom.client import Client
 from lanmu_wecom.robot import RobotChannel
-
-from lanmu.interfaces.channels import Observation, Outcome, Verdict
 
 GROUP = GroupChannel(None)  # type: ignore[arg-type]
 APP = AppChannel(None)  # type: ignore[arg-type]

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from lanmu.interfaces.channels import Asset, Channel, Message, Refusal, Request, Target
+from lanmu.interfaces.secrets import Secret
 from lanmu_wecom.app_message import AppChannel
 from lanmu_wecom.broadcast import CustomerChannel, GroupChannel
 from lanmu_wecom.client import Client
 from lanmu_wecom.robot import RobotChannel
-
-from lanmu.interfaces.channels import Asset, Channel, Message, Refusal, Request, Target
-from lanmu.interfaces.secrets import Secret
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(64))
 
@@ -25,7 +25,9 @@ class NoCorp:
 
 
 def message(text: str = "早安", **fields: Any) -> Message:
-    return Message(**{"push": "p", "token": "t", "title": "今日育儿", "text": text, "sender": "linxiao", **fields})
+    return Message(
+        **{"push": "p", "token": "t", "title": "今日育儿", "text": text, "sender": "linxiao", **fields}
+    )
 
 
 def group() -> GroupChannel:
@@ -68,8 +70,7 @@ def test_a_group_broadcast_is_exactly_these_bytes() -> None:
     request = group().compose(message("早安 😀"), [Target("wr1"), Target("wr2")])
     assert isinstance(request, Request)
     assert request.body.decode() == (
-        '{"chat_type":"group","chat_id_list":["wr1","wr2"],"sender":"linxiao",'
-        '"text":{"content":"早安 😀"}}'
+        '{"chat_type":"group","chat_id_list":["wr1","wr2"],"sender":"linxiao","text":{"content":"早安 😀"}}'
     )
     assert request.targets == ("wr1", "wr2")
     assert request.call == "externalcontact/add_msg_template"
@@ -117,7 +118,10 @@ def test_pictures_and_a_link_become_attachments_in_order(tmp_path: Path) -> None
     body = composed(group(), message(assets=(picture(tmp_path, "MEDIA1"),), options=options), "wr1")
     assert body["attachments"] == [
         {"msgtype": "image", "image": {"media_id": "MEDIA1"}},
-        {"msgtype": "link", "link": {"title": "领券", "desc": "满100减20", "url": "https://example.test/r/abc"}},
+        {
+            "msgtype": "link",
+            "link": {"title": "领券", "desc": "满100减20", "url": "https://example.test/r/abc"},
+        },
     ]
 
 

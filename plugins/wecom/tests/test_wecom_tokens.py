@@ -7,17 +7,17 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+
+from lanmu.interfaces.channels import NotConnected, Outcome
+from lanmu.interfaces.secrets import Secret
+from lanmu.storage import Database
+from lanmu.testing.clock import FakeClock
 from lanmu_wecom.broadcast import GroupChannel
 from lanmu_wecom.client import Client, Refused
 from lanmu_wecom.corp import Corp
 from lanmu_wecom.models import TokenRow
 from lanmu_wecom.sandbox.demo import SEED
 from lanmu_wecom.tokens import Fetched, Tokens
-
-from lanmu.interfaces.channels import NotConnected, Outcome
-from lanmu.interfaces.secrets import Secret
-from lanmu.storage import Database
-from lanmu.testing.clock import FakeClock
 
 from .conftest import Sandbox, message, push
 

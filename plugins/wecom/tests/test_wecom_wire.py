@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
+
+from lanmu.interfaces.channels import NotConnected, Observation, Outcome
 from lanmu_wecom.broadcast import GroupChannel
 from lanmu_wecom.client import Client, Unreachable
 from lanmu_wecom.corp import Corp, open_line
 from lanmu_wecom.wire import Origin
-
-from lanmu.interfaces.channels import NotConnected, Observation, Outcome
 
 from .conftest import Sandbox, message, push
 
@@ -82,7 +82,7 @@ def test_a_redirect_is_not_followed() -> None:
     [
         b"",
         b"HTTP/1.",
-        b"HTTP/1.1 200 OK\r\nContent-Length: 30\r\n\r\n{\"errcode\":0",
+        b'HTTP/1.1 200 OK\r\nContent-Length: 30\r\n\r\n{"errcode":0',
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n20\r\n{",
         b"SSH-2.0-OpenSSH\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Length: 9000000\r\n\r\n",
@@ -159,13 +159,16 @@ def test_a_question_that_gets_no_json_is_unreachable(sandbox: Sandbox, corp: Cor
         corp.ask("externalcontact/groupchat/get", {"chat_id": "wrDEMO0001"})
 
 
-@pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("kind", ["drop", "truncate", "html502", "empty", "huge"])
+@pytest.mark.parametrize(
+    ("kind", "when"),
+    [
+        *((kind, "before") for kind in ("drop", "html502", "empty")),
+        *((kind, "after") for kind in ("drop", "html502", "empty", "truncate", "huge")),
+    ],
+)
 def test_each_broken_answer_of_the_sandbox_is_ambiguous(
     sandbox: Sandbox, corp: Corp, kind: str, when: str
 ) -> None:
-    if (kind, when) in (("truncate", "before"), ("huge", "before")):
-        pytest.skip("an answer cannot be cut before there is one")
     sandbox.fault(kind=kind, call="externalcontact/add_msg_template", when=when)
     sent = push(GroupChannel(corp), message(), "wrDEMO0001")
     assert sent.observation.wrote
@@ -188,7 +191,9 @@ def test_a_line_does_not_show_its_token(corp: Corp) -> None:
     line.close()
 
 
-@pytest.mark.parametrize("url", ["ftp://x", "http://example.test", "https://", "https://u:p@x", "https://x?a=1"])
+@pytest.mark.parametrize(
+    "url", ["ftp://x", "http://example.test", "https://", "https://u:p@x", "https://x?a=1"]
+)
 def test_a_base_url_that_would_leak_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         Origin.of(url)

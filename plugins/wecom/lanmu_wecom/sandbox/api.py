@@ -1,6 +1,5 @@
 """The platform's side over HTTP: `/cgi-bin/…` with its answers, headers, quirks and ordered faults."""
 
-import itertools
 import json
 import secrets
 import socket
@@ -23,7 +22,6 @@ _READS = ("externalcontact/get_", "externalcontact/list", "externalcontact/group
 _UPLOADS = frozenset({"media/upload", "media/uploadimg", "webhook/upload_media"})
 _BAD_GATEWAY = b"<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>nginx</body>\r\n</html>\r\n"
 _HUGE = 1_200_000
-_turns = itertools.count(1)
 
 
 def world() -> World:
@@ -39,7 +37,6 @@ def call(name: str) -> Response:
     here = world()
     if not known(name):
         return Response(b"", 404)
-    here.counters.calls[name] += 1
     fault = here.faults.take(name)
     if fault is not None and fault.when == "before":
         if fault.kind == "slow":
@@ -61,13 +58,14 @@ def _answer(here: World, name: str) -> tuple[int, bytes, int]:
     try:
         data, warned = answer(here, _read_call(name))
     except WecomError as error:
-        here.counters.errcodes[str(error.code)] += 1
+        code = str(error.code)
+        here.counters.errcodes[code] = here.counters.errcodes.get(code, 0) + 1
         data = {"errcode": error.code, "errmsg": _errmsg(error), **error.extra}
         return 200, _encode(here, data), error.code
     head: dict[str, Any] = {"errcode": 0, "errmsg": "ok"}
     if warned:
         head["errmsg"] = "ok. Warning: wrong json format. "
-    elif here.options.quirks and name.startswith(_READS) and next(_turns) % 3 == 0:
+    elif here.options.quirks and name.startswith(_READS) and next(here.reads) % 3 == 0:
         head = {}
     return 200, _encode(here, {**head, **data}), 0
 
@@ -100,7 +98,7 @@ def _errmsg(error: WecomError) -> str:
 
 
 def _encode(here: World, data: dict[str, Any]) -> bytes:
-    if here.options.quirks and next(_turns) % 2:
+    if here.options.quirks and next(here.answers) % 2:
         data = dict(reversed(data.items()))
     return json.dumps(data, ensure_ascii=False).encode()
 

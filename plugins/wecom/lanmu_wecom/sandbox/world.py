@@ -1,5 +1,6 @@
 """What all calls of a sandbox share: its memory, its time, its options, its counters and its switches."""
 
+import itertools
 import secrets
 import threading
 from collections import defaultdict
@@ -37,8 +38,7 @@ class WecomError(Exception):
 class Counters:
     """What was seen, for tests to ask."""
 
-    calls: dict[str, int] = field(default_factory=lambda: defaultdict(int))
-    errcodes: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    errcodes: dict[str, int] = field(default_factory=dict)
     wrong_json: int = 0
     most_at_once: int = 0
 
@@ -52,6 +52,8 @@ class World:
         self.options = options
         self.faults = Faults()
         self.counters = Counters()
+        self.answers = itertools.count(1)
+        self.reads = itertools.count(1)
         self.switches: set[str] = set(store.note("switches") or ())
         self._ahead = timedelta(seconds=float(store.note("ahead") or 0))
         self._windows: dict[tuple[str, str], tuple[float, int]] = {}
