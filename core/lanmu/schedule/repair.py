@@ -1,0 +1,230 @@
+"""Betters a filled lane: changes and exchanges the classes of places until rolling weeks fit their shares."""
+
+from bisect import bisect_left
+from collections.abc import Iterator
+from itertools import accumulate
+
+from lanmu.schedule.lane import CAPPED, WEEK, Lane
+from lanmu.schedule.shelves import NOTHING
+
+REPLAYS = 120
+"""How often one community's lane may be filled anew; a bound on time, far above what most need."""
+
+PASSES = 6
+
+
+def repair(lane: Lane) -> set[int]:
+    """Better the lane in place and answer which places now have another class than the greedy pass gave.
+
+    No fewer places are filled after than before, though others may be. Every change is tried by filling
+    the lane anew with the changed classes, so that cooldown, validity and caps are kept by the code that
+    keeps them anyway; what does not fit is dropped.
+    """
+    work = _Work(lane)
+    greedy = list(work.script)
+    for _pass in range(PASSES):
+        if not (work.fill_empty() + work.change_one() + work.exchange_two()) or not work.left:
+            break
+    work.left += REPLAYS // 4
+    work.fill_empty()
+    lane.fill(work.script)
+    for place in work.capped:
+        lane.chosen[place] = CAPPED
+    return {place for place, code in enumerate(work.script) if code >= 0 and code != greedy[place]}
+
+
+class _Work:
+    """The classes as they stand and what each rolling week has of them.
+
+    Week `i` is the seven days that end with place `i`. A week's cost is the sum over the classes of the
+    distance from their share of what the week holds, times the budget's total to make it a whole number.
+    """
+
+    def __init__(self, lane: Lane) -> None:
+        self.lane = lane
+        self.left = REPLAYS
+        self.script = list(lane.classes)
+        self.capped = [place for place, number in enumerate(lane.chosen) if number == CAPPED]
+        shut = set(self.capped)
+        self.allowed: list[tuple[int, ...]] = [
+            lane.mix.allowed(opening.column) if opening is not None and place not in shut else ()
+            for place, opening in enumerate(lane.openings)
+        ]
+        full = {lane.days[place] for place in self.capped}
+        # A day that had more places than its cap keeps the ones it filled: else its reason would be untrue.
+        self.movable = [bool(self.allowed[place]) and day not in full for place, day in enumerate(lane.days)]
+        self.parts, self.total = lane.mix.parts, lane.mix.total
+        count = len(self.script)
+        # Weeks p .. self.end[p] - 1 hold place p.
+        self.end = [bisect_left(lane.minutes, minute + WEEK) for minute in lane.minutes]
+        self.weeks = [[0] * count for _part in self.parts]
+        for minute, code in lane.past:
+            for week in range(bisect_left(lane.minutes, minute + WEEK)):
+                self.weeks[code][week] += 1
+        for place, code in enumerate(self.script):
+            if code >= 0:
+                for week in range(place, self.end[place]):
+                    self.weeks[code][week] += 1
+        self.room = _Room.of(lane)
+        self._gains: dict[tuple[int, int], list[int]] = {}
+
+    def gain(self, old: int, new: int) -> list[int]:
+        """Running sums of what each week's cost would change by, were one `old` a `new` in it."""
+        sums = self._gains.get((old, new))
+        if sums is None:
+            parts, total = self.parts, self.total
+            held = [sum(column) for column in zip(*self.weeks, strict=True)]
+            more = (new >= 0) - (old >= 0)
+            changes = [0] * len(held)
+            for code, row in enumerate(self.weeks):
+                step = (code == new) - (code == old)
+                if not step and not more:
+                    continue
+                part, plus = parts[code], total * step - parts[code] * more
+                for week, (had, n) in enumerate(zip(row, held, strict=True)):
+                    far = total * had - part * n
+                    changes[week] += abs(far + plus) - abs(far)
+            sums = self._gains[old, new] = [0, *accumulate(changes)]
+        return sums
+
+    def fill_empty(self) -> int:
+        """Give a material to places that have none; where needed, another place changes class to free one."""
+        done = 0
+        for place, code in enumerate(self.script):
+            if code >= 0 or not self.allowed[place]:
+                continue
+            end = self.end[place]
+            ways = sorted(
+                (self.gain(NOTHING, new)[end] - self.gain(NOTHING, new)[place], new)
+                for new in self.allowed[place]
+            )
+            done += any(self.attempt([(place, new)]) for _cost, new in ways) or any(
+                self.attempt([(place, new), (giver, other)])
+                for _cost, new in ways
+                for giver, other in self._givers(place, new)
+            )
+        return done
+
+    def _givers(self, place: int, code: int) -> Iterator[tuple[int, int]]:
+        """Places near by that hold the class and could take another.
+
+        With one pool for all places the greedy pass has left nothing over: whatever is freed was used up.
+        """
+        if self.room is not None:
+            return
+        for giver in sorted(range(len(self.script)), key=lambda other: abs(other - place)):
+            if self.script[giver] == code and code in self.allowed[giver]:
+                for other in self.allowed[giver]:
+                    if other != code:
+                        yield giver, other
+
+    def change_one(self) -> int:
+        """Change a place's class where that alone betters the weeks that hold it."""
+        done = 0
+        for place, end in enumerate(self.end):
+            for new in self.allowed[place]:
+                old = self.script[place]
+                if old < 0 or new == old:
+                    continue
+                sums = self.gain(old, new)
+                if sums[end] < sums[place]:
+                    done += self.attempt([(place, new)])
+        return done
+
+    def exchange_two(self) -> int:
+        """Exchange the classes of two places, or move a material to a place that stands empty."""
+        done = 0
+        script, end, count = self.script, self.end, len(self.script)
+        for p in range(count):
+            for q in range(p + 1, end[min(end[p], count - 1)]):
+                a, b = script[p], script[q]
+                if a == b or not self._may(p, b) or not self._may(q, a):
+                    continue
+                # Weeks that hold both do not change: those that hold p alone end at `middle`, those that hold
+                # q alone begin at `later`.
+                first, second = self.gain(a, b), self.gain(b, a)
+                middle, later = min(q, end[p]), max(q, end[p])
+                if first[middle] - first[p] + second[end[q]] - second[later] < 0:
+                    done += self.attempt([(p, b), (q, a)])
+        return done
+
+    def _may(self, place: int, code: int) -> bool:
+        return code in self.allowed[place] if code >= 0 else self.movable[place]
+
+    def attempt(self, changes: list[tuple[int, int]]) -> bool:
+        """Make the changes if the lane can be filled so."""
+        if self.left <= 0 or (self.room is not None and not self.room.takes(self.script, changes)):
+            return False
+        self.left -= 1
+        old = [(place, self.script[place]) for place, _code in changes]
+        for place, code in changes:
+            self.script[place] = code
+        if not self.lane.fill(self.script):
+            for place, code in old:
+                self.script[place] = code
+            return False
+        for (place, was), (_place, now) in zip(old, changes, strict=True):
+            for week in range(place, self.end[place]):
+                if now >= 0:
+                    self.weeks[now][week] += 1
+                if was >= 0:
+                    self.weeks[was][week] -= 1
+            if self.room is not None:
+                self.room.move(place, was, now)
+        self._gains.clear()
+        return True
+
+
+class _Room:
+    """How often each class is used in any stretch of cooldown days, where all places share one pool.
+
+    A quick look that spares most of the fillings that would fail.
+    """
+
+    def __init__(self, lane: Lane, sizes: list[int], cooldown: int) -> None:
+        self.sizes, self.cooldown = sizes, cooldown
+        self.first = lane.days[0] - cooldown
+        self.days = [day - self.first for day in lane.days]
+        # uses[code][s]: how often the class is used on the days s .. s + cooldown - 1.
+        self.uses = [[0] * (self.days[-1] + 1) for _size in sizes]
+        for place, code in enumerate(lane.classes):
+            self.move(place, NOTHING, code)
+
+    @classmethod
+    def of(cls, lane: Lane) -> "_Room | None":
+        """None where columns differ in pool or cooldown, or fixed places draw from elsewhere."""
+        columns = {id(o.column): o.column for o in lane.openings if o is not None}
+        rules = {(column.pool, column.cooldown_days) for column in columns.values()}
+        if len(rules) != 1 or lane.kept:
+            return None
+        pool, cooldown = next(iter(rules))
+        if not cooldown:
+            return None
+        return cls(lane, [len(lane.library.members(pool, code)) for code in lane.mix.codes], cooldown)
+
+    def move(self, place: int, old: int, new: int) -> None:
+        """Count a place's use of another class."""
+        day = self.days[place]
+        for start in range(max(0, day - self.cooldown + 1), day + 1):
+            if old >= 0:
+                self.uses[old][start] -= 1
+            if new >= 0:
+                self.uses[new][start] += 1
+
+    def takes(self, script: list[int], changes: list[tuple[int, int]]) -> bool:
+        """False where a stretch of days would need more materials of a class than there are."""
+        for place, code in changes:
+            if code < 0:
+                continue
+            day = self.days[place]
+            low, high = max(0, day - self.cooldown + 1), day + 1
+            for other, _new in changes:
+                if other != place and script[other] == code:
+                    there = self.days[other]
+                    if there >= day:
+                        high = min(high, max(low, there - self.cooldown + 1))
+                    else:
+                        low = min(high, max(low, there + 1))
+            if low < high and max(self.uses[code][low:high]) >= self.sizes[code]:
+                return False
+        return True
