@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
+from lanmu.library.naming import generated_name
 from lanmu.storage import Base, JsonDoc, Public, UtcDateTime
 from lanmu.storage.types import BigId
 
@@ -13,7 +14,10 @@ STATES = ("draft", "in_review", "approved", "retired")
 
 
 class Material(Public, Base):
-    """素材: an item of the library. Its words stand in revisions; what may be sent is `approved_revision_id`."""
+    """素材: an item of the library, as it was last written; its words stand in revisions.
+
+    What may be sent is `approved_revision_id`, which stays while a newer text is still being written.
+    """
 
     __tablename__ = "material"
     id_prefix = "mat"
@@ -51,8 +55,6 @@ class Material(Public, Base):
     @property
     def name(self) -> str:
         """The generated name, see `lanmu.library.naming`."""
-        from lanmu.library.naming import generated_name
-
         return generated_name(self.month, self.content_class, self.topic, self.form)
 
 
@@ -69,7 +71,13 @@ class MaterialTag(Base):
 
 
 class Revision(Base):
-    """版本: the words of a material at one time; never changed once written."""
+    """版本: a material as it was written at one time; never changed afterwards.
+
+    `fields` holds everything besides title and body (class, tags, validity, licence …), so that an edit of
+    an approved material changes nothing of what its approved revision promises. `content_hash` covers what
+    a reviewer answers for: title, body, attachments and all fields but topic, month, tags and owner.
+    `conflict` marks the text of somebody who saved over a newer one: kept for them, used by nobody.
+    """
 
     __tablename__ = "revision"
 
@@ -81,7 +89,9 @@ class Revision(Base):
     author: Mapped[str] = mapped_column(String(60))
     note: Mapped[str] = mapped_column(Text, default="")
     generator: Mapped[str] = mapped_column(String(60), default="")
+    fields: Mapped[dict[str, Any]] = mapped_column(JsonDoc)
     content_hash: Mapped[str] = mapped_column(String(64))
+    conflict: Mapped[bool] = mapped_column(default=False)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
     __table_args__ = (UniqueConstraint("material_id", "number"),)
@@ -132,7 +142,11 @@ class Review(Base):
 
 
 class SyncedFile(Base):
-    """What the sync last saw of a file, so that it can tell which side has changed since."""
+    """What the sync last saw of a file and its material, so that it can tell which side has changed since.
+
+    `file_hash` covers the text and the images it names; it is empty where the file was taken away.
+    `revision_id` and `state` are the material's when both sides last agreed.
+    """
 
     __tablename__ = "synced_file"
 
@@ -140,6 +154,7 @@ class SyncedFile(Base):
     material_id: Mapped[int] = mapped_column(ForeignKey("material.id", ondelete="CASCADE"), unique=True)
     file_hash: Mapped[str] = mapped_column(String(64))
     revision_id: Mapped[int] = mapped_column(BigId)
+    state: Mapped[str] = mapped_column(String(16))
     synced_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
@@ -156,7 +171,7 @@ class ContentClass(Base):
 
 
 class TaxonomyTerm(Base):
-    """A kind of a class (行业干货, 限时优惠 …), or a genre of a zone (操作指南, 好评截图 …)."""
+    """A word of an axis: a kind (of a class), a zone, a genre (of a zone), a form, an origin."""
 
     __tablename__ = "taxonomy_term"
 
