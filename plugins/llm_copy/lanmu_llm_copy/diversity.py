@@ -1,4 +1,4 @@
-"""How alike two texts are once their facts are taken out: variants of a test must differ to teach anything."""
+"""How alike two texts are once their facts are taken out: variants must differ to teach anything."""
 
 import re
 

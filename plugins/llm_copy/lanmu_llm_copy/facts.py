@@ -7,6 +7,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from lanmu_llm_copy import fact_patterns as pattern
+from lanmu_llm_copy import fact_values as values
 from lanmu_llm_copy.glyphs import clean, fold
 from lanmu_llm_copy.numerals import HAN, shown, value_of
 from lanmu_llm_copy.units import COUNTS_AS_ONE, HALVES, UNITS
@@ -68,28 +69,29 @@ class _Extraction:
     def run(self) -> list[Fact]:
         self._machine_readable()
         self._blank_list_heads()
-        self._take(pattern.FESTIVAL, Kind.DATE, lambda m: _which(m, "f", list(pattern.FESTIVALS)))
-        self._take(pattern.BUY_GIVES, Kind.RULE, _buy_gives)
-        self._take(pattern.FULL_GIVES, Kind.RULE, _full_gives)
-        self._take(pattern.NTH_PIECE, Kind.RULE, _nth_piece)
-        self._take(pattern.DATE, Kind.DATE, _date)
-        self._take(pattern.WEEKDAY, Kind.DATE, _weekday)
-        self._take(pattern.TIME, Kind.TIME, _time, keep_day_word=True)
-        self._take(pattern.DAY_WORD, Kind.DAY, lambda m: _which(m, "w", list(pattern.DAY_WORDS)))
+        self._take(pattern.FESTIVAL, Kind.DATE, lambda m: values.which(m, "f", list(pattern.FESTIVALS)))
+        self._take(pattern.BUY_GIVES, Kind.RULE, values.buy_gives)
+        self._take(pattern.FULL_GIVES, Kind.RULE, values.full_gives)
+        self._take(pattern.NTH_PIECE, Kind.RULE, values.nth_piece)
+        self._take(pattern.DATE, Kind.DATE, values.date)
+        self._take(pattern.WEEKDAY, Kind.DATE, values.weekday)
+        self._take(pattern.TIME, Kind.TIME, values.time, keep_day_word=True)
+        self._take(pattern.DAY_WORD, Kind.DAY, lambda m: values.which(m, "w", list(pattern.DAY_WORDS)))
         self._blank(pattern.IDIOM)
-        self._take(pattern.FIRST_N, Kind.RULE, lambda m: _counted("前", m))
-        self._take(pattern.EACH, Kind.RULE, _each)
-        self._take(pattern.LIMIT, Kind.RULE, _limit)
+        self._take(pattern.FIRST_N, Kind.RULE, lambda m: values.counted("前", m))
+        self._take(pattern.FIRST_DAYS, Kind.RULE, lambda m: values.counted("前", m))
+        self._take(pattern.EACH, Kind.RULE, values.each)
+        self._take(pattern.LIMIT, Kind.RULE, values.limit)
         self._take(pattern.ONE_TO_ONE, Kind.RULE, lambda m: "1对1")
         self._take(pattern.ORDER, Kind.RULE, lambda m: f"先{m['a']}后{m['b']}")
-        self._take(pattern.MIXED, Kind.CODE, _mixed)
-        self._take(pattern.PERCENT_HAN, Kind.NUMBER, _percent)
+        self._take(pattern.MIXED, Kind.CODE, values.mixed)
+        self._take(pattern.PERCENT_HAN, Kind.NUMBER, values.percent)
         self._take(pattern.HALF_PRICE, Kind.NUMBER, lambda m: "5折")
-        self._take(pattern.ORDINAL, Kind.NUMBER, _ordinal)
+        self._take(pattern.ORDINAL, Kind.NUMBER, values.ordinal)
         self._ranges()
         self._take(pattern.QUANTITY, Kind.NUMBER, self._quantity)
-        self._take(pattern.CONDITION, Kind.CONDITION, lambda m: _which(m, "c", _CONDITION_KEYS))
-        self._take(pattern.BENEFIT, Kind.BENEFIT, lambda m: _which(m, "g", list(pattern.BENEFITS)))
+        self._take(pattern.CONDITION, Kind.CONDITION, lambda m: values.which(m, "c", _CONDITION_KEYS))
+        self._take(pattern.BENEFIT, Kind.BENEFIT, lambda m: values.which(m, "g", list(pattern.BENEFITS)))
         self._take(pattern.URGENCY, Kind.URGENCY, lambda m: m[0])
         return sorted(self.found, key=lambda fact: (fact.start, fact.end))
 
@@ -101,7 +103,7 @@ class _Extraction:
                 while kept.endswith(")") and kept.count(")") > kept.count("("):
                     kept = kept[:-1].rstrip(".,;:!?")
                 self._add(Kind.LINK, kept, match.start(), match.start() + len(kept))
-        self._take(pattern.PLACEHOLDER, Kind.PLACEHOLDER, lambda m: _placeholder(m[0]), raw=True)
+        self._take(pattern.PLACEHOLDER, Kind.PLACEHOLDER, lambda m: values.placeholder(m[0]), raw=True)
         for name in self.names:
             self._take(re.compile(re.escape(fold(name))), Kind.NAME, lambda m: m[0], raw=True)
         self._take(pattern.TITLE, Kind.NAME, lambda m: f"《{m[1].strip()}》", raw=True)
@@ -139,7 +141,7 @@ class _Extraction:
         """今晚8点 is a day and a time; the time takes the characters, so the day is noted here."""
         word = pattern.DAY_WORD.match(self.rest, start)
         if word:
-            value = _which(word, "w", list(pattern.DAY_WORDS))
+            value = values.which(word, "w", list(pattern.DAY_WORDS))
             surface = self.text[start : word.end()]
             self.found.append(Fact(Kind.DAY, value, surface, start, start))
 
@@ -158,7 +160,7 @@ class _Extraction:
     def _blank_list_heads(self) -> None:
         """1. 2. 3. at the heads of lines only count the lines; any other sequence is left to be a fact."""
         heads = list(pattern.LIST_HEAD.finditer(self.rest))
-        numbers = [int(head["n"] or _circled(head["k"])) for head in heads]
+        numbers = [int(head["n"] or values.circled(head["k"])) for head in heads]
         start = 0
         while start < len(numbers):
             stop = start + 1
@@ -213,178 +215,14 @@ _BOUND = frozenset({Kind.DATE, Kind.TIME, Kind.RULE, Kind.NUMBER})
 _CONDITION_KEYS = [key for key, _pattern in pattern.CONDITIONS]
 
 
-def _which(match: re.Match[str], prefix: str, keys: Sequence[str]) -> str:
-    name = match.lastgroup
-    assert name is not None
-    return keys[int(name.removeprefix(prefix))]
-
-
-def _placeholder(raw: str) -> str:
-    """Blanks inside a placeholder mean nothing, except within quotes; letters' case does."""
-    return "".join(
-        part if part[:1] in "\"'" else re.sub(r"\s+", "", part)
-        for part in re.split(r"(\"[^\"]*\"|'[^']*')", raw)
-    )
-
-
-def _circled(mark: str) -> int:
-    return ord(mark) - 0x245F if len(mark) == 1 else int(mark[0])
-
-
-def _amount(number: str, unit: str | None) -> str | None:
-    value = value_of(number)
-    if value is None:
-        return None
-    kind = UNITS.get(unit or "", "")
-    if kind == "折" and value >= 10:
-        value /= 10
-    # In a rule 199 and 199元 are the same: 满199减30.
-    return shown(value) + ("" if kind == "元" else kind)
-
-
-def _full_gives(match: re.Match[str]) -> str | None:
-    x = _amount(match["x"], match["ux"])
-    if x is None:
-        return None
-    verb = {"省": "减", "抵": "减", "加赠": "赠", "送": "赠", "免邮": "包邮", "免运费": "包邮"}.get(
-        match["verb"], match["verb"]
-    )
-    y = _amount(match["y"], match["uy"]) if match["y"] else ""
-    return f"{'每' if match['each'] else ''}满{x}{verb}{y or ''}"
-
-
-def _buy_gives(match: re.Match[str]) -> str | None:
-    x, y = value_of(match["x"]), value_of(match["y"])
-    if x is None or y is None:
-        return None
-    verb = {"赠": "送", "得": "得", "发": "发"}.get(match["verb"], match["verb"])
-    return f"买{shown(x)}{verb}{shown(y)}"
-
-
-def _nth_piece(match: re.Match[str]) -> str | None:
-    x = value_of(match["x"])
-    if x is None:
-        return None
-    gain = _amount(match["y"], match["uy"]) if match["y"] else match["verb"]
-    return f"第{shown(x)}件{'5折' if gain == '半价' else gain}"
-
-
-def _counted(word: str, match: re.Match[str]) -> str | None:
-    amount = _amount(match["x"], match["ux"])
-    return None if amount is None else f"{word}{amount}"
-
-
-def _each(match: re.Match[str]) -> str | None:
-    amount = _amount(match["x"], match["ux"])
-    if amount is None:
-        return None
-    person = match["who"] in {"人", "位", "单", "户", "家", "ID", "账号", "邀请"}
-    article = match["x"] == "一" and UNITS.get(match["ux"] or "") not in COUNTS_AS_ONE
-    if article and not (person or match["may"]):
-        return None  # 每天一个小技巧 promises no number
-    who = {"位": "人", "日": "天"}.get(match["who"], match["who"])
-    return f"每{who}{amount}"
-
-
-def _limit(match: re.Match[str]) -> str | None:
-    article = match["x"] == "一" and not match["ux"]
-    amount = _amount(match["x"], match["ux"])
-    if amount is None or article:
-        return None
-    verb = match["verb"]
-    if verb in {"仅剩", "只剩", "还剩", "剩余", "剩"}:
-        return f"剩{amount}"
-    if verb in {"库存", "名额", "共"}:
-        return f"共{amount}"
-    return f"限{amount}"
-
-
-def _ordinal(match: re.Match[str]) -> str | None:
-    value = value_of(match["x"])
-    return None if value is None else f"第{shown(value)}{UNITS.get(match['ux'] or '', '')}"
-
-
-def _percent(match: re.Match[str]) -> str | None:
-    value = value_of(match["x"]) if match["x"] else Decimal(100)
-    return None if value is None else f"{shown(value)}%"
-
-
-def _mixed(match: re.Match[str]) -> str | None:
-    token = match[0]
-    has_digit = any(char.isdigit() for char in token)
-    has_letter = any(char.isalpha() for char in token)
-    if not (has_digit and has_letter) or pattern.QUANTITY_RUN.fullmatch(token):
-        return None
-    return token
-
-
-def _date(match: re.Match[str]) -> str | None:
-    group = {name: value for name, value in match.groupdict().items() if value is not None}
-
-    def number(*names: str) -> int | None:
-        for name in names:
-            if name in group:
-                value = value_of(group[name])
-                return None if value is None else int(value)
-        return None
-
-    year, month, day = number("y", "y4", "y6"), number("m", "m2", "m3", "m4", "m5"), number("d", "d2", "d3", "d5", "d7")
-    if month is not None and not 1 <= month <= 12:
-        return None
-    if day is not None and not 1 <= day <= 31:
-        return None
-    if month is None and day is None and year is None:
-        return None
-    edge = next((word for word in ("底", "初") if match[0].endswith(word)), "")
-    parts = [f"{year}年" if year else "", f"{month}月" if month else "", f"{day}日" if day else ""]
-    return "".join(parts) + edge
-
-
-def _weekday(match: re.Match[str]) -> str:
-    day = "日" if match["day"] == "天" else match["day"]
-    which = {"下": "下", "每": "每", "上": "上"}.get(match["next"] or "", "")
-    return f"{which}周{day}"
-
-
-def _time(match: re.Match[str]) -> str | None:
-    period = match["p1"] or match["p2"] or match["p3"] or ""
-    raw = match["h1"] or match["h2"] or match["h3"]
-    hour_value = value_of(raw)
-    if hour_value is None or hour_value > 24:
-        return None
-    hour = int(hour_value)
-    tail = match["tail"] or ""
-    if match["h3"] == "一" and not period and not tail:
-        return None  # 一点 is "a bit"
-    if re.match(r"积分|经验|好处|建议|原因|理由|技巧|注意|提醒|体会|小", match.string[match.end() :]):
-        return None  # 三点建议 are three of them
-    minute = {"": 0, "钟": 0, "整": 0, "半": 30, "一刻": 15, "三刻": 45}.get(tail, -1)
-    if match["n1"]:
-        minute = int(match["n1"])
-    elif minute < 0:
-        value = value_of(tail.removesuffix("分"))
-        minute = -1 if value is None else int(value)
-    if not 0 <= minute < 60:
-        return None
-    late = period.endswith("晚") or period in {"下午", "傍晚", "晚上", "夜里", "晚间"}
-    noon = period == "中午"
-    shift = 12 if (late and hour <= 12) or (noon and hour < 3) or (match["ap"] or "").lower() == "pm" else 0
-    if hour == 12 and (match["ap"] or period == "下午"):
-        shift = 0 if shift else -12
-    if period == "凌晨" and hour == 12:
-        hour = 0
-    start = ""
-    if match["h2a"]:
-        start = f"{int(match['h2a']) + shift:02}:00–"
-    return f"{start}{hour + shift:02}:{minute:02}"
-
-
 def _han_is_quantity(number: str, unit: str, before: str, has_half: bool) -> bool:
     if number == "半":
         return True
     if number == "一":
         strict = bool(re.search(r"[限送赠得减发]$", before))
-        span = unit in {"天", "周", "月", "晚"} and bool(re.search(r"(?:试用|保质|满|连续|有效期|质保|仅|限)$", before))
+        span = unit in {"天", "周", "月", "晚"} and bool(
+            re.search(r"(?:试用|保质|满|连续|有效期|质保|仅|限)$", before)
+        )
         return has_half or strict or span or unit in COUNTS_AS_ONE
     if all(char in "十百千万亿" for char in number):
         return (number[0] == "十" and bool(unit) and unit != "分") or unit == "元"
@@ -402,8 +240,8 @@ def _modifiers(before: str, after: str, plus: str | None) -> str:
     clause = _CLAUSE_END.split(before)[-1]
     found = pattern.MODIFIER_BEFORE.search(clause)
     if found:
-        marks.add(_which(found, "b", list(pattern.BEFORE)))
+        marks.add(values.which(found, "b", list(pattern.BEFORE)))
     tail = pattern.MODIFIER_AFTER.match(after)
     if tail:
-        marks.add(_which(tail, "a", list(pattern.AFTER)))
+        marks.add(values.which(tail, "a", list(pattern.AFTER)))
     return "".join(f"·{mark}" for mark in sorted(marks))

@@ -18,12 +18,8 @@ _PICTURE = (
     "\U0001f400-\U0001faff]"
 )
 _PIECE = f"{_PICTURE}\ufe0f?[\U0001f3fb-\U0001f3ff]?"
-EMOJI = re.compile(
-    f"[\U0001f1e6-\U0001f1ff]{{2}}|[0-9#*]\ufe0f\u20e3|{_PIECE}(?:\u200d{_PIECE})*"
-)
-CLUSTER = re.compile(
-    f"{EMOJI.pattern}|\r\n|.[\u0300-\u036f\ufe0e\ufe0f\u20d0-\u20ff]*", re.DOTALL
-)
+EMOJI = re.compile(f"[\U0001f1e6-\U0001f1ff]{{2}}|[0-9#*]\ufe0f\u20e3|{_PIECE}(?:\u200d{_PIECE})*")
+CLUSTER = re.compile(f"{EMOJI.pattern}|\r\n|.[\u0300-\u036f\ufe0e\ufe0f\u20d0-\u20ff]*", re.DOTALL)
 
 _FOLD = {
     **{chr(0xFF10 + n): str(n) for n in range(10)},

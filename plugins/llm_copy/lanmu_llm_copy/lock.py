@@ -61,9 +61,7 @@ def compare(
     lines += [FactLine(f.kind.value, f.surface or f.key, "", FactState.MISSING) for f in missing]
     lines += [FactLine(f.kind.value, "", f.surface or f.key, FactState.ADDED) for f in added]
     flipped = _flipped(before, after)
-    lines += [
-        FactLine("negation", old.surface, new.surface, FactState.CHANGED) for old, new in flipped
-    ]
+    lines += [FactLine("negation", old.surface, new.surface, FactState.CHANGED) for old, new in flipped]
     broken = [line for line in lines if line.state is not FactState.KEPT and line.kind != "negation"]
     problems = [_told(line) for line in broken]
     problems += [
@@ -115,7 +113,9 @@ def _pair_changed(
             continue
         new = min(candidates, key=lambda fact: _distance(old.key, fact.key))
         came.remove(new)
-        lines.append(FactLine(old.kind.value, old.surface or old.key, new.surface or new.key, FactState.CHANGED))
+        lines.append(
+            FactLine(old.kind.value, old.surface or old.key, new.surface or new.key, FactState.CHANGED)
+        )
     return left, came
 
 

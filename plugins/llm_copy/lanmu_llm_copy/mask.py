@@ -1,4 +1,4 @@
-"""Layer A of the fact lock: facts leave the text as ⟦F1⟧…⟦Fn⟧ before anybody rewrites it, and come back after."""
+"""Layer A of the fact lock: facts leave the text as ⟦F1⟧…⟦Fn⟧ before a rewrite, and come back after."""
 
 import re
 from collections.abc import Iterable

@@ -82,7 +82,9 @@ def phrasebook() -> Phrasebook:
         ),
         # A name group may stand in several alternatives of one expression, but only once by its name.
         stiff=re.compile(
-            "|".join(f"(?:{p})".replace("?P<who>", f"?P<who{n}>") for n, p in enumerate(openings.pop("stiff")))
+            "|".join(
+                f"(?:{p})".replace("?P<who>", f"?P<who{n}>") for n, p in enumerate(openings.pop("stiff"))
+            )
         ),
         openings={tone: _tuples(kinds) for tone, kinds in openings.items()},
         drop=tuple(re.compile(p) for p in fillers["drop"]),

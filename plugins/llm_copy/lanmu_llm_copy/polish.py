@@ -1,4 +1,5 @@
-"""What rules can do for a text without understanding it: fillers, opening, tone, one call to action, emoji, length."""
+"""What rules can do for a text without understanding it: fillers, opening, tone, emoji, length."""
+# ruff: noqa: E501 - Chinese characters count as two columns, and these tables read better unbroken.
 
 import re
 from collections.abc import Sequence
@@ -18,7 +19,9 @@ _CALL = re.compile(
     r"点击|点开|戳|下单|扫码|长按|报名|抢购|抢|领取|预约|私信|私聊|加我|回复|回我|拍下|购买链接|联系我|问我|联系客服|咨询|"
     r"收藏|群里(?:说|聊|告诉)|留言|评论|冒泡|来聊|告诉我"
 )
-_URGE = re.compile(r"^(?:赶紧|快来?|记得|欢迎|现在就?|马上|立即|别忘了|有(?:需要|兴趣|疑问|问题)的?|想.{0,6}的|点|戳|扫|回复|长按|私信|需要的)")
+_URGE = re.compile(
+    r"^(?:赶紧|快来?|记得|欢迎|现在就?|马上|立即|别忘了|有(?:需要|兴趣|疑问|问题)的?|想.{0,6}的|点|戳|扫|回复|长按|私信|需要的)"
+)
 
 
 def is_fixed(sentence: str) -> bool:
@@ -157,9 +160,7 @@ def shorten(text: str, masked: Masked, byte_limit: int, book: Phrasebook) -> str
         over = size("".join(pieces)) - byte_limit
         enough = [n for n in spare if len(pieces[n].encode()) >= over]
         victim = (
-            min(enough, key=lambda n: len(pieces[n]))
-            if enough
-            else max(spare, key=lambda n: len(pieces[n]))
+            min(enough, key=lambda n: len(pieces[n])) if enough else max(spare, key=lambda n: len(pieces[n]))
         )
         tail = "\n" if pieces[victim].endswith("\n") and victim else ""
         if tail and not pieces[victim - 1].endswith("\n"):

@@ -1,4 +1,4 @@
-"""The writer that needs no model: polishes and varies a text by phrase library and rules, the same for the same seed."""
+"""The writer that needs no model: polishes and varies a text by phrase library and rules."""
 
 import hashlib
 import re
@@ -96,9 +96,7 @@ class RuleWriter:
             if len(proposals) == wanted:
                 break
         proposals = [
-            Proposal(
-                "ABCDEF"[n], p.angle, p.text, p.rationale, p.facts, p.usable, p.problems, p.findings
-            )
+            Proposal("ABCDEF"[n], p.angle, p.text, p.rationale, p.facts, p.usable, p.problems, p.findings)
             for n, p in enumerate(proposals)
         ]
         return Draft(
@@ -116,8 +114,10 @@ class RuleWriter:
         sentences, has_call = polish.one_call(split(text))
         facts = extract(brief.text, names)
         kinds = frozenset(fact.kind for fact in facts)
-        offer = bool(kinds & {Kind.RULE, Kind.BENEFIT}) or any(
-            fact.kind is Kind.NUMBER and re.search(r"元|折", fact.key) for fact in facts
+        offer = Kind.BENEFIT in kinds or any(
+            (fact.kind is Kind.NUMBER and re.search(r"元|折", fact.key))
+            or (fact.kind is Kind.RULE and re.match(r"每?满|买|第|前|限|共|剩|先", fact.key))
+            for fact in facts
         )
         timed = bool(kinds & {Kind.TIME, Kind.DATE})
         return _Material(
@@ -168,7 +168,6 @@ class RuleWriter:
             yield self._variant(material, families[n % len(families)], n)
 
     def _variant(self, material: _Material, family: str, n: int) -> Proposal:
-        brief = material.brief
         hook = self._hook(material, family, n)
         layout = _LAYOUT.get(family, "prose")
         body = self._layout(material, layout, n)
@@ -227,6 +226,8 @@ class RuleWriter:
         order = _CTAS.get(brief.content_class, _CTAS["engagement"])
         if material.shelf == "event":
             order = ("reserve", "ask", "click", "reply")
+        elif not material.shelf and brief.content_class == "conversion":
+            order = _CTAS["engagement"]  # nothing is on offer here, so nothing can be ordered
         families = {family.code: family for family in self._book.ctas}
         strength = _STRENGTH.get(brief.stage, 2)
         there = {
@@ -246,7 +247,7 @@ class RuleWriter:
         ]
         if not fitting:
             return None
-        return fitting[(n + brief.seed) % len(fitting)]
+        return fitting[(n + max(0, brief.seed)) % len(fitting)]
 
     def _text_of(self, texts: Sequence[str], material: _Material, n: int) -> str:
         usable = self._usable(texts, material)
@@ -271,11 +272,13 @@ class RuleWriter:
     def _layout(self, material: _Material, layout: str, n: int) -> str:
         sentences = list(material.sentences)
         if layout == "lead":
-            first = next((k for k, s in enumerate(sentences) if polish.is_fixed(s) and not polish.is_call(s)), 0)
+            first = next(
+                (k for k, s in enumerate(sentences) if polish.is_fixed(s) and not polish.is_call(s)), 0
+            )
             lead = sentences.pop(first).strip()
             rest = "".join(sentences).strip()
             return f"{lead}\n{rest}" if rest else lead
-        if layout == "steps" or (n % 3 == 2 and len(sentences) >= 4):
+        if layout == "steps" or (n % 3 == 2 and len(sentences) >= 3):
             call = [sentences.pop()] if polish.is_call(sentences[-1]) else []
             rows = [row for sentence in sentences for row in [sentence.strip()] if row]
             joint = self._book.joints["steps" if layout == "steps" else "points"]
@@ -305,9 +308,7 @@ def names_of(brief: Brief) -> tuple[str, ...]:
 
 def judged(brief: Brief, key: str, angle: str, text: str, rationale: str) -> Proposal:
     """A proposal with its fact table, after the lock and the channel's length have spoken."""
-    result = compare(
-        brief.text, text, names=names_of(brief), allowed=(*brief.facts, brief.title)
-    )
+    result = compare(brief.text, text, names=names_of(brief), allowed=(*brief.facts, brief.title))
     problems = list(result.problems)
     size = len(text.encode())
     if size > brief.byte_limit:
@@ -329,7 +330,9 @@ def notices_on_likeness(proposals: Sequence[Proposal]) -> Iterator[str]:
             share = similarity(one.text, other.text)
             if share > TOO_ALIKE:
                 yield Filled(
-                    _("%(one)s and %(other)s share %(share)d%% of their wording: a test of the two would teach little."),
+                    _(
+                        "%(one)s and %(other)s share %(share)d%% of their wording: testing them teaches little."
+                    ),
                     one=one.key,
                     other=other.key,
                     share=round(share * 100),
@@ -347,7 +350,7 @@ def _draw(brief: Brief, *what: object) -> int:
 
 
 def _topic(brief: Brief) -> str:
-    """A short topic from the title: 202503 促活-育儿干货-图文 gives 育儿干货; long or factual titles give none."""
+    """A short topic from the title: 202503 促活-育儿干货-图文 gives 育儿干货."""
     title = brief.title.strip()
     parts = [part.strip() for part in re.split(r"[-－—_|｜·]", title) if part.strip()]
     topic = parts[1] if len(parts) >= 3 and re.match(r"\d{6}", title) else title
