@@ -116,15 +116,22 @@ class Host(Protocol):
     """The server, as one plugin sees it."""
 
     name: str
-    clock: Clock
     base_url: str
     """The address under which people reach the server, without a slash at the end."""
     shop_name: str
     workspace: Path
     """A folder of the plugin's own for files that may be thrown away or rebuilt."""
-    points: Points
-    database: Transactions
-    """For the tables of the plugin's own (`plugin_NAME_…`) alone."""
+
+    @property
+    def clock(self) -> Clock: ...
+
+    @property
+    def points(self) -> Points: ...
+
+    @property
+    def database(self) -> Transactions:
+        """For the tables of the plugin's own (`plugin_NAME_…`) alone."""
+        ...
 
     def sign(self, purpose: str, value: str, valid_for: timedelta) -> str:
         """A token for a link: it names `value` and dies after `valid_for`."""

@@ -47,8 +47,8 @@ class PersonalWechatExportPlugin(lanmu.Plugin[PackSettings]):
                 label=_("Packs to send by hand"),
                 endpoint="personal_wechat_export.today",
                 permission="push.view",
-                group="pushes",
-                icon="device-mobile-share",
+                group="delivery",
+                icon="device-mobile",
             )
         ]
 
@@ -56,4 +56,7 @@ class PersonalWechatExportPlugin(lanmu.Plugin[PackSettings]):
     def lanmu_commands(self) -> "Iterable[click.Command]":
         from lanmu_personal_wechat_export.commands import packs_command, zip_command
 
-        return [packs_command(self.store), zip_command(self.settings, self.store, self.files)]
+        return [
+            packs_command(self.settings, self.store, self.host.clock),
+            zip_command(self.settings, self.store, self.files),
+        ]

@@ -1,0 +1,343 @@
+"""What every channel must pass. A channel's author subclasses ChannelContract and gives two fixtures.
+
+    class TestEcho(ChannelContract):
+        @pytest.fixture
+        def channel(self): ...
+
+        @pytest.fixture
+        def far_end(self): ...
+
+A case that a channel cannot meet is skipped by what the channel declares in its abilities, and by nothing
+else. Each failure names the rule that was broken.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lanmu.interfaces.channels import (
+    Asset,
+    Channel,
+    Message,
+    NotConnected,
+    Observation,
+    Outcome,
+    Refusal,
+    Request,
+    Sending,
+    Target,
+    TargetState,
+    Verdict,
+    Window,
+)
+from lanmu.testing.clock import FakeClock
+from lanmu.testing.files import sample_file
+from lanmu.testing.secrecy import secrets_in
+
+
+class Behaviour(StrEnum):
+    """What a far end is told to do with the writes that follow."""
+
+    ACCEPT = "accept"
+    REFUSE = "refuse"
+    """Say no in the way it says no: for an HTTP service that is often an error code inside a 200."""
+    DROP = "drop"
+    """Take the request in and close the connection before a byte of the answer."""
+    SLOW = "slow"
+    """Take the request in and answer later than the channel waits."""
+    GARBAGE = "garbage"
+    """Answer with a 200 and half a page of HTML."""
+    UNREACHABLE = "unreachable"
+    """Nobody is there: connection refused, a disk that is gone."""
+
+
+class FarEnd(Protocol):
+    """The other side of a channel, played by its author's test."""
+
+    def behave(self, behaviour: Behaviour) -> None:
+        """What to do from now on; it accepts until it is told otherwise."""
+        ...
+
+    @property
+    def writes(self) -> Sequence[bytes]:
+        """The messages that arrived, one for each write, in order (the calls for a token do not count)."""
+        ...
+
+
+_UNCLEAR = (Behaviour.DROP, Behaviour.SLOW, Behaviour.GARBAGE)
+_SUCCESS = (Outcome.ACCEPTED, Outcome.HANDED_OVER)
+
+
+class ChannelContract:
+    """The cases. Override `message`, `targets` or `window` where a channel needs others."""
+
+    @pytest.fixture
+    def channel(self) -> Channel:
+        raise NotImplementedError("give the contract a fixture `channel`: the channel under test")
+
+    @pytest.fixture
+    def far_end(self) -> FarEnd:
+        raise NotImplementedError("give the contract a fixture `far_end`: the other side of the channel")
+
+    @pytest.fixture
+    def window(self, lanmu_clock: FakeClock) -> Window:
+        """When the writes of these tests happen, in the far end's time."""
+        now = lanmu_clock.now()
+        return Window(now - timedelta(hours=1), now + timedelta(hours=1))
+
+    def message(self, text: str = "周三晚八点，一起聊聊换季护肤 🌿", *, unit: str = "u7k2m9") -> Message:
+        """A message that the channel takes; `unit` tells one from another."""
+        return Message(push="psh_test", token=unit, title="换季护肤", text=text, sender="XiaoMan")
+
+    def targets(self, channel: Channel) -> Sequence[Target]:
+        """Recipients that the channel takes, in one unit."""
+        return [Target(f"group-{n}", f"{n} 群") for n in range(1, min(2, channel.abilities.batch_max) + 1)]
+
+    # --- what a channel says of itself ---
+
+    def test_it_has_a_name_and_a_title(self, channel: Channel) -> None:
+        named = bool(re.fullmatch(r"[a-z][a-z0-9_]*(\.[a-z0-9_]+)?", channel.name))
+        _holds(
+            named and bool(channel.title), "name", f"{channel.name!r} is called PLUGIN or PLUGIN.something"
+        )
+
+    # --- compose ---
+
+    def test_the_same_message_is_the_same_bytes(self, channel: Channel, far_end: FarEnd) -> None:
+        forward = {"a": "1", "b": "2", "c": "3"}
+        backward = dict(reversed(forward.items()))
+        targets = self.targets(channel)
+        first = channel.compose(replace(self.message(), options=forward), targets)
+        second = channel.compose(replace(self.message(), options=backward), targets)
+        _holds(first == second, "compose-deterministic", f"twice the same message, but {first} and {second}")
+        _holds(not far_end.writes, "compose-pure", "compose wrote to the far end")
+
+    def test_a_request_names_its_targets(self, channel: Channel, far_end: FarEnd) -> None:
+        targets = self.targets(channel)
+        request = self._composed(channel)
+        keys = tuple(target.key for target in targets)
+        _holds(
+            request.targets == keys, "request-targets", f"asked for {keys}, the request has {request.targets}"
+        )
+
+    def test_a_request_holds_no_secret(self, channel: Channel, far_end: FarEnd) -> None:
+        request = self._composed(channel)
+        shown = (
+            request.body + repr((request.call, request.targets, request.sender, dict(request.meta))).encode()
+        )
+        leaked = [secret for secret in secrets_in(channel) if secret.reveal().encode() in shown]
+        _holds(not leaked, "no-secret-in-request", "a request is stored and shown, and a secret stands in it")
+
+    @pytest.mark.parametrize("character", ["a", "测", "😀"])
+    def test_a_text_is_measured_in_bytes(self, channel: Channel, far_end: FarEnd, character: str) -> None:
+        limit = channel.abilities.text_bytes
+        each = len(character.encode())
+        fits = channel.compose(self.message(character * (limit // each)), self.targets(channel))
+        _holds(isinstance(fits, Request), "limit-is-true", f"{limit} bytes are declared, but: {fits}")
+        text = character * (limit // each + 1)
+        over = channel.compose(self.message(text), self.targets(channel))
+        _holds(
+            isinstance(over, Refusal),
+            "limit-kept",
+            f"{len(text.encode())} bytes went through, {limit} are declared",
+        )
+        said = str(over)
+        told = str(len(text.encode())) in said or str(limit) in said
+        _holds(told, "refusal-says-why", f"the refusal gives neither the size nor the limit: {said!r}")
+
+    def test_a_file_of_another_kind_is_refused(
+        self, channel: Channel, far_end: FarEnd, tmp_path: Path
+    ) -> None:
+        stranger = sample_file(tmp_path, "setup.exe", "application/x-msdownload")
+        self._refuses(channel, [stranger], "asset-kind")
+
+    def test_too_many_files_are_refused(self, channel: Channel, far_end: FarEnd, tmp_path: Path) -> None:
+        kind = self._kind(channel)
+        files = [sample_file(tmp_path, f"{n}", kind) for n in range(channel.abilities.asset_max + 1)]
+        self._refuses(channel, files, "asset-count")
+
+    def test_a_file_that_is_too_large_is_refused(
+        self, channel: Channel, far_end: FarEnd, tmp_path: Path
+    ) -> None:
+        if not channel.abilities.asset_max:
+            pytest.skip("this channel declares asset_max = 0")
+        large = sample_file(tmp_path, "large", self._kind(channel))
+        self._refuses(channel, [replace(large, size=channel.abilities.asset_bytes + 1)], "asset-size")
+
+    # --- one write, and what it proves ---
+
+    def test_what_is_accepted_is_one_write(self, channel: Channel, far_end: FarEnd) -> None:
+        verdict = self._send(channel, far_end, Behaviour.ACCEPT)
+        wanted = Outcome.HANDED_OVER if channel.abilities.sending is Sending.PERSON else Outcome.ACCEPTED
+        _holds(verdict.outcome is wanted, "accepted", f"the far end accepted, the verdict is {verdict}")
+
+    def test_an_acceptance_can_be_found_again(self, channel: Channel, far_end: FarEnd) -> None:
+        abilities = channel.abilities
+        if not (abilities.lookup or abilities.cancel or abilities.acceptance == "async"):
+            pytest.skip("this channel declares neither lookup nor cancel nor async acceptance")
+        verdict = self._send(channel, far_end, Behaviour.ACCEPT)
+        _holds(
+            verdict.ref is not None and bool(verdict.ref.id),
+            "accepted-with-ref",
+            f"no reference in {verdict}",
+        )
+
+    def test_refused_inside_a_200_is_not_accepted(self, channel: Channel, far_end: FarEnd) -> None:
+        self._has_a_wire(channel)
+        verdict = self._send(channel, far_end, Behaviour.REFUSE)
+        refused = verdict.outcome in (Outcome.REFUSED, Outcome.LATER)
+        _holds(refused, "refused-inside-200", f"the far end said no, the verdict is {verdict}")
+        _holds(bool(verdict.reason), "refusal-says-why", "a person will ask what the far end said")
+
+    @pytest.mark.parametrize("behaviour", _UNCLEAR)
+    def test_an_answer_that_never_came_is_ambiguous(
+        self, channel: Channel, far_end: FarEnd, behaviour: Behaviour
+    ) -> None:
+        self._has_a_wire(channel)
+        verdict = self._send(channel, far_end, behaviour)
+        ambiguous = verdict.outcome is Outcome.AMBIGUOUS
+        _holds(
+            ambiguous,
+            "no-answer-is-ambiguous",
+            f"after {behaviour}, nobody can know, but the verdict is {verdict}",
+        )
+
+    def test_an_unreachable_far_end_proves_that_nothing_was_sent(
+        self, channel: Channel, far_end: FarEnd
+    ) -> None:
+        verdict = self._send(channel, far_end, Behaviour.UNREACHABLE, writes=0)
+        proven = verdict.outcome in (Outcome.NOT_SENT, Outcome.LATER)
+        _holds(proven, "unreachable-is-not-sent", f"nothing was written, but the verdict is {verdict}")
+
+    def test_every_observation_has_a_verdict(self, channel: Channel) -> None:
+        @settings(max_examples=200, deadline=None, database=None)
+        @given(observations())
+        def total(observation: Observation) -> None:
+            verdict = channel.classify(observation)
+            _holds(isinstance(verdict, Verdict), "classify-total", f"{observation} gives {verdict!r}")
+            forged = not observation.wrote and verdict.outcome in (*_SUCCESS, Outcome.AMBIGUOUS)
+            _holds(not forged, "nothing-written-nothing-sent", f"nothing was written, yet {verdict}")
+            blind = observation.status is None and not observation.body and verdict.outcome in _SUCCESS
+            _holds(not blind, "no-answer-is-ambiguous", f"no answer was seen, yet {verdict}")
+
+        total()
+
+    # --- afterwards ---
+
+    def test_a_lookup_sees_what_was_accepted_and_nothing_else(
+        self, channel: Channel, far_end: FarEnd, window: Window
+    ) -> None:
+        if not channel.abilities.lookup:
+            pytest.skip("this channel declares no lookup")
+        verdict = self._send(channel, far_end, Behaviour.ACCEPT)
+        found = {ref.id for ref in channel.find(self._composed(channel), window)}
+        assert verdict.ref is not None
+        _holds(verdict.ref.id in found, "find-sees-accepted", f"{verdict.ref.id} is not among {found}")
+        other = channel.compose(self.message("另一条消息", unit="u8x4n1"), self.targets(channel))
+        assert isinstance(other, Request)
+        strangers = channel.find(other, window)
+        _holds(not strangers, "find-sees-no-other", f"a message that was never sent was found: {strangers}")
+
+    def test_results_speak_of_the_targets_alone(self, channel: Channel, far_end: FarEnd) -> None:
+        if channel.abilities.acceptance != "async":
+            pytest.skip("this channel's acceptance is final")
+        verdict = self._send(channel, far_end, Behaviour.ACCEPT)
+        assert verdict.ref is not None
+        results = list(channel.results(verdict.ref))
+        keys, asked = {result.key for result in results}, {target.key for target in self.targets(channel)}
+        _holds(keys <= asked, "results-of-targets", f"results for {keys - asked}, which were not asked for")
+        states = all(isinstance(result.state, TargetState) for result in results)
+        _holds(states, "results-of-targets", f"a state is none of TargetState: {results}")
+
+    def test_a_cancel_says_what_became_of_it(self, channel: Channel, far_end: FarEnd) -> None:
+        if not channel.abilities.cancel:
+            pytest.skip("this channel declares no cancel")
+        verdict = self._send(channel, far_end, Behaviour.ACCEPT)
+        assert verdict.ref is not None
+        result = channel.cancel(verdict.ref)
+        _holds(
+            result.cancelled or bool(result.reason),
+            "cancel-says-why",
+            f"not cancelled, and no reason: {result}",
+        )
+
+    # --- the steps that the cases share ---
+
+    def _composed(self, channel: Channel) -> Request:
+        request = channel.compose(self.message(), self.targets(channel))
+        _holds(isinstance(request, Request), "ordinary-message", f"an ordinary message is refused: {request}")
+        assert isinstance(request, Request)
+        return request
+
+    def _send(self, channel: Channel, far_end: FarEnd, behaviour: Behaviour, *, writes: int = 1) -> Verdict:
+        far_end.behave(behaviour)
+        observation = self._observe(channel)
+        arrived = len(far_end.writes)
+        if behaviour is Behaviour.UNREACHABLE:
+            _holds(not observation.wrote, "unreachable-is-not-sent", f"nobody is there, but {observation}")
+        _holds(
+            arrived == writes,
+            "one-transmit-one-write",
+            f"{behaviour}: {arrived} writes arrived, not {writes}",
+        )
+        return channel.classify(observation)
+
+    def _observe(self, channel: Channel) -> Observation:
+        request = self._composed(channel)
+        try:
+            line = channel.connect(request)
+        except NotConnected as error:
+            return Observation(wrote=False, fault=error.reason)
+        try:
+            return channel.transmit(request, line)
+        except Exception as error:
+            raise AssertionError(
+                f"transmit-never-raises: it raised {type(error).__name__}: {error}"
+            ) from error
+        finally:
+            if line is not None:
+                line.close()
+
+    def _refuses(self, channel: Channel, assets: Sequence[Asset], rule: str) -> None:
+        answer = channel.compose(replace(self.message(), assets=tuple(assets)), self.targets(channel))
+        _holds(isinstance(answer, Refusal), rule, f"beyond what is declared, but composed: {answer}")
+        _holds(bool(str(answer)), "refusal-says-why", "the refusal has no reason")
+
+    def _kind(self, channel: Channel) -> str:
+        return min(channel.abilities.asset_types, default="image/png")
+
+    def _has_a_wire(self, channel: Channel) -> None:
+        if channel.abilities.local:
+            pytest.skip("this channel declares that its writes end on this machine")
+
+
+def observations() -> st.SearchStrategy[Observation]:
+    """Anything that may be seen of a write: statuses, JSON and rubbish, whole and cut."""
+    json = st.builds(
+        lambda code, text: f'{{"errcode": {code}, "errmsg": "{text}"}}'.encode(),
+        st.integers(-10, 100_000),
+        st.sampled_from(["ok", "invalid", "", "测试"]),
+    )
+    rubbish = st.sampled_from(
+        [b"null", b"[]", b"0", b'""', b"{}", b'{"errcode": "0"}', b'{"errcode": null}', b"\xff"]
+    )
+    return st.builds(
+        Observation,
+        wrote=st.booleans(),
+        status=st.none() | st.integers(100, 599),
+        body=st.binary(max_size=60) | json | rubbish,
+        fault=st.sampled_from(["", "timeout", "connection reset"]),
+    )
+
+
+def _holds(condition: bool, rule: str, story: str) -> None:
+    if not condition:
+        raise AssertionError(f"{rule}: {story}")

@@ -1,0 +1,179 @@
+"""What every plugin must pass, as far as a program can check it (the list is plugins/README.md)."""
+
+import ast
+import inspect
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import pluggy
+import pytest
+from marshmallow import ValidationError
+
+from lanmu import hookspecs
+from lanmu.authoring import Plugin
+from lanmu.i18n import Catalog, po_files
+from lanmu.storage import Database
+from lanmu.storage.migrate import differences
+from lanmu.testing.host import FakeHost
+from lanmu.testing.loading import chain_of, name_of
+from lanmu.testing.secrecy import secrets_in
+
+if TYPE_CHECKING:
+    import flask
+
+TELL = frozenset({"lanmu_pushed", "lanmu_member_event", "lanmu_material_approved"})
+OPEN_TO_PLUGINS = frozenset({"interfaces", "hookspecs", "storage", "i18n", "testing"})
+
+
+class PluginContract:
+    """Subclass it and set `plugin`, and `settings` to a `[plugins.NAME]` table that is complete and right."""
+
+    plugin: ClassVar[type[Plugin[Any]]]
+    settings: ClassVar[Mapping[str, object]] = {}
+
+    @pytest.fixture
+    def loaded(self, lanmu_load: Callable[..., Plugin[Any]]) -> Plugin[Any]:
+        return lanmu_load(self.plugin, self.settings)
+
+    def test_its_settings_refuse_an_unknown_key(self) -> None:
+        with pytest.raises(ValidationError) as told:
+            self.plugin.settings_schema().load({**self.settings, "no_such_setting": 1})
+        _holds(
+            "no_such_setting" in str(told.value.messages), "settings-strict", "the unknown key is not named"
+        )
+
+    def test_its_settings_hide_their_secrets(self, loaded: Plugin[Any]) -> None:
+        shown = repr(loaded.settings) + str(loaded.settings)
+        leaked = [secret for secret in secrets_in(loaded.settings) if secret.reveal() in shown]
+        _holds(not leaked, "no-secret-in-repr", "a secret setting is printed with the settings")
+
+    def test_its_readme_tells_of_every_setting(self) -> None:
+        readme = self._folder().parent / "README.md"
+        _holds(readme.is_file(), "readme", f"there is no {readme.name} beside the package")
+        text = readme.read_text(encoding="utf-8")
+        fields = self.plugin.settings_schema().fields
+        silent = [name for name in fields if not re.search(rf"\b{re.escape(name)}\b", text)]
+        _holds(not silent, "settings-documented", f"README.md does not speak of {', '.join(silent)}")
+
+    def test_its_tables_are_its_own_and_migrated(self, loaded: Plugin[Any], lanmu_host: FakeHost) -> None:
+        chain = chain_of(self.plugin)  # refuses a table without the plugin's name
+        if chain is None:
+            pytest.skip("this plugin has no tables")
+        assert isinstance(lanmu_host.database, Database)
+        found = differences(lanmu_host.database, chain)
+        _holds(not found, "migrations-agree", f"the migrations do not add up to the models: {found}")
+
+    def test_its_hooks_exist_and_can_be_called(self, loaded: Plugin[Any]) -> None:
+        manager = pluggy.PluginManager(hookspecs.PROJECT)
+        manager.add_hookspecs(hookspecs)
+        manager.register(loaded)  # raises where an argument is unknown
+        manager.check_pending()  # raises where a hook is
+        hooks = [caller.name for caller in manager.get_hookcallers(loaded) or ()]
+        _holds(bool(hooks), "has-hooks", "the plugin answers no hook")
+        lazy = [name for name in hooks if name in TELL and inspect.isgeneratorfunction(getattr(loaded, name))]
+        _holds(not lazy, "no-yield-in-tell", f"{', '.join(lazy)} holds a yield, so it would never run")
+
+    def test_its_channels_carry_its_name(self, loaded: Plugin[Any]) -> None:
+        if not hasattr(loaded, "lanmu_channels"):
+            pytest.skip("this plugin offers no channel")
+        name = name_of(self.plugin)
+        names = [channel.name for channel in loaded.lanmu_channels()]
+        foreign = [each for each in names if each != name and not each.startswith(f"{name}.")]
+        _holds(not foreign, "named-prefix", f"{foreign} must be {name} or {name}.something")
+        _holds(len(set(names)) == len(names), "named-once", f"one name twice: {names}")
+
+    def test_every_view_names_a_permission(self, loaded: Plugin[Any]) -> None:
+        app = self._app(loaded)
+        if app is None:
+            pytest.skip("this plugin has no pages")
+        bare = [
+            endpoint
+            for endpoint, view in app.view_functions.items()
+            if not endpoint.endswith("static") and not getattr(view, "lanmu_permission", "")
+        ]
+        _holds(not bare, "permission-named", f"views that anybody could reach: {bare}")
+
+    def test_every_menu_entry_leads_to_a_page(self, loaded: Plugin[Any]) -> None:
+        if not hasattr(loaded, "lanmu_menu"):
+            pytest.skip("this plugin has no menu entry")
+        app = self._app(loaded)
+        lost = [
+            item.endpoint
+            for item in loaded.lanmu_menu()
+            if app is None or item.endpoint not in app.view_functions
+        ]
+        _holds(not lost, "menu-leads-somewhere", f"no view is named {lost}")
+
+    def test_it_reaches_the_core_by_its_face_alone(self) -> None:
+        wrong = sorted(set(self._imports_behind_the_face()))
+        _holds(not wrong, "imports", f"a plugin may import lanmu and {sorted(OPEN_TO_PLUGINS)}, not {wrong}")
+
+    def test_every_text_has_its_translation(self) -> None:
+        package = self._folder()
+        if not po_files(package.name, "zh-CN"):
+            pytest.skip("this plugin has no translations")
+        catalog = Catalog((package.name,))
+        texts = set(_texts(package))
+        untold = sorted(text for text in texts if catalog.gettext("zh-CN", text) == text)
+        _holds(not untold, "translated", f"no Chinese for {untold}")
+
+    def _imports_behind_the_face(self) -> Iterator[str]:
+        own = self._folder().name
+        for path in self._folder().rglob("*.py"):
+            for module in _imported(path):
+                top, _, rest = module.partition(".")
+                behind = top == "lanmu" and rest and rest.partition(".")[0] not in OPEN_TO_PLUGINS
+                if behind or (top.startswith("lanmu_") and top != own):
+                    yield module
+
+    def _folder(self) -> Path:
+        package = sys.modules[self.plugin.__module__.partition(".")[0]]
+        return Path(package.__file__ or "").parent
+
+    def _app(self, loaded: Plugin[Any]) -> "flask.Flask | None":
+        if not hasattr(loaded, "lanmu_blueprints"):
+            return None
+        import flask  # plugins without pages need no web
+
+        app = flask.Flask("lanmu_plugin_contract", static_folder=None)
+        for blueprint in loaded.lanmu_blueprints():
+            app.register_blueprint(blueprint, url_prefix=f"/p/{name_of(self.plugin)}")
+        return app
+
+
+def _texts(package: Path) -> Iterator[str]:
+    """Every text that the package marks for translation."""
+    from babel.messages.extract import extract_from_dir  # 0.1 s, and only for plugins with translations
+
+    found = extract_from_dir(
+        package,
+        method_map=[("**.py", "python"), ("**.html", "jinja2")],
+        options_map={"**.html": {"extensions": "jinja2.ext.i18n", "silent": "false"}},
+    )
+    for _path, _line, message, _comments, _context in found:
+        yield from [message] if isinstance(message, str) else message
+
+
+def _imported(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            if node.module == "lanmu":
+                yield from (f"lanmu.{n.name}" for n in node.names if n.name in _ROOMS)
+            else:
+                yield node.module
+
+
+_ROOMS = frozenset(
+    {"cli", "config", "delivery", "library", "plugins", "schedule", "server", "staff", "web", "worker"}
+    | {"audience", "experiments", "ledger", "metrics", "reports"}
+)
+
+
+def _holds(condition: bool, rule: str, story: str) -> None:
+    if not condition:
+        raise AssertionError(f"{rule}: {story}")
