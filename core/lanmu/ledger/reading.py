@@ -115,8 +115,8 @@ def lines(
 
 def accounts(
     session: Session, now: datetime, *, after: tuple[int, int] | None, limit: int
-) -> list[tuple[int, AccountLine]]:
-    """Members' accounts, the largest balance first, each with its row id; `after` = (balance, row id)."""
+) -> list[AccountLine]:
+    """Members' accounts, the largest balance first; `after` = (balance, row id) of the last one seen."""
     owing = aliased(Account)
     spendable_now = (
         select(_total(Lot.remaining))
@@ -125,7 +125,7 @@ def accounts(
         .scalar_subquery()
     )
     query = (
-        select(Account.id, Account.owner, Account.balance, spendable_now, func.coalesce(owing.balance, 0))
+        select(Account.owner, Account.balance, spendable_now, func.coalesce(owing.balance, 0))
         .outerjoin(owing, and_(owing.kind == "owed", owing.owner == Account.owner))
         .where(Account.kind == "member")
         .order_by(Account.balance.desc(), Account.id.desc())
@@ -137,8 +137,8 @@ def accounts(
             or_(Account.balance < balance, and_(Account.balance == balance, Account.id < row))
         )
     return [
-        (row, AccountLine(owner, balance or 0, 0 if owed_ else left, owed_))
-        for row, owner, balance, left, owed_ in session.execute(query)
+        AccountLine(owner, balance or 0, 0 if owed_ else left, owed_)
+        for owner, balance, left, owed_ in session.execute(query)
     ]
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from lanmu.i18n import _
 from lanmu.interfaces.clock import Clock
@@ -276,12 +277,11 @@ class LedgerService:
 
     def accounts(self, cursor: str = "", limit: int = 50) -> tuple[list[AccountLine], str]:
         """Members' accounts, the largest balance first, and the cursor of the next page ("": no more)."""
-        after = _read_cursor(cursor) if cursor else None
         with self._database.read() as session:
-            rows = reading.accounts(session, self._clock.now(), after=after, limit=limit + 1)
-        shown = rows[:limit]
-        more = f"{shown[-1][1].balance}.{shown[-1][0]}" if len(rows) > limit else ""
-        return [line for _row, line in shown], more
+            after = _read_cursor(session, cursor) if cursor else None
+            lines = reading.accounts(session, self._clock.now(), after=after, limit=limit + 1)
+        last = lines[:limit][-1] if len(lines) > limit else None
+        return lines[:limit], f"{last.balance}.{last.member}" if last else ""
 
     def balances(self, members: Sequence[str]) -> Mapping[str, int]:
         """What each of these members can spend now; 0 for those who never had points."""
@@ -307,16 +307,17 @@ def _expiring(member: str, lot: int) -> Callable[[Posting], None]:
     return lambda posting: moves.expire(posting, member, lot)
 
 
-def _read_cursor(cursor: str) -> tuple[int, int]:
-    balance, dot, row = cursor.partition(".")
-    if not (dot and balance.isdecimal() and row.isdecimal()):
+def _read_cursor(session: Session, cursor: str) -> tuple[int, int]:
+    balance, dot, member = cursor.partition(".")
+    row = session.scalar(select(Account.id).where(Account.name == f"member:{member}"))
+    if not (dot and balance.isdecimal() and row):
         raise Invalid(
             "cursor",
             _("“%(cursor)s” is not a cursor of this list."),
             _("Take it from the last page, or leave it out for the first."),
             cursor=cursor[:40],
         )
-    return int(balance), int(row)
+    return int(balance), row
 
 
 def _check(member: str, points: int, expires_after_days: int | None = None) -> None:

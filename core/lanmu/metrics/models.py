@@ -3,7 +3,7 @@
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Date, Index, String
+from sqlalchemy import BigInteger, Date, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from lanmu.storage import Base, JsonDoc, UtcDateTime
@@ -21,7 +21,7 @@ class Fact(Base):
     member: Mapped[str] = mapped_column(String(24), default="")
     community: Mapped[str] = mapped_column(String(24), default="")
     push: Mapped[str] = mapped_column(String(24), default="")
-    value: Mapped[int] = mapped_column(default=1)
+    value: Mapped[int] = mapped_column(BigInteger, default=1)
     local_date: Mapped[date] = mapped_column(Date)
     at: Mapped[datetime] = mapped_column(UtcDateTime)
     data: Mapped[dict[str, Any]] = mapped_column(JsonDoc)
