@@ -1,6 +1,5 @@
 """Writing and reading single materials, and what planner and delivery take from the library."""
 
-from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import func, select
@@ -293,15 +292,11 @@ def view(session: Session, row: Material, context: LibraryContext) -> MaterialVi
 
 
 def _reviews(session: Session, row: Material) -> tuple[ReviewView, ...]:
-    rows: Sequence[tuple[Review, int]] = (
-        session.execute(
-            select(Review, Revision.number)
-            .join(Revision, Revision.id == Review.revision_id)
-            .where(Review.material_id == row.id)
-            .order_by(Review.id.desc())
-        )
-        .tuples()
-        .all()
+    rows = session.execute(
+        select(Review, Revision.number)
+        .join(Revision, Revision.id == Review.revision_id)
+        .where(Review.material_id == row.id)
+        .order_by(Review.id.desc())
     )
     return tuple(
         ReviewView(

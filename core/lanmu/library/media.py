@@ -80,7 +80,7 @@ def _jpeg(head: bytes) -> Media | None:
 
 
 def _webp(head: bytes) -> Media | None:
-    if head[:4] != b"RIFF" or head[8:12] != b"WEBP":
+    if head[:4] != b"RIFF" or head[8:12] != b"WEBP" or len(head) < 30:
         return None
     kind = head[12:16]
     if kind == b"VP8X":

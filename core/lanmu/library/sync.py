@@ -243,7 +243,7 @@ class _Run:
                     self._stored[sha256] = asset
             rows = session.execute(
                 select(SyncedFile, Material).join(Material, Material.id == SyncedFile.material_id)
-            ).tuples()
+            )
             return {
                 synced.path: Known(
                     path=synced.path,
