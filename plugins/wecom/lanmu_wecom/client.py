@@ -6,6 +6,7 @@ import threading
 from collections import deque
 from typing import Any
 
+from lanmu.i18n import _
 from lanmu.interfaces.channels import Observation
 from lanmu_wecom import wire
 from lanmu_wecom.errcodes import errcode_of, parse
@@ -14,7 +15,7 @@ from lanmu_wecom.wire import Answer, Broken, Origin
 JSON = "application/json; charset=utf-8"
 _KEPT = 4
 
-NO_LINE = Observation(wrote=False, fault="There was no open line, so nothing was written.")
+NO_LINE = Observation(wrote=False, fault=_("There was no open line, so nothing was written."))
 """What is seen of a write that has no line to go by."""
 
 
@@ -82,7 +83,7 @@ class Client:
         try:
             sock = self._borrow()
         except OSError as error:
-            raise Unreachable(f"No connection to the far end ({type(error).__name__}).") from error
+            raise Unreachable(wire.why_not_open(error)) from error
         try:
             answer = wire.exchange(sock, request, method, self._timeout)
         except Broken as broken:
@@ -91,7 +92,7 @@ class Client:
         self._give_back(sock, answer)
         data = parse(answer.body)
         if data is None:
-            raise Unreachable(f"The far end answered HTTP {answer.status} without JSON.")
+            raise Unreachable(_("The far end answered without JSON."))
         code = errcode_of(data)
         if code:
             raise Refused(code, str(data.get("errmsg", "")))

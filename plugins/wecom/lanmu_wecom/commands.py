@@ -29,7 +29,7 @@ def sandbox_command(clock: Clock) -> click.Command:
         click.echo(f"{running.url}/")
         click.echo(f'[plugins.wecom] base_url = "{running.url}"')
         if not Origin.of(f"https://{running.url.removeprefix('http://')}").loopback:
-            click.echo("Everybody who reaches this address can read and confirm its messages.", err=True)
+            click.echo(_("Everybody who reaches this address can read and confirm its messages."), err=True)
         try:
             running.wait()
         except KeyboardInterrupt:

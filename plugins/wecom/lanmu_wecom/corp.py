@@ -13,6 +13,7 @@ from lanmu.interfaces.secrets import Secret
 from lanmu_wecom.client import JSON, Client, OpenLine, Refused, Unreachable
 from lanmu_wecom.errcodes import TOKEN_GONE, errcode_of, parse
 from lanmu_wecom.tokens import Fetched, Tokens
+from lanmu_wecom.wire import why_not_open
 
 
 def encode(payload: object) -> bytes:
@@ -81,8 +82,7 @@ def open_line(client: Client, path: str, token: str = "") -> OpenLine:
     try:
         return client.open(path, token)
     except OSError as error:
-        reason = "timeout" if isinstance(error, TimeoutError) else type(error).__name__
-        raise NotConnected(f"No connection to the far end ({reason}).") from error
+        raise NotConnected(why_not_open(error)) from error
 
 
 def token_is_gone(body: bytes) -> bool:

@@ -3,6 +3,7 @@
 import hashlib
 from datetime import UTC, datetime, timedelta
 
+from lanmu.i18n import _
 from lanmu.interfaces.channels import Asset, AssetRef, NotConnected
 from lanmu_wecom.client import Refused, Unreachable
 from lanmu_wecom.corp import Corp
@@ -42,7 +43,7 @@ def upload(corp: Corp, asset: Asset) -> AssetRef:
         raise NotConnected(str(unreachable)) from unreachable
     media_id = answer.get("media_id")
     if not isinstance(media_id, str) or not media_id:
-        raise NotConnected("The upload was answered without a media_id.")
+        raise NotConnected(_("The upload was answered without a media_id."))
     # Counted from the platform's own stamp, since its clock is the one that forgets the file.
     stamp = str(answer.get("created_at", ""))
     created = datetime.fromtimestamp(int(stamp), UTC) if stamp.isdigit() else corp.clock.now()

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import lanmu
 from lanmu.interfaces.channels import Channel
-from lanmu.interfaces.host import Host
+from lanmu.interfaces.host import Host, Service
 from lanmu_wecom.app_message import AppChannel
 from lanmu_wecom.broadcast import CustomerChannel, GroupChannel
 from lanmu_wecom.client import Client
@@ -49,6 +49,14 @@ class WecomPlugin(lanmu.Plugin[WecomSettings]):
             leave_out = settings.robot_pictures == "leave_out"
             channels.append(RobotChannel(self._client, settings.robots, leave_out))
         return channels
+
+    @lanmu.hookimpl
+    def lanmu_services(self) -> Iterable[Service]:
+        if not self.settings.sandbox:
+            return []
+        from lanmu_wecom.sandbox.service import SandboxService  # see lanmu_commands
+
+        return [SandboxService(self.host.clock, self.settings.base_url, self.host.workspace / "sandbox.db")]
 
     @lanmu.hookimpl
     def lanmu_commands(self) -> "Iterable[click.Command]":

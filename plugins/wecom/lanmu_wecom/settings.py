@@ -27,6 +27,7 @@ class WecomSettings:
     connect_timeout: float = 5.0
     robots: Mapping[str, Secret] = field(default_factory=dict)
     robot_pictures: str = "refuse"
+    sandbox: bool = False
 
 
 class WecomSchema(Schema):
@@ -44,6 +45,7 @@ class WecomSchema(Schema):
         load_default=dict,
     )
     robot_pictures = fields.String(load_default="refuse", validate=validate.OneOf(["refuse", "leave_out"]))
+    sandbox = fields.Boolean(load_default=False)
 
     @validates_schema
     def check(self, data: dict[str, Any], **_kwargs: object) -> None:
@@ -53,6 +55,9 @@ class WecomSchema(Schema):
         except ValueError as error:
             way_out = _("Write https://HOST, or http:// with this machine's own address (the sandbox).")
             faults["base_url"] = [f"{error}. {way_out}"]
+        else:
+            if data["sandbox"] and not Origin.of(data["base_url"]).loopback:
+                faults["sandbox"] = [_("can only be true where base_url is an address of this machine.")]
         if data["corpid"] and not data["secret"]:
             faults["secret"] = [_("is missing although corpid is set. It stands on the app's page.")]
         if data["secret"] and not data["corpid"]:

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from lanmu.i18n import _
+
 ANSWER_LIMIT = 1 << 20
 """An answer longer than this many bytes is not read to its end."""
 
@@ -89,6 +91,17 @@ def open_socket(origin: Origin, timeout: float, context: ssl.SSLContext | None) 
     return sock
 
 
+def why_not_open(error: OSError) -> str:
+    """What kept a connection from being opened, in words (an English message id)."""
+    if isinstance(error, TimeoutError):
+        return _("The far end did not take the connection in time.")
+    if isinstance(error, socket.gaierror):
+        return _("The far end's name was not found (DNS).")
+    if isinstance(error, ssl.SSLError):
+        return _("The far end's certificate is not acceptable.")
+    return _("The far end refused the connection or cannot be reached.")
+
+
 def closed_by_peer(sock: socket.socket) -> bool:
     """Whether the far end has already hung up, seen without reading or writing anything."""
     try:
@@ -115,7 +128,7 @@ def exchange(sock: socket.socket, request: bytes, method: str, timeout: float) -
     # The wall clock is handed in elsewhere; how long a socket waits is no matter of the wall clock.
     deadline = time.monotonic() + timeout
     if closed_by_peer(sock):
-        raise Broken("The far end closed the connection before the request was written.", wrote=False)
+        raise Broken(_("The far end hung up before the request was written."), wrote=False)
     try:
         _write(sock, request, deadline)
     except Broken as broken:
@@ -138,7 +151,7 @@ def _write(sock: socket.socket, request: bytes, deadline: float) -> None:
     except OSError as error:
         # Under TLS a failed first write may have left part of a record in the kernel.
         wrote = sent > 0 or isinstance(sock, ssl.SSLSocket)
-        raise Broken(f"The request could not be written ({_kind(error)}).", wrote=wrote) from error
+        raise Broken(_("The connection broke while the request was being written."), wrote=wrote) from error
 
 
 def _read(sock: socket.socket, method: str, deadline: float) -> Answer:
@@ -146,16 +159,20 @@ def _read(sock: socket.socket, method: str, deadline: float) -> Answer:
     try:
         response.begin()
         if response.length is not None and response.length > ANSWER_LIMIT:
-            raise Broken("The answer is longer than 1 MiB.", wrote=True)
+            raise Broken(_("The answer is longer than 1 MiB."), wrote=True)
         # With a length, read() notices a body that stops short; without one the limit must be asked for.
         body = response.read() if response.length is not None else response.read(ANSWER_LIMIT + 1)
         if len(body) > ANSWER_LIMIT:
-            raise Broken("The answer is longer than 1 MiB.", wrote=True)
+            raise Broken(_("The answer is longer than 1 MiB."), wrote=True)
         return Answer(response.status, body, not response.will_close)
     except http.client.IncompleteRead as error:
-        raise Broken("The answer broke off before its end.", wrote=True) from error
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        raise Broken(f"No whole answer came ({_kind(error)}).", wrote=True) from error
+        raise Broken(_("The answer broke off before its end."), wrote=True) from error
+    except TimeoutError as error:
+        raise Broken(_("No whole answer came in time."), wrote=True) from error
+    except OSError as error:  # with it http.client's "closed without a word"
+        raise Broken(_("The connection broke before an answer came."), wrote=True) from error
+    except (http.client.HTTPException, ValueError) as error:
+        raise Broken(_("What came back is no HTTP answer."), wrote=True) from error
     finally:
         response.close()
 
@@ -189,8 +206,3 @@ def _left(deadline: float) -> float:
     if left <= 0:
         raise TimeoutError("the deadline has passed")
     return left
-
-
-def _kind(error: Exception) -> str:
-    # The class alone: a message of the ssl or http module could quote what was sent.
-    return "timeout" if isinstance(error, TimeoutError) else type(error).__name__

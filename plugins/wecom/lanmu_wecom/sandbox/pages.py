@@ -12,7 +12,7 @@ TEXTS = {
     "all": _("Send to all"),
     "app": _("App message"),
     "cancelled": _("Withdrawn by the company"),
-    "chosen": _("Send to the chosen"),
+    "chosen": _("Send to the ticked ones"),
     "customers": _("customers"),
     "declined": _("Put away, not sent"),
     "dispatching": _("On its way to this phone…"),
@@ -25,6 +25,7 @@ TEXTS = {
     "file": _("File"),
     "groups": _("customer groups"),
     "image": _("[Picture]"),
+    "link": _("[Link]"),
     "lost": _("The sandbox does not answer. Trying again…"),
     "messages": _("Messages"),
     "none": _("Do not send"),
@@ -34,10 +35,8 @@ TEXTS = {
     "quota": _("this month's number is used up"),
     "reached": _("reached"),
     "reminded": _("reminded"),
-    "task_from": _("The company asks you to send this to"),
+    "task_from": _("Please send this to"),
     "tasks": _("Broadcasts"),
-    "today": _("Today"),
-    "wecom_of": _("at WeCom"),
     "yesterday": _("Yesterday"),
 }
 

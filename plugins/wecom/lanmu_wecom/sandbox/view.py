@@ -18,7 +18,7 @@ def view(world: World, customer: str, employee: str, after: str) -> dict[str, An
     with world.store.lock:
         revision = _revision(world)
         if after == f"{revision}/{customer}/{employee}":
-            return {"same": True}
+            return {"same": True, "now": world.stamp()}
         customers = world.store.all("select id, name from customer order by id limit 200")
         employees = world.store.all("select userid, name, shop from employee order by rowid")
         owner = next((row for row in customers if row["id"] == customer), customers[0])
@@ -74,7 +74,7 @@ def _by_time(chats: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _chat(world: World, place: str, kind: str, name: str, members: int, shop: str = "") -> dict[str, Any]:
     rows = world.store.all(
-        "select u.*, b.content as broadcast, e.name as employee from bubble u "
+        "select u.*, b.content as broadcast, e.name as employee, e.shop as shop from bubble u "
         "left join broadcast b on b.msgid = u.msgid left join employee e on e.userid = u.author "
         "where u.place = ? order by u.id desc limit ?",
         place, _MESSAGES,
@@ -84,9 +84,19 @@ def _chat(world: World, place: str, kind: str, name: str, members: int, shop: st
         parts = _broadcast_parts(json.loads(row["broadcast"])) if row["msgid"] else _parts(row)
         author = row["employee"] or ("栏目" if kind == "app" else row["author"])
         for number, part in enumerate(parts):
-            messages.append({"id": f"{row['id']}.{number}", "author": author, "at": row["at"], **part})
+            head = {
+                "id": f"{row['id']}.{number}",
+                "author": author,
+                "at": row["at"],
+                "shop": row["shop"] or "",
+            }
+            messages.append({**head, **part})
     shown = place if not place.startswith("robot:") else f"robot:{name}"
     return {"id": shown, "kind": kind, "name": name, "members": members, "shop": shop, "messages": messages}
+
+
+def _head(row: Row, number: int) -> dict[str, Any]:
+    return {"id": f"{row['id']}.{number}", "at": row["at"], "shop": row["shop"] or ""}
 
 
 def _parts(row: Row) -> list[dict[str, Any]]:
