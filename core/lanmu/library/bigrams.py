@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 _UNSPACED = "\u3005\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3\U00020000-\U0003ffff"
 _RUN = re.compile(rf"(?P<unspaced>[{_UNSPACED}]+)|(?P<spaced>[^\W_{_UNSPACED}]+)")
+_PIECE = re.compile(rf"(?:[{_UNSPACED}]|[^\W_])+")
 _TEXT_MOST = 100
 _PIECES_MOST = 8
 _WORD_MOST = 60
@@ -84,10 +85,8 @@ def read_query(text: str, marks: Iterable[Sequence[str]] = ()) -> Query:
     """What a person typed, as phrases: pieces between spaces and signs are looked for each by itself."""
     phrases: list[Phrase] = []
     folded = _folded(text[:_TEXT_MOST])
-    for piece in re.findall(r"[^\W_]+", folded):
+    for piece in _PIECE.findall(folded):
         runs = list(_RUN.finditer(piece))
-        if not runs:
-            continue
         inner: list[str] = []
         for run in runs[:-1]:
             inner.extend(words(run.group()))
