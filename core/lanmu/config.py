@@ -66,7 +66,7 @@ class LibraryConfig:
 
 @dataclass(frozen=True, slots=True)
 class ScheduleConfig:
-    """How far ahead the planner lays out (days), and how long before its time an occurrence is handed over."""
+    """How far ahead the planner lays out, and how long before its time an occurrence is handed over."""
 
     horizon_days: int
     hand_over_minutes: int

@@ -1,6 +1,6 @@
 """Betters a filled lane: changes and exchanges the classes of places until rolling weeks fit their shares."""
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from itertools import accumulate
 
@@ -11,6 +11,8 @@ REPLAYS = 120
 """How often one community's lane may be filled anew; a bound on time, far above what most need."""
 
 PASSES = 6
+GIVERS = 40
+"""How many places near an empty one are asked to take another class."""
 
 
 def repair(lane: Lane) -> set[int]:
@@ -23,7 +25,12 @@ def repair(lane: Lane) -> set[int]:
     work = _Work(lane)
     greedy = list(work.script)
     for _pass in range(PASSES):
-        if not (work.fill_empty() + work.change_one() + work.exchange_two()) or not work.left:
+        filled = work.fill_empty()
+        # Filling has a budget of its own, so that hopeless places do not use up that of the mix.
+        work.left, spared = work.mix_left, work.left
+        bettered = work.change_one() + work.exchange_two()
+        work.left, work.mix_left = spared, work.left
+        if not filled and not bettered:
             break
     work.left += REPLAYS // 4
     work.fill_empty()
@@ -36,13 +43,15 @@ def repair(lane: Lane) -> set[int]:
 class _Work:
     """The classes as they stand and what each rolling week has of them.
 
-    Week `i` is the seven days that end with place `i`. A week's cost is the sum over the classes of the
-    distance from their share of what the week holds, times the budget's total to make it a whole number.
+    A week is the seven days up to a place, and those up to a week after one, so that a place at the end of
+    the horizon is seen as often as one in its middle: else a material put off to the end would seem to cost
+    less. A week's cost is the sum over the classes of the distance from their share of what the week holds,
+    times the budget's total to make it a whole number.
     """
 
     def __init__(self, lane: Lane) -> None:
         self.lane = lane
-        self.left = REPLAYS
+        self.left = self.mix_left = REPLAYS
         self.script = list(lane.classes)
         self.capped = [place for place, number in enumerate(lane.chosen) if number == CAPPED]
         shut = set(self.capped)
@@ -54,18 +63,23 @@ class _Work:
         # A day that had more places than its cap keeps the ones it filled: else its reason would be untrue.
         self.movable = [bool(self.allowed[place]) and day not in full for place, day in enumerate(lane.days)]
         self.parts, self.total = lane.mix.parts, lane.mix.total
-        count = len(self.script)
-        # Weeks p .. self.end[p] - 1 hold place p.
-        self.end = [bisect_left(lane.minutes, minute + WEEK) for minute in lane.minutes]
-        self.weeks = [[0] * count for _part in self.parts]
+        minutes = lane.minutes
+        ends = minutes + [minute + WEEK for minute in minutes if minute + WEEK > minutes[-1]]
+        # Weeks self.begin[p] .. self.end[p] - 1 hold place p.
+        self.begin = [bisect_left(ends, minute) for minute in minutes]
+        self.end = [bisect_left(ends, minute + WEEK) for minute in minutes]
+        self.near = [bisect_left(minutes, minute + 2 * WEEK) for minute in minutes]
+        self.weeks = [[0] * len(ends) for _part in self.parts]
         for minute, code in lane.past:
-            for week in range(bisect_left(lane.minutes, minute + WEEK)):
+            for week in range(bisect_left(ends, minute + WEEK)):
                 self.weeks[code][week] += 1
         for place, code in enumerate(self.script):
             if code >= 0:
-                for week in range(place, self.end[place]):
+                for week in range(self.begin[place], self.end[place]):
                     self.weeks[code][week] += 1
         self.room = _Room.of(lane)
+        self.alike = self.room is not None and len(set(self.allowed) - {()}) < 2
+        self.reach = max((o.column.cooldown_days for o in lane.openings if o is not None), default=0)
         self._gains: dict[tuple[int, int], list[int]] = {}
 
     def gain(self, old: int, new: int) -> list[int]:
@@ -93,9 +107,9 @@ class _Work:
         for place, code in enumerate(self.script):
             if code >= 0 or not self.allowed[place]:
                 continue
-            end = self.end[place]
+            begin, end = self.begin[place], self.end[place]
             ways = sorted(
-                (self.gain(NOTHING, new)[end] - self.gain(NOTHING, new)[place], new)
+                (self.gain(NOTHING, new)[end] - self.gain(NOTHING, new)[begin], new)
                 for new in self.allowed[place]
             )
             done += any(self.attempt([(place, new)]) for _cost, new in ways) or any(
@@ -108,11 +122,14 @@ class _Work:
     def _givers(self, place: int, code: int) -> Iterator[tuple[int, int]]:
         """Places near by that hold the class and could take another.
 
-        With one pool for all places the greedy pass has left nothing over: whatever is freed was used up.
+        Where all places may take the same, greedy has used up whatever could be freed. A place so far off
+        that no cooldown reaches from it to here frees nothing either.
         """
-        if self.room is not None:
+        if self.alike:
             return
-        for giver in sorted(range(len(self.script)), key=lambda other: abs(other - place)):
+        days, reach = self.lane.days, self.reach
+        near = range(bisect_right(days, days[place] - reach), bisect_left(days, days[place] + reach))
+        for giver in sorted(near, key=lambda other: abs(other - place))[:GIVERS]:
             if self.script[giver] == code and code in self.allowed[giver]:
                 for other in self.allowed[giver]:
                     if other != code:
@@ -127,24 +144,24 @@ class _Work:
                 if old < 0 or new == old:
                     continue
                 sums = self.gain(old, new)
-                if sums[end] < sums[place]:
+                if sums[end] < sums[self.begin[place]]:
                     done += self.attempt([(place, new)])
         return done
 
     def exchange_two(self) -> int:
         """Exchange the classes of two places, or move a material to a place that stands empty."""
         done = 0
-        script, end, count = self.script, self.end, len(self.script)
-        for p in range(count):
-            for q in range(p + 1, end[min(end[p], count - 1)]):
+        script, begin, end = self.script, self.begin, self.end
+        for p in range(len(script)):
+            for q in range(p + 1, self.near[p]):
                 a, b = script[p], script[q]
                 if a == b or not self._may(p, b) or not self._may(q, a):
                     continue
                 # Weeks that hold both do not change: those that hold p alone end at `middle`, those that hold
                 # q alone begin at `later`.
                 first, second = self.gain(a, b), self.gain(b, a)
-                middle, later = min(q, end[p]), max(q, end[p])
-                if first[middle] - first[p] + second[end[q]] - second[later] < 0:
+                middle, later = min(begin[q], end[p]), max(begin[q], end[p])
+                if first[middle] - first[begin[p]] + second[end[q]] - second[later] < 0:
                     done += self.attempt([(p, b), (q, a)])
         return done
 
@@ -164,7 +181,7 @@ class _Work:
                 self.script[place] = code
             return False
         for (place, was), (_place, now) in zip(old, changes, strict=True):
-            for week in range(place, self.end[place]):
+            for week in range(self.begin[place], self.end[place]):
                 if now >= 0:
                     self.weeks[now][week] += 1
                 if was >= 0:

@@ -26,5 +26,5 @@ def healthz() -> tuple[Response, int]:
 @requires(PUBLIC)
 def metrics() -> Response:
     """Counters for Prometheus; numbers only, nothing about anybody."""
-    server().meters.refresh(server())
+    server().measure()
     return Response(generate_latest(server().meters.registry), content_type=CONTENT_TYPE_LATEST)

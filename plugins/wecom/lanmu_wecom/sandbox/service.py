@@ -22,7 +22,7 @@ class SandboxService:
         self._origin = Origin.of(base_url)
         self._state = state
         self.url = base_url
-        self._running: "Running | None" = None
+        self._running: Running | None = None
 
     def start(self) -> None:
         self._running = start(self._clock, self._state, host=self._origin.host, port=self._origin.port)

@@ -1,0 +1,1 @@
+"""`lanmu …`: one file a room, loaded when it is called for."""

@@ -1,0 +1,90 @@
+"""What commands share: finding config.toml, logging, and a server opened and closed around the work."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib import resources
+from pathlib import Path
+from shutil import copytree
+from typing import Any
+
+import click
+
+from lanmu.cli.words import say
+from lanmu.config import Config, load
+from lanmu.i18n import _
+from lanmu.interfaces.errors import Invalid
+from lanmu.logs import configure
+from lanmu.server import Server
+
+CONFIG = "config.toml"
+
+
+def find_config(ctx: click.Context) -> Path:
+    """The config.toml to use: named, or the one in this folder. Raises Invalid where there is none."""
+    named = ctx.find_root().params.get("config")
+    path = Path(named) if named else Path(CONFIG)
+    if not path.is_file():
+        raise Invalid(
+            str(path),
+            _("is not there."),
+            _("Go to Lanmu's folder, or name it with --config; `lanmu serve` makes one."),
+        )
+    return path
+
+
+def starter(folder: Path) -> list[str]:
+    """Put a config.toml and the starter library into a folder that has none; answers what was made."""
+    made = []
+    source = resources.files("lanmu") / "starter"
+    for name in (CONFIG, "content_library"):
+        target = folder / name
+        packaged = source / name
+        if target.exists():
+            continue
+        if packaged.is_file():
+            target.write_bytes(packaged.read_bytes())
+        elif packaged.is_dir():
+            with resources.as_file(packaged) as path:
+                copytree(path, target)
+        else:
+            continue
+        made.append(name)
+    return made
+
+
+def read_config(ctx: click.Context) -> Config:
+    config = load(find_config(ctx))
+    configure(config.log.level, config.log.format)
+    return config
+
+
+@contextmanager
+def open_server(ctx: click.Context) -> Iterator[Server]:
+    """A server for one command; its database is migrated, nothing is started."""
+    server = Server(read_config(ctx))
+    try:
+        yield server
+    finally:
+        server.close()
+
+
+@contextmanager
+def progress_bar(text: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar on standard error for long work, told (done, of how many); silent where nobody watches."""
+    with click.progressbar(length=1, label=say(text), file=sys.stderr) as bar:
+
+        def show(position: int, total: int) -> None:
+            bar.length = max(total, 1)
+            bar.update(position - bar.pos)
+
+        yield show
+
+
+def print_json(value: Any) -> None:
+    click.echo(json.dumps(value, ensure_ascii=False, indent=2, default=str))
+
+
+def done(text: str, **params: object) -> None:
+    click.echo(say(text, **params))

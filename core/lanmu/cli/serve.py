@@ -1,0 +1,183 @@
+"""`lanmu serve` and `lanmu worker`: everything in one process, or the worker alone; stopped in good order."""
+
+import signal
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import click
+import structlog
+
+from lanmu.cli.context import CONFIG, done, progress_bar, read_config, starter
+from lanmu.cli.words import Command, say, told
+from lanmu.config import Config
+from lanmu.i18n import _
+from lanmu.interfaces.errors import LanmuError
+from lanmu.interfaces.host import Service
+from lanmu.server import Server
+
+log = structlog.get_logger(__name__)
+
+_DRAIN_SECONDS = 20.0
+
+
+@click.command(cls=Command, help=_("Serve the console, the API and the worker in one process."))
+@click.option("--no-worker", is_flag=True, help=_("Serve the web alone; run `lanmu worker` elsewhere."))
+@click.pass_context
+def serve(ctx: click.Context, no_worker: bool) -> None:
+    config = _config_or_starter(ctx)
+    with ExitStack() as stack:
+        server = Server(config)
+        stack.callback(server.close)
+        password = server.staff.ensure_admin()
+        _fill_library(server)
+        web = _Web(server)
+        stack.callback(web.stop)
+        web.start()
+        services = _start_services(server, stack)
+        demo = _prepare_demo(server)
+        server.schedule.plan_ahead()
+        if not no_worker:
+            from lanmu.worker import Worker  # Huey is not needed to serve the web alone
+
+            worker = Worker(server)
+            worker.start()
+            stack.callback(worker.stop)
+        _tell(config, services, password, server.first_password_unused(), demo)
+        _wait_for_signal()
+        done(_("Stopping: what is under way is finished first …"))
+    done(_("Stopped. Nothing is lost; start again any time."))
+
+
+@click.command(cls=Command, help=_("Run the worker alone, beside `lanmu serve --no-worker`."))
+@click.pass_context
+def worker(ctx: click.Context) -> None:
+    from lanmu.worker import Worker
+
+    with ExitStack() as stack:
+        server = Server(read_config(ctx))
+        stack.callback(server.close)
+        running = Worker(server)
+        running.start()
+        stack.callback(running.stop)
+        done(_("The worker runs. Ctrl-C stops it."))
+        _wait_for_signal()
+        done(_("Stopping: what is under way is finished first …"))
+
+
+def _config_or_starter(ctx: click.Context) -> Config:
+    """The settings; in a folder without a config.toml, a start is made with the shipped ones."""
+    if ctx.find_root().params.get("config") is None and not Path(CONFIG).is_file():
+        made = starter(Path.cwd())
+        if made:
+            done(_("A new start: put %(made)s into this folder."), made=", ".join(made))
+    return read_config(ctx)
+
+
+def _fill_library(server: Server) -> None:
+    folder = server.config.library.folder
+    if folder is None or not folder.is_dir():
+        return
+    with progress_bar(_("Loading the library")) as progress:
+        report = server.library.folder.run(folder, progress=progress)
+    for fault in report.faults:
+        click.echo(told(fault), err=True)
+
+
+def _prepare_demo(server: Server) -> Any:
+    folder = server.config.library.folder
+    if not server.config.demo or folder is None:
+        return None
+    from lanmu.demo import prepare
+
+    try:
+        return prepare(server, folder)
+    except LanmuError as error:  # the demo is an extra: the server runs without it
+        click.echo(told(error), err=True)
+        return None
+
+
+def _start_services(server: Server, stack: ExitStack) -> list[Service]:
+    started = []
+    for plugin, offered in server.plugins.offers("lanmu_services"):
+        service: Service = offered
+        try:
+            service.start()
+        except Exception as error:  # noqa: BLE001  a service beside us must not keep us from serving
+            click.echo(f"{plugin}: {service.title}: {error}", err=True)
+            continue
+        stack.callback(service.stop)
+        started.append(service)
+    return started
+
+
+class _Web:
+    """waitress in a thread of its own, stopped only when the requests under way are answered."""
+
+    def __init__(self, server: Server) -> None:
+        from waitress.server import create_server
+
+        from lanmu.web.app import create_app
+
+        config = server.config.server
+        self._server: Any = create_server(
+            create_app(server), host=config.host, port=config.port, threads=config.threads, ident=""
+        )
+        self._thread = threading.Thread(target=self._server.run, name="web", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._server.del_channel()
+        self._server.socket.close()
+        deadline = time.monotonic() + _DRAIN_SECONDS
+        tasks = self._server.task_dispatcher
+        while (tasks.active_count or tasks.queue) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        tasks.shutdown()
+
+
+def _wait_for_signal() -> None:
+    asked = threading.Event()
+    before: dict[int, Any] = {}
+
+    def stop(_number: int, _frame: object) -> None:
+        if asked.is_set():  # a second Ctrl-C: the person does not want to wait
+            raise KeyboardInterrupt
+        asked.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        before[number] = signal.signal(number, stop)
+    while not asked.wait(1.0):
+        pass
+
+
+def _tell(config: Config, services: list[Service], password: str | None, unused: bool, demo: Any) -> None:
+    line: Callable[[str, str], None] = lambda label, text: click.echo(f"  {say(label)}{text}")  # noqa: E731
+    click.echo("")
+    line(_("Console:    "), config.server.base_url)
+    for service in services:
+        click.echo(f"  {service.title}: {service.url}")
+    if password:
+        line(_("Sign in as: "), f"admin  {password}")
+        line("", say(_("            (once; you choose your own password then)")))
+    elif unused:
+        line(_("Sign in as: "), "admin")
+        line("", say(_("            (password lost? `lanmu staff reset-password admin`)")))
+    if demo:
+        click.echo("")
+        click.echo(
+            "  "
+            + say(
+                _("At %(time)s the demo columns are due: %(columns)s."),
+                time=f"{demo.due:%H:%M}",
+                columns="、".join(demo.columns),
+            )
+        )
+        click.echo("  " + say(_("Watch it on the board, and see it arrive on the phones of the sandbox.")))
+    click.echo("")
+    done(_("Ready. Ctrl-C stops."))

@@ -1,0 +1,29 @@
+"""`lanmu verify`: re-derive balances, lots, caps and chains, and name the first row that is wrong."""
+
+from dataclasses import asdict
+
+import click
+
+from lanmu.cli.context import open_server, print_json
+from lanmu.cli.words import Command
+from lanmu.i18n import _
+from lanmu.ledger.verify import verify as verify_ledger
+
+
+@click.command(
+    cls=Command, help=_("Check that the books are right. Exit code 0: right, 1: something is wrong.")
+)
+@click.option("--json", "as_json", is_flag=True, help=_("Print JSON."))
+@click.pass_context
+def verify(ctx: click.Context, as_json: bool) -> None:
+    with open_server(ctx) as server:
+        checks = list(verify_ledger(server.database))
+    if as_json:
+        print_json([asdict(check) for check in checks])
+    else:
+        for check in checks:
+            mark = "✓" if check.ok else "✗"
+            click.echo(f"{mark} {check.invariant:4} {check.rows:>8}  {check.title}")
+            if not check.ok:
+                click.echo(f"       {check.first_wrong}")
+    ctx.exit(0 if all(check.ok for check in checks) else 1)

@@ -1,0 +1,190 @@
+"""The demo shop: communities, members, offers and columns, made from data where they are not there yet."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import yaml
+
+from lanmu.audience.views import Address, CommunityDraft, IdentityKey, MemberDraft
+from lanmu.i18n import _
+from lanmu.interfaces.errors import Invalid
+from lanmu.interfaces.events import MemberEvent
+from lanmu.schedule.columns import ColumnDraft, PoolDraft, SlotDraft, Targets
+from lanmu.server import Server
+
+_SHOWN = (
+    # Name, channel, tags of the communities, tags of the pool
+    (_("Demo: customer groups"), "wecom.group", ("母婴",), ("母婴", "干货")),
+    (_("Demo: internal group"), "wecom.robot", ("内部",), ("母婴", "早安")),
+    (_("Demo: personal WeChat"), "personal_wechat_export.pack", ("个人微信",), ("母婴", "干货")),
+)
+_SOON = timedelta(seconds=20)
+
+
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """When the demo columns are due, in the shop's zone."""
+
+    due: datetime
+    columns: tuple[str, ...]
+
+
+def prepare(server: Server, folder: Path) -> Demo:
+    """Make the demo shop from `folder`, and let its demo columns be due at the next full minute.
+
+    What is there already stays as it is, but for the demo columns' time, which moves to this start.
+    """
+    document = _read(folder / "demo.yaml")
+    server.audience.communities.load(_communities(document, server.config.server.zone))
+    server.audience.members.load(_members(document))
+    _offers(server, document)
+    _orders(server, document)
+    for path in sorted((folder / "columns").glob("*.yaml")):
+        _columns(server, _read(path))
+    return _due_soon(server)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise Invalid(str(path), _("cannot be read: %(error)s."), error=error) from error
+    if not isinstance(found, dict):
+        raise Invalid(str(path), _("must hold names and values, as the shipped one does."))
+    return found
+
+
+def _communities(document: Mapping[str, Any], zone: str) -> list[CommunityDraft]:
+    return [
+        CommunityDraft(
+            name=each["name"],
+            shop=each.get("shop", ""),
+            type=each.get("type", "general"),
+            stage=each.get("stage", "active"),
+            zone=zone,
+            size=each.get("size", 0),
+            executor=each.get("executor", ""),
+            mix=each.get("mix"),
+            tags=tuple(each.get("tags", ())),
+            addresses={
+                channel: Address(address["key"], address.get("sender", ""))
+                for channel, address in each.get("addresses", {}).items()
+            },
+        )
+        for each in document.get("communities", ())
+    ]
+
+
+def _members(document: Mapping[str, Any]) -> list[MemberDraft]:
+    return [
+        MemberDraft(
+            name=each["name"],
+            identities=(IdentityKey("wecom", each["wecom"]),),
+            tags=tuple(each.get("tags", ())),
+        )
+        for each in document.get("members", ())
+    ]
+
+
+def _offers(server: Server, document: Mapping[str, Any]) -> None:
+    known = {offer.title for offer in server.ledger.shelf.all()}
+    for each in document.get("offers", ()):
+        if each["title"] not in known:
+            server.ledger.shelf.create(
+                each["title"],
+                each["cost"],
+                detail=each.get("detail", ""),
+                cap=each.get("cap"),
+                per_member=each.get("per_member"),
+                coupon_days=each.get("coupon_days"),
+            )
+
+
+def _orders(server: Server, document: Mapping[str, Any]) -> None:
+    """The members' demo orders, through the same door as a real shop's: each counts once for its key."""
+    now = server.clock.now()
+    for each in document.get("members", ()):
+        member = server.audience.find_member("wecom", each["wecom"])
+        for number, amount in enumerate(each.get("orders", ()), 1):
+            if member is not None:
+                server.events.record(
+                    MemberEvent(
+                        key=f"order:demo:{each['wecom']}-{number}",
+                        kind="purchase",
+                        member=member.id,
+                        at=now,
+                        local_date=now.astimezone(ZoneInfo(member.zone)).date(),
+                        data={
+                            "shop": "demo",
+                            "order": f"{each['wecom']}-{number}",
+                            "amount_cents": str(amount * 100),
+                        },
+                    )
+                )
+
+
+def _columns(server: Server, document: Mapping[str, Any]) -> None:
+    """The columns of one trade, each for the communities that carry the trade's tag."""
+    channel = document.get("channel", "wecom.group")
+    for each in document.get("columns", ()):
+        if (
+            server.schedule.columns.by_name(each["name"]) is not None
+            or channel not in server.plugins.channels
+        ):
+            continue
+        pool = each.get("pool", {})
+        zone = pool.get("zone")
+        server.schedule.columns.create(
+            ColumnDraft(
+                name=each["name"],
+                channel=channel,
+                classes=tuple(each.get("class", ())),
+                slots=tuple(SlotDraft(weekdays=slot["weekday"], time=slot["time"]) for slot in each["slots"]),
+                targets=Targets(tags=(document["trade"],)),
+                pool=PoolDraft(
+                    tags=tuple(pool.get("tags", ())),
+                    kinds=tuple(pool.get("kinds", ())),
+                    zones=(zone,) if zone else (),
+                ),
+                goal=each.get("goal", ""),
+                owner=each.get("owner", ""),
+                zone=document.get("timezone", server.config.server.zone),
+                cooldown_days=each.get("cooldown_days", 14),
+                approval=each.get("approval", "each"),
+            )
+        )
+
+
+def _due_soon(server: Server) -> Demo:
+    zone = server.config.server.zone
+    soon = server.clock.now() + _SOON
+    due = (soon + timedelta(minutes=1)).replace(second=0, microsecond=0).astimezone(ZoneInfo(zone))
+    rule = f"DTSTART:{due:%Y%m%dT%H%M%S}\nRRULE:FREQ=DAILY;COUNT=1"
+    say: Callable[[str], str] = lambda text: server.catalog.gettext(server.config.server.locale, text)  # noqa: E731
+    made = []
+    for name, channel, tags, pool in _SHOWN:
+        if channel not in server.plugins.channels:
+            continue
+        draft = ColumnDraft(
+            name=say(name),
+            channel=channel,
+            slots=(SlotDraft(rrule=rule),),
+            targets=Targets(tags=tags),
+            pool=PoolDraft(tags=pool),
+            goal=say(_("Shows a push going out, a minute after the start.")),
+            zone=zone,
+            cooldown_days=0,
+            approval="auto",
+            late_policy="send",
+        )
+        there = server.schedule.columns.by_name(draft.name)
+        if there is None:
+            server.schedule.columns.create(draft)
+        else:
+            server.schedule.columns.edit(there.id, draft, there.lock)
+        made.append(draft.name)
+    return Demo(due, tuple(made))

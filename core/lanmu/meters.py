@@ -1,0 +1,30 @@
+"""The numbers that `/metrics` shows: counted where things happen, in one registry for each server."""
+
+from collections.abc import Mapping
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+
+class Meters:
+    """One server's counters. Labels are routes, states and channels, never people."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = Counter(
+            "lanmu_requests", "Requests answered", ["endpoint", "method", "status"], registry=self.registry
+        )
+        self.request_seconds = Histogram(
+            "lanmu_request_seconds", "How long a request took", ["endpoint"], registry=self.registry
+        )
+        self.units_sent = Counter(
+            "lanmu_units", "Units that reached a state", ["channel", "state"], registry=self.registry
+        )
+        self._waiting = Gauge("lanmu_units_now", "Units by state", ["state"], registry=self.registry)
+        self._plugins = Gauge("lanmu_plugins", "Plugins by state", ["state"], registry=self.registry)
+
+    def show(self, units: Mapping[str, int], plugins: Mapping[str, int]) -> None:
+        """Set the gauges to what the database and the plugin host say now."""
+        for gauge, counted in ((self._waiting, units), (self._plugins, plugins)):
+            gauge.clear()
+            for state, count in counted.items():
+                gauge.labels(state).set(count)

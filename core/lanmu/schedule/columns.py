@@ -1,0 +1,290 @@
+"""栏目 as people set them up: checked as a whole, kept with their slots, and matched to communities."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from lanmu.audience.models import Community, CommunityAddress, CommunityTag
+from lanmu.i18n import _
+from lanmu.interfaces.channels import Channel
+from lanmu.interfaces.clock import Clock
+from lanmu.interfaces.errors import Conflict, Faults, Invalid, LanmuError, NotFound
+from lanmu.library.models import ContentClass
+from lanmu.schedule.calendar import Slot as CalendarSlot
+from lanmu.schedule.calendar import slot_from, zone_of
+from lanmu.schedule.models import Column, Slot
+from lanmu.schedule.problem import ColumnRules, Pool
+from lanmu.storage import Database
+
+APPROVALS = ("auto", "each")
+LATE_POLICIES = ("ask", "send", "skip")
+COOLDOWN_MOST = 365
+
+
+@dataclass(frozen=True, slots=True)
+class SlotDraft:
+    """When a column comes: `weekdays` and `time`, or an RFC 5545 `rrule`."""
+
+    weekdays: str = ""
+    time: str = ""
+    rrule: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """Which communities a column feeds: any of the named of each filter; an empty filter takes all."""
+
+    tags: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()
+    stages: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PoolDraft:
+    """Which materials a column draws from. A material must carry every tag."""
+
+    tags: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
+    zones: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnDraft:
+    """A column as a form or a file describes it. `approval`: "auto", or "each" to look at each occurrence."""
+
+    name: str
+    channel: str
+    slots: tuple[SlotDraft, ...]
+    classes: tuple[str, ...] = ()
+    targets: Targets = Targets()
+    pool: PoolDraft = PoolDraft()
+    goal: str = ""
+    owner: str = ""
+    zone: str = "Asia/Shanghai"
+    cooldown_days: int = 14
+    approval: str = "each"
+    late_policy: str = "ask"
+    options: Mapping[str, str] = field(default_factory=dict)
+    active: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnView:
+    """A column as pages show it. `lock` must be handed back with an edit."""
+
+    id: str
+    key: int
+    draft: ColumnDraft
+    lock: int
+    updated_at: datetime
+
+
+class Columns:
+    """The only place that writes columns and their slots."""
+
+    def __init__(self, database: Database, clock: Clock, channels: Mapping[str, Channel]) -> None:
+        self._database = database
+        self._clock = clock
+        self._channels = channels
+
+    def create(self, draft: ColumnDraft) -> ColumnView:
+        """Raises Faults with all that is wrong, Conflict where the name is taken."""
+        now = self._clock.now()
+        with self._database.write() as session:
+            self._check(session, draft)
+            row = Column(public_id=Column.fresh_id(), created_at=now, updated_at=now)
+            _fill(row, draft)
+            session.add(row)
+            session.flush()
+            _write_slots(session, row.id, draft.slots)
+            return _view(session, row)
+
+    def edit(self, column: str, draft: ColumnDraft, lock: int) -> ColumnView:
+        """Raises Faults, NotFound, and Conflict where somebody else was faster."""
+        with self._database.write() as session:
+            row = find_column(session, column)
+            if row.lock != lock:
+                raise Conflict(
+                    row.name,
+                    _("was changed by somebody else while you edited it."),
+                    _("Load it again and repeat your change; nothing of theirs is lost."),
+                )
+            self._check(session, draft, row.id)
+            _fill(row, draft)
+            row.lock += 1
+            row.updated_at = self._clock.now()
+            session.execute(delete(Slot).where(Slot.column_id == row.id))
+            _write_slots(session, row.id, draft.slots)
+            return _view(session, row)
+
+    def get(self, column: str) -> ColumnView:
+        with self._database.read() as session:
+            return _view(session, find_column(session, column))
+
+    def everything(self) -> list[ColumnView]:
+        """All columns, those that run first, by name."""
+        with self._database.read() as session:
+            rows = session.scalars(select(Column).order_by(Column.active.desc(), Column.name)).all()
+            return [_view(session, row) for row in rows]
+
+    def by_name(self, name: str) -> ColumnView | None:
+        with self._database.read() as session:
+            row = session.scalar(select(Column).where(Column.name == name))
+            return _view(session, row) if row else None
+
+    def _check(self, session: Session, draft: ColumnDraft, own_id: int | None = None) -> None:
+        faults: list[LanmuError] = []
+        if not 1 <= len(draft.name.strip()) <= 100:
+            faults.append(Invalid("name", _("must have 1 to 100 characters.")))
+        taken = session.scalar(select(Column.id).where(Column.name == draft.name.strip()))
+        if taken is not None and taken != own_id:
+            raise Conflict("name", _("there is a column of this name already."), _("Choose another name."))
+        if draft.channel not in self._channels:
+            faults.append(
+                Invalid(
+                    "channel",
+                    _("“%(channel)s” is not a channel that runs."),
+                    _("Running channels: %(known)s."),
+                    channel=draft.channel,
+                    known=", ".join(sorted(self._channels)),
+                )
+            )
+        known = set(session.scalars(select(ContentClass.code)))
+        if unknown := sorted(set(draft.classes) - known):
+            faults.append(Invalid("classes", _("%(codes)s is no content class."), codes=", ".join(unknown)))
+        if not 0 <= draft.cooldown_days <= COOLDOWN_MOST:
+            faults.append(Invalid("cooldown_days", _("must be between 0 and %(most)s."), most=COOLDOWN_MOST))
+        if draft.approval not in APPROVALS:
+            faults.append(Invalid("approval", _("must be auto or each.")))
+        if draft.late_policy not in LATE_POLICIES:
+            faults.append(Invalid("late_policy", _("must be ask, send or skip.")))
+        faults.extend(_slot_faults(draft, self._clock.now()))
+        if faults:
+            raise Faults(faults)
+
+
+def _slot_faults(draft: ColumnDraft, now: datetime) -> list[LanmuError]:
+    if not draft.slots:
+        return [Invalid("slots", _("a column without a slot never comes."), _("Add a weekday and a time."))]
+    found: list[LanmuError] = []
+    for number, slot in enumerate(draft.slots):
+        try:
+            calendar_slot(slot, draft.zone, now, f"slots.{number}")
+        except LanmuError as error:
+            found.append(error)
+    return found
+
+
+def calendar_slot(slot: SlotDraft, zone: str, created: datetime, place: str = "slot") -> CalendarSlot:
+    """The slot as the calendar reads it. A rule without a beginning counts from when the column was made."""
+    start = created.astimezone(zone_of(zone, f"{place}.zone")).replace(tzinfo=None, second=0, microsecond=0)
+    return slot_from(
+        zone=zone, weekdays=slot.weekdays, at=slot.time, rrule=slot.rrule, start=start, place=place
+    )
+
+
+def find_column(session: Session, column: str) -> Column:
+    row = session.scalar(select(Column).where(Column.public_id == column))
+    if row is None:
+        raise NotFound(column, _("there is no such column."))
+    return row
+
+
+def slots_of(session: Session, column_ids: Sequence[int]) -> dict[int, list[SlotDraft]]:
+    """The slots of each column, in the order in which they were given."""
+    found: dict[int, list[SlotDraft]] = {column_id: [] for column_id in column_ids}
+    for slot in session.scalars(select(Slot).where(Slot.column_id.in_(column_ids)).order_by(Slot.id)):
+        found[slot.column_id].append(SlotDraft(slot.weekdays, slot.time, slot.rrule))
+    return found
+
+
+def rules_of(row: Column) -> ColumnRules:
+    """The column as the planner knows it."""
+    pool = row.pool
+    return ColumnRules(
+        id=row.id,
+        classes=tuple(row.classes),
+        pool=Pool(
+            tags=frozenset(pool.get("tags", ())),
+            kinds=frozenset(pool.get("kinds", ())),
+            zones=frozenset(pool.get("zones", ())),
+            every_tag=True,
+        ),
+        cooldown_days=row.cooldown_days,
+    )
+
+
+def communities_of(session: Session, row: Column) -> tuple[list[Community], list[Community]]:
+    """The active communities that the column feeds: those its channel can reach, and those it cannot."""
+    targets = row.targets
+    query = select(Community).where(Community.active).order_by(Community.id)
+    if targets.get("tags"):
+        tagged = select(CommunityTag.community_id).where(CommunityTag.tag.in_(targets["tags"]))
+        query = query.where(Community.id.in_(tagged))
+    if targets.get("types"):
+        query = query.where(Community.type.in_(targets["types"]))
+    if targets.get("stages"):
+        query = query.where(Community.stage.in_(targets["stages"]))
+    addressed = set(
+        session.scalars(select(CommunityAddress.community_id).where(CommunityAddress.channel == row.channel))
+    )
+    matched = session.scalars(query).all()
+    return (
+        [community for community in matched if community.id in addressed],
+        [community for community in matched if community.id not in addressed],
+    )
+
+
+def _fill(row: Column, draft: ColumnDraft) -> None:
+    row.name = draft.name.strip()
+    row.goal = draft.goal.strip()
+    row.owner = draft.owner.strip()
+    row.classes = list(draft.classes)
+    row.targets = _filters(tags=draft.targets.tags, types=draft.targets.types, stages=draft.targets.stages)
+    row.pool = _filters(tags=draft.pool.tags, kinds=draft.pool.kinds, zones=draft.pool.zones)
+    row.channel = draft.channel
+    row.options = dict(draft.options)
+    row.zone = draft.zone
+    row.cooldown_days = draft.cooldown_days
+    row.approval = draft.approval
+    row.late_policy = draft.late_policy
+    row.active = draft.active
+
+
+def _filters(**values: tuple[str, ...]) -> dict[str, list[str]]:
+    return {name: list(given) for name, given in values.items() if given}
+
+
+def _write_slots(session: Session, column_id: int, slots: Sequence[SlotDraft]) -> None:
+    session.add_all(
+        Slot(column_id=column_id, weekdays=slot.weekdays, time=slot.time, rrule=slot.rrule) for slot in slots
+    )
+    session.flush()
+
+
+def _view(session: Session, row: Column) -> ColumnView:
+    targets, pool = row.targets, row.pool
+    draft = ColumnDraft(
+        name=row.name,
+        channel=row.channel,
+        slots=tuple(slots_of(session, [row.id])[row.id]),
+        classes=tuple(row.classes),
+        targets=Targets(
+            tuple(targets.get("tags", ())), tuple(targets.get("types", ())), tuple(targets.get("stages", ()))
+        ),
+        pool=PoolDraft(
+            tuple(pool.get("tags", ())), tuple(pool.get("kinds", ())), tuple(pool.get("zones", ()))
+        ),
+        goal=row.goal,
+        owner=row.owner,
+        zone=row.zone,
+        cooldown_days=row.cooldown_days,
+        approval=row.approval,
+        late_policy=row.late_policy,
+        options=row.options,
+        active=row.active,
+    )
+    return ColumnView(row.public_id, row.id, draft, row.lock, row.updated_at)

@@ -1,0 +1,223 @@
+"""Hands occurrences over to delivery shortly before their time, each once; marks what missed its time."""
+
+import hashlib
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import groupby
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from lanmu.audience.models import Community, CommunityAddress
+from lanmu.delivery.intake import PushRequest, Recipient
+from lanmu.delivery.service import DeliveryService
+from lanmu.i18n import _
+from lanmu.interfaces.clock import Clock
+from lanmu.interfaces.errors import LanmuError
+from lanmu.library.views import Snapshot
+from lanmu.schedule.models import Column, Occurrence
+from lanmu.storage import Database
+
+log = logging.getLogger(__name__)
+
+GRACE = timedelta(minutes=15)
+"""What is found later than this after its time, because nothing ran then, is put to a person and not sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    id: int
+    public_id: str
+    column: Column
+    community: Community
+    local_time: str
+    due_at: datetime
+    revision_id: int
+    approved_by: str
+    approved_at: datetime | None
+    content_class: str
+
+
+class HandOver:
+    """Turns occurrences into pushes."""
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        delivery: DeliveryService,
+        snapshot: Callable[[int], Snapshot],
+        ahead: timedelta,
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._delivery = delivery
+        self._snapshot = snapshot
+        self._ahead = ahead
+
+    def run(self) -> int:
+        """Hand over what is due soon; answers how many occurrences were handed over."""
+        now = self._clock.now()
+        self._mark_missed(now)
+        with self._database.read() as session:
+            rows = _due_soon(session, now, now + self._ahead)
+        handed = 0
+        for _key, group in groupby(rows, key=lambda row: (row.column.id, row.due_at, row.revision_id)):
+            handed += self._hand_over(list(group), now)
+        return handed
+
+    def _hand_over(self, rows: Sequence[_Row], now: datetime) -> int:
+        first = rows[0]
+        try:
+            snapshot = self._snapshot(first.revision_id)
+        except LanmuError as error:
+            return self._give_up(rows, str(error))
+        if snapshot.retired or (snapshot.usable_until and snapshot.usable_until <= first.due_at):
+            return self._give_up(rows, _("The material was retired, or its validity has ended."))
+        with self._database.write() as session:
+            taken = set(
+                session.scalars(
+                    update(Occurrence)
+                    .where(
+                        Occurrence.id.in_([row.id for row in rows]),
+                        Occurrence.state.in_(("planned", "approved")),
+                        Occurrence.revision_id == first.revision_id,
+                    )
+                    .values(state="handed_over")
+                    .returning(Occurrence.id)
+                    .execution_options(synchronize_session=False)
+                )
+            )
+            recipients = _recipients(session, [row for row in rows if row.id in taken])
+            lost = [row_id for row_id in taken if row_id not in recipients]
+            if lost:
+                _mark(session, lost, _("The channel has no address of this community any more."))
+            mine = [row for row in rows if row.id in recipients]
+            if mine:
+                request = _request(mine, list(recipients.values()), snapshot, now)
+                push_id, _new = self._delivery.request(session, request)
+                session.execute(
+                    update(Occurrence)
+                    .where(Occurrence.id.in_([row.id for row in mine]))
+                    .values(push_id=push_id)
+                    .execution_options(synchronize_session=False)
+                )
+        return len(mine)
+
+    def _give_up(self, rows: Sequence[_Row], reason: str) -> int:
+        with self._database.write() as session:
+            _mark(session, [row.id for row in rows], reason)
+        return 0
+
+    def _mark_missed(self, now: datetime) -> None:
+        """What has passed its time unsent is marked, so that it is seen and never bursts out at once."""
+        late = (Occurrence.due_at < now - GRACE, Occurrence.state.in_(("planned", "approved")))
+        with self._database.read() as session:
+            if session.scalar(select(Occurrence.id).where(*late).limit(1)) is None:
+                return
+        with self._database.write() as session:
+            for state, reason in (
+                ("planned", _("Nobody approved it in time, or nothing ran at its time.")),
+                ("approved", _("Nothing ran at its time.")),
+            ):
+                session.execute(
+                    update(Occurrence)
+                    .where(Occurrence.due_at < now - GRACE, Occurrence.state == state)
+                    .values(state="missed", why={"missed": reason})
+                )
+
+
+def _due_soon(session: Session, now: datetime, until: datetime) -> list[_Row]:
+    """Occurrences to hand over: approved by a person, or of a column that needs no look at each."""
+    found = session.execute(
+        select(Occurrence, Column, Community)
+        .join(Column, Column.id == Occurrence.column_id)
+        .join(Community, Community.id == Occurrence.community_id)
+        .where(
+            Occurrence.due_at >= now - GRACE,
+            Occurrence.due_at < until,
+            (Occurrence.state == "approved")
+            | ((Occurrence.state == "planned") & (Column.approval == "auto")),
+            Occurrence.revision_id.is_not(None),
+            Column.active,
+        )
+        .order_by(Occurrence.column_id, Occurrence.due_at, Occurrence.revision_id, Occurrence.id)
+    )
+    return [
+        _Row(
+            occurrence.id,
+            occurrence.public_id,
+            column,
+            community,
+            occurrence.local_time,
+            occurrence.due_at,
+            occurrence.revision_id or 0,
+            occurrence.approved_by,
+            occurrence.approved_at,
+            occurrence.content_class,
+        )
+        for occurrence, column, community in found
+    ]
+
+
+def _mark(session: Session, occurrences: Sequence[int], reason: str) -> None:
+    """What cannot go out is shown with its reason, never silently left out."""
+    session.execute(
+        update(Occurrence)
+        .where(Occurrence.id.in_(occurrences), Occurrence.push_id.is_(None))
+        .values(state="missed", why={"missed": reason})
+        .execution_options(synchronize_session=False)
+    )
+
+
+def _recipients(session: Session, rows: Sequence[_Row]) -> dict[int, Recipient]:
+    """The recipient for each occurrence that has an address at its column's channel, by the occurrence."""
+    if not rows:
+        return {}
+    addresses = {
+        address.community_id: address
+        for address in session.scalars(
+            select(CommunityAddress).where(
+                CommunityAddress.channel == rows[0].column.channel,
+                CommunityAddress.community_id.in_([row.community.id for row in rows]),
+            )
+        )
+    }
+    return {
+        row.id: Recipient(
+            key=address.key,
+            name=row.community.name,
+            sender=address.sender or row.community.executor,
+            community_id=row.community.id,
+        )
+        for row in rows
+        if (address := addresses.get(row.community.id)) is not None
+    }
+
+
+def _request(
+    rows: Sequence[_Row], recipients: Sequence[Recipient], snapshot: Snapshot, now: datetime
+) -> PushRequest:
+    first = rows[0]
+    firing = hashlib.sha256("\n".join(sorted(row.public_id for row in rows)).encode()).hexdigest()
+    return PushRequest(
+        source_key=f"occurrences:{firing}",
+        title=snapshot.title,
+        channel=first.column.channel,
+        revision_id=snapshot.revision_key,
+        material_id=snapshot.key,
+        content_hash=snapshot.content_hash,
+        body=snapshot.body,
+        due_at=first.due_at,
+        zone=first.column.zone,
+        recipients=recipients,
+        approved_by=first.approved_by or first.column.owner or first.column.name,
+        approved_at=first.approved_at or now,
+        created_by=first.column.name,
+        column_name=first.column.name,
+        content_class=first.content_class,
+        options=first.column.options,
+        late_policy=first.column.late_policy,
+    )

@@ -1,0 +1,62 @@
+"""The schedule as the rooms above see it: columns, occurrences, planning and handing over."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+from lanmu.delivery.service import DeliveryService
+from lanmu.interfaces.channels import Channel
+from lanmu.interfaces.clock import Clock
+from lanmu.library.materials import Materials
+from lanmu.schedule.calendar import Workdays
+from lanmu.schedule.columns import Columns, communities_of, find_column, rules_of
+from lanmu.schedule.handover import HandOver
+from lanmu.schedule.occurrences import Occurrences
+from lanmu.schedule.planning import Planning, PlanReport, as_candidate
+from lanmu.storage import Database
+
+
+class ScheduleService:
+    """栏目与排期: `columns`, `occurrences`, and the two jobs that keep the calendar going."""
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        materials: Materials,
+        delivery: DeliveryService,
+        channels: Mapping[str, Channel],
+        *,
+        horizon: timedelta = timedelta(days=14),
+        ahead: timedelta = timedelta(minutes=10),
+        workdays: Workdays | None = None,
+    ) -> None:
+        self._database = database
+        self._materials = materials
+        self.columns = Columns(database, clock, channels)
+        self.occurrences = Occurrences(database, clock, materials.snapshot)
+        self._planning = Planning(database, clock, materials.candidates, horizon, workdays)
+        self._hand_over = HandOver(database, clock, delivery, materials.snapshot, ahead)
+
+    def plan_ahead(self) -> PlanReport:
+        """Lay out the coming days; see `Planning.run`."""
+        return self._planning.run()
+
+    def hand_over(self) -> int:
+        """Hand what is due soon to delivery; see `HandOver.run`."""
+        return self._hand_over.run()
+
+    def reach(self, column: str) -> tuple[list[str], list[str]]:
+        """The communities a column feeds, by name: those that its channel reaches, and those it does not."""
+        with self._database.read() as session:
+            reached, unreached = communities_of(session, find_column(session, column))
+            return [row.name for row in reached], [row.name for row in unreached]
+
+    def pool_counts(self, column: str) -> dict[str, int]:
+        """How many approved materials the column's pool holds, by class."""
+        with self._database.read() as session:
+            rules = rules_of(find_column(session, column))
+        counts: dict[str, int] = {}
+        for material in map(as_candidate, self._materials.candidates()):
+            if rules.pool.takes(material) and (not rules.classes or material.content_class in rules.classes):
+                counts[material.content_class] = counts.get(material.content_class, 0) + 1
+        return counts

@@ -1,0 +1,179 @@
+"""The composition root: from a Config to a Server with its engine, clock, plugins and services."""
+
+import logging
+import os
+import secrets
+from concurrent.futures import Executor
+from datetime import timedelta
+
+from sqlalchemy import func, select
+
+import lanmu.every_model  # noqa: F401  migrations need every table
+from lanmu.audience.service import AudienceService
+from lanmu.clock import SystemClock
+from lanmu.config import Config
+from lanmu.delivery.dispatcher import Dispatcher
+from lanmu.delivery.models import Unit
+from lanmu.delivery.owner import Owner
+from lanmu.delivery.preflight import Preflight
+from lanmu.delivery.results import Results
+from lanmu.delivery.service import DeliveryService
+from lanmu.events import Events
+from lanmu.hosting import PluginHost
+from lanmu.i18n import Catalog
+from lanmu.interfaces.clock import Clock
+from lanmu.interfaces.events import MaterialApproved, Receipt
+from lanmu.interfaces.host import Host
+from lanmu.interfaces.rewriting import ContentCheck, Rewriter
+from lanmu.interfaces.secrets import Secret
+from lanmu.ledger.seal import Sealer
+from lanmu.ledger.service import LedgerService
+from lanmu.library.service import Library
+from lanmu.meters import Meters
+from lanmu.metrics.service import MetricsService
+from lanmu.plugins import Plugins
+from lanmu.reports.service import Reports
+from lanmu.schedule.service import ScheduleService
+from lanmu.signing import Signer
+from lanmu.staff.audit import Audit
+from lanmu.staff.models import SettingRecord
+from lanmu.staff.service import StaffService
+from lanmu.staff.tokens import TokenService
+from lanmu.storage import Database
+from lanmu.storage.migrate import CORE, upgrade
+
+log = logging.getLogger(__name__)
+
+
+class Server:
+    """Everything that runs, put together. `close` it when done."""
+
+    def __init__(self, config: Config, clock: Clock | None = None) -> None:
+        self.config = config
+        self.clock: Clock = clock or SystemClock()
+        self.meters = Meters()
+        data = config.server.data_dir
+        data.mkdir(parents=True, exist_ok=True)
+        os.chmod(data, 0o700)  # database, secrets and attachments are nobody else's business
+        self.database = Database(config.database_url, pool_size=config.database.pool_size)
+        upgrade(self.database, CORE)
+        self.signer = Signer(self._signing_secret(), self.clock)
+        self._open_rooms()
+        self.plugins = Plugins(config.plugins, self._host_for)
+        for chain in self.plugins.chains():
+            try:
+                upgrade(self.database, chain)
+            except Exception as error:  # noqa: BLE001  a plugin's migration must not stop the server
+                self.plugins.set_aside(chain.owner, error)
+        self.plugins.collect_channels()
+        self.catalog = Catalog(["lanmu", *self.plugins.packages()])
+        self.events = Events(self.metrics, self.ledger, self.plugins)
+        self.delivery = DeliveryService(self.database, self.clock, self.plugins.channels)
+        self.results = Results(self.database, self.clock, self.plugins.channels)
+        self.schedule = ScheduleService(
+            self.database, self.clock, self.library.materials, self.delivery, self.plugins.channels
+        )
+        self.reports = Reports(self.database, self.clock)
+
+    def _open_rooms(self) -> None:
+        config, database, clock = self.config, self.database, self.clock
+        self.audit = Audit(database, clock)
+        self.staff = StaffService(database, clock)
+        self.tokens = TokenService(database, clock)
+        self.audience = AudienceService(database, clock)
+        self.metrics = MetricsService(database, clock)
+        self.ledger = LedgerService(
+            database, clock, self.signer.key("coupons"), frozen=self.audience.is_frozen
+        )
+        self.sealer = Sealer(database, clock)
+        self.library = Library(
+            database,
+            clock,
+            config.server.data_dir,
+            zone=config.server.zone,
+            solo_approval=config.server.solo_approval,
+            approved=self._material_approved,
+            usage=Reports(database, clock).usage,
+        )
+        self.library.seed()
+
+    def _signing_secret(self) -> Secret:
+        """The secret of config.toml, or one made at first start and kept in the database."""
+        if self.config.server.secret_key:
+            return self.config.server.secret_key
+        with self.database.write() as session:
+            row = session.get(SettingRecord, "signing_secret")
+            if row is None:
+                row = SettingRecord(key="signing_secret", value=secrets.token_urlsafe(48))
+                session.add(row)
+            return Secret(row.value)
+
+    def _host_for(self, name: str) -> Host:
+        workspace = self.config.server.data_dir / "plugins" / name
+        workspace.mkdir(parents=True, exist_ok=True)
+        return PluginHost(
+            name,
+            clock=self.clock,
+            base_url=self.config.server.base_url,
+            shop_name=self.config.server.shop_name,
+            workspace=workspace,
+            database=self.database,
+            points=self.ledger,
+            audience=self.audience,
+            signer=self.signer,
+            # Looked up when called: plugins are built before these.
+            record=lambda event: self.events.record(event),
+            results_changed=lambda channel, ref: self.results.ask_soon(channel, ref),
+        )
+
+    def _material_approved(self, material: MaterialApproved) -> None:
+        self.plugins.tell("lanmu_material_approved", material=material)
+
+    def first_password_unused(self) -> bool:
+        """Whether the password printed at first start is still the one to sign in with."""
+        return any(person.must_change_password for person in self.staff.everybody())
+
+    def rewriters(self) -> list[Rewriter]:
+        """Every rewriter that a plugin offers."""
+        return [offered for _plugin, offered in self.plugins.offers("lanmu_rewriters")]
+
+    def checks(self) -> list[ContentCheck]:
+        """Every content check that a plugin offers."""
+        return [offered for _plugin, offered in self.plugins.offers("lanmu_checks")]
+
+    def dispatcher(self, owner: Owner, pool: Executor, batch: int) -> Dispatcher:
+        """A dispatcher for this process, which writes up to `batch` units at once."""
+        preflight = Preflight(
+            self.database,
+            self.clock,
+            self.library.materials.snapshot,
+            self.plugins.objections,
+            self.config.server.shop_name,
+        )
+        return Dispatcher(
+            self.database,
+            self.clock,
+            self.plugins.channels,
+            preflight,
+            owner,
+            pool,
+            self._told,
+            concurrency=batch,
+            lease=timedelta(seconds=self.config.delivery.lease_seconds),
+        )
+
+    def _told(self, receipt: Receipt) -> None:
+        self.meters.units_sent.labels(receipt.channel, receipt.state).inc()
+        self.plugins.tell("lanmu_pushed", receipt=receipt)
+
+    def measure(self) -> None:
+        """Set the gauges to how things stand now."""
+        with self.database.read() as session:
+            rows = session.execute(select(Unit.state, func.count()).group_by(Unit.state)).all()
+        plugins: dict[str, int] = {}
+        for status in self.plugins.statuses():
+            plugins[status.state] = plugins.get(status.state, 0) + 1
+        self.meters.show({str(state): int(count) for state, count in rows}, plugins)
+
+    def close(self) -> None:
+        self.database.close()
