@@ -24,7 +24,9 @@ from lanmu.testing.secrecy import secrets_in
 if TYPE_CHECKING:
     import flask
 
-TELL = frozenset({"lanmu_pushed", "lanmu_member_event", "lanmu_material_approved"})
+TELL = frozenset(
+    name for name, spec in vars(hookspecs).items() if "Verb: tell." in (getattr(spec, "__doc__", "") or "")
+)
 OPEN_TO_PLUGINS = frozenset({"interfaces", "hookspecs", "storage", "i18n", "testing"})
 
 

@@ -1,0 +1,385 @@
+"""The contracts pass a sound channel, and fail each broken one with the name of the rule that it breaks."""
+
+import inspect
+import json
+import random
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from marshmallow import Schema, fields
+
+import lanmu
+from lanmu.interfaces.channels import (
+    Abilities,
+    CancelResult,
+    Channel,
+    Line,
+    Message,
+    NotConnected,
+    Observation,
+    Outcome,
+    Ref,
+    Refusal,
+    Request,
+    Target,
+    TargetResult,
+    TargetState,
+    Verdict,
+    Window,
+)
+from lanmu.interfaces.secrets import Secret
+from lanmu.testing.clock import FakeClock
+from lanmu.testing.contracts import Behaviour, ChannelContract
+from lanmu.testing.fakes import refusal_of
+from lanmu.testing.plugin_contract import PluginContract
+
+
+class Service:
+    """A far end with a wire, in memory: it says no inside a 200, as WeCom does."""
+
+    def __init__(self) -> None:
+        self.behaviour = Behaviour.ACCEPT
+        self._writes: list[bytes] = []
+
+    def behave(self, behaviour: Behaviour) -> None:
+        self.behaviour = behaviour
+
+    @property
+    def writes(self) -> Sequence[bytes]:
+        return self._writes
+
+    def post(self, body: bytes) -> tuple[int, bytes]:
+        if self.behaviour is Behaviour.UNREACHABLE:
+            raise ConnectionRefusedError("connection refused")
+        self._writes.append(body)
+        match self.behaviour:
+            case Behaviour.DROP:
+                raise ConnectionResetError("reset by peer")
+            case Behaviour.SLOW:
+                raise TimeoutError("no answer within the deadline")
+            case Behaviour.GARBAGE:
+                return 200, b"<html><h1>502 Bad"
+            case Behaviour.REFUSE:
+                return 200, b'{"errcode": 40003, "errmsg": "invalid user"}'
+        return 200, json.dumps({"errcode": 0, "msgid": f"m{len(self._writes)}"}).encode()
+
+
+class Sound(lanmu.BaseChannel):
+    """A channel that keeps every rule."""
+
+    name = "sound.wire"
+    title = "Sound"
+    abilities = Abilities(lookup=True, acceptance="async", cancel=True, batch_max=5, text_bytes=300)
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+        self.secret = Secret("s3cr3t-of-the-corp")
+
+    def compose(self, message: Message, targets: Sequence[Target]) -> Request | Refusal:
+        refusal = refusal_of(self.abilities, message)
+        if refusal is not None:
+            return refusal
+        keys = tuple(target.key for target in targets)
+        body = {"unit": message.token, "text": message.text, "to": keys, "options": dict(message.options)}
+        return Request("send", json.dumps(body, sort_keys=True).encode(), keys, message.sender)
+
+    def connect(self, request: Request) -> Line | None:
+        if self.service.behaviour is Behaviour.UNREACHABLE:
+            raise NotConnected("connection refused")
+        return None
+
+    def transmit(self, request: Request, line: Line | None) -> Observation:
+        try:
+            status, body = self.service.post(request.body)
+        except ConnectionRefusedError as error:
+            return Observation(wrote=False, fault=str(error))
+        except OSError as error:
+            return Observation(wrote=True, fault=str(error))
+        return Observation(wrote=True, status=status, body=body)
+
+    def classify(self, observation: Observation) -> Verdict:
+        if not observation.wrote:
+            return Verdict(Outcome.NOT_SENT, reason=observation.fault)
+        try:
+            answer = json.loads(observation.body)
+            code = int(answer["errcode"])
+        except (ValueError, TypeError, KeyError):
+            return Verdict(Outcome.AMBIGUOUS, reason=observation.fault or "no answer that can be read")
+        if code:
+            return Verdict(Outcome.REFUSED, reason=str(answer.get("errmsg", "")), code=str(code))
+        return Verdict(Outcome.ACCEPTED, ref=Ref(str(answer.get("msgid", ""))))
+
+    def find(self, request: Request, window: Window) -> Sequence[Ref]:
+        return [Ref(f"m{n}") for n, body in enumerate(self.service.writes, 1) if body == request.body]
+
+    def results(self, ref: Ref) -> Iterable[TargetResult]:
+        body = json.loads(self.service.writes[int(ref.id[1:]) - 1])
+        return [TargetResult(key, TargetState.WAITING) for key in body["to"]]
+
+    def cancel(self, ref: Ref) -> CancelResult:
+        return CancelResult(cancelled=True)
+
+
+class RollsDice(Sound):
+    def compose(self, message: Message, targets: Sequence[Target]) -> Request | Refusal:
+        request = super().compose(message, targets)
+        return (
+            replace(request, meta={"nonce": str(random.random())})
+            if isinstance(request, Request)
+            else request
+        )
+
+
+class WritesWhileComposing(Sound):
+    def compose(self, message: Message, targets: Sequence[Target]) -> Request | Refusal:
+        self.service.post(b"warming up")
+        return super().compose(message, targets)
+
+
+class LosesTargets(Sound):
+    def compose(self, message: Message, targets: Sequence[Target]) -> Request | Refusal:
+        return super().compose(message, targets[:1])
+
+
+class TellsItsSecret(Sound):
+    def compose(self, message: Message, targets: Sequence[Target]) -> Request | Refusal:
+        request = super().compose(message, targets)
+        meta = {"token": self.secret.reveal()}
+        return replace(request, meta=meta) if isinstance(request, Request) else request
+
+
+class CountsCharacters(Sound):
+    def compose(self, message: Message, targets: Sequence[Target]) -> Request | Refusal:
+        if len(message.text) > self.abilities.text_bytes:
+            return Refusal("Too long: 300 are allowed.")
+        return super().compose(replace(message, text=""), targets)
+
+
+class PromisesTooMuch(Sound):
+    def compose(self, message: Message, targets: Sequence[Target]) -> Request | Refusal:
+        return (
+            Refusal("Too long: 200 are allowed.")
+            if len(message.text) > 200
+            else super().compose(message, targets)
+        )
+
+
+class RefusesWithoutNumbers(Sound):
+    def compose(self, message: Message, targets: Sequence[Target]) -> Request | Refusal:
+        answer = super().compose(message, targets)
+        return Refusal("Too long.") if isinstance(answer, Refusal) else answer
+
+
+class TakesAnyFile(Sound):
+    def compose(self, message: Message, targets: Sequence[Target]) -> Request | Refusal:
+        return super().compose(replace(message, assets=()), targets)
+
+
+class TriesAgain(Sound):
+    def transmit(self, request: Request, line: Line | None) -> Observation:
+        seen = super().transmit(request, line)
+        return seen if seen.status is not None else super().transmit(request, line)
+
+
+class Raises(Sound):
+    def transmit(self, request: Request, line: Line | None) -> Observation:
+        status, body = self.service.post(request.body)
+        return Observation(wrote=True, status=status, body=body)
+
+
+class LooksAtTheStatusAlone(Sound):
+    def classify(self, observation: Observation) -> Verdict:
+        verdict = lanmu.BaseChannel.classify(self, observation)
+        return replace(verdict, ref=Ref("m1")) if verdict.outcome is Outcome.ACCEPTED else verdict
+
+
+class TakesATimeoutForSuccess(Sound):
+    def classify(self, observation: Observation) -> Verdict:
+        if observation.wrote and observation.status is None:
+            return Verdict(Outcome.ACCEPTED, ref=Ref("m1"))
+        return super().classify(observation)
+
+
+class TakesATimeoutForFailure(Sound):
+    def classify(self, observation: Observation) -> Verdict:
+        if observation.wrote and observation.status is None:
+            return Verdict(Outcome.NOT_SENT, reason="timeout")
+        return super().classify(observation)
+
+
+class SaysItWroteNothing(Sound):
+    def connect(self, request: Request) -> Line | None:
+        return None
+
+    def transmit(self, request: Request, line: Line | None) -> Observation:
+        return replace(super().transmit(request, line), wrote=True)
+
+
+class ClaimsWhatItNeverSaw(Sound):
+    def classify(self, observation: Observation) -> Verdict:
+        return super().classify(replace(observation, wrote=True))
+
+
+class StumblesOverJson(Sound):
+    def classify(self, observation: Observation) -> Verdict:
+        if observation.wrote and observation.body.startswith(b"["):
+            raise TypeError("list indices must be integers")
+        return super().classify(observation)
+
+
+class ForgetsTheReference(Sound):
+    def classify(self, observation: Observation) -> Verdict:
+        return replace(super().classify(observation), ref=None)
+
+
+class FindsNothing(Sound):
+    def find(self, request: Request, window: Window) -> Sequence[Ref]:
+        return ()
+
+
+class FindsEverything(Sound):
+    def find(self, request: Request, window: Window) -> Sequence[Ref]:
+        return [Ref(f"m{n}") for n, _body in enumerate(self.service.writes, 1)]
+
+
+class SpeaksOfStrangers(Sound):
+    def results(self, ref: Ref) -> Iterable[TargetResult]:
+        return [TargetResult("somebody", TargetState.DELIVERED)]
+
+
+class KeepsQuietAboutCancelling(Sound):
+    def cancel(self, ref: Ref) -> CancelResult:
+        return CancelResult(cancelled=False)
+
+
+class SendsUnderAnyName(Sound):
+    name = "Sound Wire!"
+
+
+class QuickContract(ChannelContract):
+    examples = 50
+
+
+def broken_rules(make: Callable[[Service], Channel], tmp_path: Path) -> set[str]:
+    """Every rule of the contract that a channel breaks, case by case, each with a far end of its own."""
+    rules = set()
+    clock = FakeClock()
+    window = Window(clock.now() - timedelta(hours=1), clock.now() + timedelta(hours=1))
+    contract = QuickContract()
+    for name, case in inspect.getmembers(contract, inspect.ismethod):
+        if not name.startswith("test_"):
+            continue
+        marks = [m for m in getattr(case, "pytestmark", ()) if m.name == "parametrize"]
+        for value in marks[0].args[1] if marks else [None]:
+            service = Service()
+            known: dict[str, Any] = {"channel": make(service), "far_end": service, "window": window}
+            known["tmp_path"] = tmp_path
+            if marks:
+                known[marks[0].args[0]] = value
+            wanted = {key: known[key] for key in inspect.signature(case).parameters}
+            try:
+                case(**wanted)
+            except pytest.skip.Exception:
+                continue
+            except AssertionError as error:
+                rules.add(str(error).partition(":")[0])
+            except Exception as error:  # noqa: BLE001  a channel that raises breaks the case as well
+                rules.add(type(error).__name__)
+    return rules
+
+
+def test_a_sound_channel_passes(tmp_path: Path) -> None:
+    assert broken_rules(Sound, tmp_path) == set()
+
+
+@pytest.mark.parametrize(
+    ("channel", "rule"),
+    [
+        (RollsDice, "compose-deterministic"),
+        (WritesWhileComposing, "compose-pure"),
+        (LosesTargets, "request-targets"),
+        (TellsItsSecret, "no-secret-in-request"),
+        (CountsCharacters, "limit-kept"),
+        (PromisesTooMuch, "limit-is-true"),
+        (RefusesWithoutNumbers, "refusal-says-why"),
+        (TakesAnyFile, "asset-kind"),
+        (TakesAnyFile, "asset-count"),
+        (TakesAnyFile, "asset-size"),
+        (TriesAgain, "one-transmit-one-write"),
+        (Raises, "transmit-never-raises"),
+        (LooksAtTheStatusAlone, "refused-inside-200"),
+        (LooksAtTheStatusAlone, "no-answer-is-ambiguous"),
+        (TakesATimeoutForSuccess, "no-answer-is-ambiguous"),
+        (TakesATimeoutForFailure, "no-answer-is-ambiguous"),
+        (SaysItWroteNothing, "unreachable-is-not-sent"),
+        (ClaimsWhatItNeverSaw, "nothing-written-nothing-sent"),
+        (StumblesOverJson, "TypeError"),
+        (ForgetsTheReference, "accepted-with-ref"),
+        (FindsNothing, "find-sees-accepted"),
+        (FindsEverything, "find-sees-no-other"),
+        (SpeaksOfStrangers, "results-of-targets"),
+        (KeepsQuietAboutCancelling, "cancel-says-why"),
+        (SendsUnderAnyName, "name"),
+    ],
+)
+def test_a_broken_channel_fails_with_the_name_of_the_rule(
+    channel: Callable[[Service], Channel], rule: str, tmp_path: Path
+) -> None:
+    assert rule in broken_rules(channel, tmp_path)
+
+
+@dataclass(frozen=True)
+class LooseSettings:
+    key: str = ""
+
+
+class LooseSchema(Schema):
+    key = fields.String()
+
+    class Meta:
+        unknown = "include"
+
+
+class Loose(lanmu.Plugin[LooseSettings]):
+    """Takes any setting, hears a push without ever running, and offers a channel under a stranger's name."""
+
+    settings_schema = LooseSchema
+
+    @lanmu.hookimpl
+    def lanmu_pushed(self, receipt: object) -> Iterable[None]:
+        yield None
+
+    @lanmu.hookimpl
+    def lanmu_channels(self) -> Iterable[Channel]:
+        return [Sound(Service())]
+
+
+class LooseContract(PluginContract):
+    plugin = Loose
+
+
+def test_a_loose_plugin_fails_with_the_names_of_the_rules(lanmu_host: Any, lanmu_load: Any) -> None:
+    contract, loose = LooseContract(), Loose(LooseSettings(), lanmu_host)
+    with pytest.raises(pytest.fail.Exception, match="DID NOT RAISE"):
+        contract.test_its_settings_refuse_an_unknown_key()
+    with pytest.raises(AssertionError, match="no-yield-in-tell"):
+        contract.test_its_hooks_exist_and_can_be_called(loose)
+    with pytest.raises(AssertionError, match="named-prefix"):
+        contract.test_its_channels_carry_its_name(loose)
+
+
+def test_a_misspelt_hook_is_found(lanmu_host: Any) -> None:
+    class Misspelt(lanmu.Plugin[LooseSettings]):
+        @lanmu.hookimpl
+        def lanmu_chanels(self) -> Iterable[Channel]:
+            return []
+
+    class Contract(PluginContract):
+        plugin = Misspelt
+
+    with pytest.raises(Exception, match="lanmu_chanels"):
+        Contract().test_its_hooks_exist_and_can_be_called(Misspelt(LooseSettings(), lanmu_host))
