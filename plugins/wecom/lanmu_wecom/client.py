@@ -91,9 +91,9 @@ class Client:
             raise Unreachable(broken.fault) from broken
         self._give_back(sock, answer)
         data = parse(answer.body)
-        if data is None:
+        code = None if data is None else errcode_of(data)
+        if data is None or code is None:
             raise Unreachable(_("The far end answered without JSON."))
-        code = errcode_of(data)
         if code:
             raise Refused(code, str(data.get("errmsg", "")))
         return data

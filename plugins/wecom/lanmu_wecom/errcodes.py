@@ -117,10 +117,10 @@ def parse(body: bytes) -> dict[str, Any] | None:
     return data if isinstance(data, dict) else None
 
 
-def errcode_of(data: Mapping[str, Any]) -> int:
-    """The code of an answer; missing counts as 0."""
+def errcode_of(data: Mapping[str, Any]) -> int | None:
+    """The code of an answer; missing counts as 0, None is a code that cannot be read."""
     code = data.get("errcode", 0)
-    return code if isinstance(code, int) else 0
+    return code if isinstance(code, int) else None
 
 
 def refusal(observation: Observation, *, resend_is_safe: bool) -> Verdict | dict[str, Any]:
@@ -136,6 +136,8 @@ def refusal(observation: Observation, *, resend_is_safe: bool) -> Verdict | dict
     if data is None or (observation.status >= 300 and "errcode" not in data):
         return _without_json(observation.status)
     code = errcode_of(data)
+    if code is None:
+        return _without_json(200)
     return _by_code(code, resend_is_safe) if code else data
 
 

@@ -22,7 +22,6 @@ from lanmu.interfaces.channels import (
     Observation,
     Outcome,
     Rate,
-    Ref,
     Refusal,
     Request,
     Target,
@@ -161,7 +160,7 @@ class RobotChannel(BaseChannel):
             # Reported from the field: errcode 0 with this warning, and nothing in the group.
             reason = _("Accepted with a warning after which nothing may have been shown.")
             return Verdict(Outcome.AMBIGUOUS, reason=reason, code="0")
-        return Verdict(Outcome.ACCEPTED, ref=Ref(""), code="0")
+        return Verdict(Outcome.ACCEPTED, code="0")
 
 
 def _read(asset: Asset) -> bytes:

@@ -12,7 +12,7 @@ from lanmu.testing.clock import FakeClock
 from lanmu_wecom.broadcast import CustomerChannel, GroupChannel
 from lanmu_wecom.corp import Corp
 
-from .conftest import PNG, Sandbox, Sent, message, push
+from .wecom_kit import PNG, Sandbox, Sent, message, push
 
 
 @pytest.fixture

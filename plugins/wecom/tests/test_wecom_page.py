@@ -12,7 +12,7 @@ from babel.messages.pofile import read_po
 import lanmu_wecom
 from lanmu_wecom.sandbox.demo import SEED
 
-from .conftest import Sandbox
+from .wecom_kit import Sandbox
 
 PACKAGE = Path(lanmu_wecom.__file__).parent
 CHROMIUM = Path("/usr/bin/chromium")
@@ -99,7 +99,7 @@ def marked() -> set[str]:
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "_":
                 found.add(ast.literal_eval(node.args[0]))
     for path in PACKAGE.rglob("*.html"):
-        found |= {text for _, text in re.findall(r"\bt\((['\"])(.+?)\1\)", path.read_text())}
+        found |= {text for _, text in re.findall(r"\b_\((['\"])(.+?)\1\)", path.read_text())}
     return found
 
 

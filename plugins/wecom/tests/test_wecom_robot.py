@@ -16,7 +16,7 @@ from lanmu_wecom.robot import RobotChannel
 from lanmu_wecom.sandbox.demo import SEED
 from lanmu_wecom.settings import WecomSchema, WecomSettings
 
-from .conftest import PNG, Sandbox, message, push
+from .wecom_kit import PNG, Sandbox, message, push
 
 ROBOT = SEED.robots[0]
 

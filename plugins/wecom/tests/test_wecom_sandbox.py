@@ -15,7 +15,7 @@ from lanmu_wecom.commands import sandbox_command
 from lanmu_wecom.sandbox import Options, create_app, start
 from lanmu_wecom.sandbox.demo import SEED
 
-from .conftest import PNG, Sandbox
+from .wecom_kit import PNG, Sandbox
 
 ADD = "add_msg_template"
 TEXT = {"content": "早安"}

@@ -19,7 +19,7 @@ from lanmu_wecom.models import TokenRow
 from lanmu_wecom.sandbox.demo import SEED
 from lanmu_wecom.tokens import Fetched, Tokens
 
-from .conftest import Sandbox, message, push
+from .wecom_kit import Sandbox, message, push
 
 
 def test_threads_of_one_process_fetch_once(sandbox: Sandbox, corp: Corp) -> None:

@@ -14,7 +14,7 @@ from lanmu_wecom.client import Client, Unreachable
 from lanmu_wecom.corp import Corp, open_line
 from lanmu_wecom.wire import Origin
 
-from .conftest import Sandbox, message, push
+from .wecom_kit import Sandbox, message, push
 
 
 @contextmanager

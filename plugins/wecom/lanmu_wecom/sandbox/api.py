@@ -114,6 +114,8 @@ def _broken(fault: Fault, body: bytes) -> Response:
     body = body or b'{"errcode":0,"errmsg":"ok"}'
     if fault.kind == "html502":
         return Response(_BAD_GATEWAY, 502, content_type="text/html")
+    if fault.kind == "garbage":
+        return Response(_BAD_GATEWAY[:40], 200, content_type="text/html")
     if fault.kind == "errcode":
         text = {"errcode": fault.code, "errmsg": "ordered by a test"}
         return _json(json.dumps(text).encode(), fault.code)

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
-KINDS = ("slow", "dribble", "html502", "truncate", "drop", "errcode", "empty", "huge")
+KINDS = ("slow", "dribble", "html502", "truncate", "drop", "errcode", "empty", "huge", "garbage")
 
 
 @dataclass(slots=True)

@@ -49,7 +49,7 @@ def _locale() -> str:
 @requires(PUBLIC)
 def index() -> str:
     locale = _locale()
-    return render_template("sandbox.html", locale=locale, t=lambda text: _catalog.gettext(locale, text))
+    return render_template("sandbox.html", locale=locale, _=lambda text: _catalog.gettext(locale, text))
 
 
 @blueprint.get("/sandbox/texts.json")

@@ -14,7 +14,7 @@ class Running:
 
     def __init__(self, app: Flask, host: str, port: int, options: dict[str, Any]) -> None:
         self.app = app
-        self._server: Any = create_server(  # type: ignore[no-untyped-call]
+        self._server: Any = create_server(
             app, host=host, port=port, threads=_THREADS, ident="nginx", **options
         )
         self.host = host
@@ -34,15 +34,19 @@ class Running:
         """Serve until stopped (for a process that does nothing else)."""
         self._thread.join()
 
-    def stop(self) -> None:
-        """Let the calls in flight end (5 s at most), hang up, and close the state file."""
+    def hang_up(self) -> None:
+        """Let the calls in flight end (5 s at most) and close every connection; the state stays open."""
         if self._thread.is_alive():
             self._server.task_dispatcher.shutdown(timeout=5)
-            self._server.trigger.pull_trigger(self._hang_up)  # sockets belong to the loop's own thread
+            self._server.trigger.pull_trigger(self._close)  # sockets belong to the loop's own thread
             self._thread.join(timeout=5)
+
+    def stop(self) -> None:
+        """Hang up, and close the state file."""
+        self.hang_up()
         self.app.extensions["wecom_sandbox"].store.close()
 
-    def _hang_up(self) -> None:
+    def _close(self) -> None:
         for channel in list(self._server.active_channels.values()):
             channel.handle_close()
         self._server.close()
