@@ -29,6 +29,11 @@ def create_app(lanmu: "Server") -> Flask:
         MAX_CONTENT_LENGTH=12 * 1024 * 1024,
         MAX_FORM_MEMORY_SIZE=1024 * 1024,
         MAX_FORM_PARTS=500,
+        # Flask's own session carries nothing but the words to show once on the next page.
+        SECRET_KEY=lanmu.signer.key("flashes"),
+        SESSION_COOKIE_NAME="lanmu_flash",
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_COOKIE_SECURE=lanmu.config.server.base_url.startswith("https://"),
         SEND_FILE_MAX_AGE_DEFAULT=3600,
     )
     app.json.ensure_ascii = False  # type: ignore[attr-defined]

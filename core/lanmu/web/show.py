@@ -11,7 +11,6 @@ from flask import Flask, request, url_for
 from lanmu import __version__
 from lanmu.i18n import _
 from lanmu.interfaces.host import MenuItem
-from lanmu.library.taxonomy import titles
 from lanmu.web.pages import formats
 from lanmu.web.people import locale, person, server, translate
 
@@ -84,7 +83,6 @@ def _context(app: Flask) -> dict[str, Any]:
         "now": server().clock.now(),
         "here": request.full_path.rstrip("?"),
         "version": __version__,
-        "titles": titles(locale()),
         "menu": _menu(app) if person() else (),
     }
 

@@ -83,7 +83,7 @@ def number(value: float, locale: str) -> str:
 def signed(value: float, locale: str) -> str:
     """A change, with its sign (a true minus, not a hyphen)."""
     text = number(abs(value), locale)
-    return f"+{text}" if value > 0 else f"−{text}" if value < 0 else text  # noqa: RUF001
+    return f"+{text}" if value > 0 else f"−{text}" if value < 0 else text
 
 
 def filesize(size: int) -> str:
@@ -193,6 +193,7 @@ def install(environment: Environment) -> None:
         "span": _span,
         "number": _number,
         "signed": _signed,
+        "exact": "{:,}".format,
         "zone_name": _zone_name,
         "word": _word,
         "titled": _titled,

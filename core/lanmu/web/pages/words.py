@@ -49,26 +49,20 @@ WORDS: dict[str, dict[str, str]] = {
         "planned": _("Planned"),
         "postponed": _("Postponed"),
     },
+    "outcome": {
+        "accepted": _("Accepted by the channel"),
+        "handed_over": _("Handed over to a person"),
+        "refused": _("Refused by the channel"),
+        "later": _("To be tried later"),
+        "not_sent": _("Not sent"),
+        "ambiguous": _("Unclear"),
+    },
     "coupon": {
         "issued": _("Issued"),
         "claimed": _("Claimed"),
         "redeemed": _("Redeemed"),
         "void": _("Void"),
         "expired": _("Expired"),
-    },
-    "form": {
-        "text": _("Text"),
-        "image": _("Image"),
-        "image_text": _("Text with images"),
-        "link": _("Link"),
-        "video": _("Video"),
-        "poster": _("Poster"),
-        "topic": _("Topic"),
-    },
-    "origin": {
-        "original": _("Original"),
-        "reprint": _("Reprint"),
-        "ugc": _("Collected from users"),
     },
     "stage": {
         "new": _("New"),
@@ -126,7 +120,7 @@ WORDS: dict[str, dict[str, str]] = {
         "expire": _("Expired"),
         "refund": _("Refunded"),
         "reverse": _("Reversed"),
-        "redeem": _("Redeemed"),
+        "redeem": _("Redeemed for a coupon"),
     },
 }
 """Group → code → English text, to be translated where it is shown."""
@@ -134,7 +128,7 @@ WORDS: dict[str, dict[str, str]] = {
 TONES = {
     "grey": ("draft", "retired", "skipped", "cancelled", "expired", "void", "paused", "claimed"),
     "orange": (
-        "in_review", "empty", "held", "unknown", "partial", "finished_with_issues", "retry_wait", "postponed",
+        "in_review", "empty", "held", "unknown", "partial", "ambiguous", "later", "finished_with_issues", "retry_wait", "postponed",
         "changed", "review", "set_aside",
     ),
     "blue": (
@@ -142,7 +136,7 @@ TONES = {
         "accepted", "hint",
     ),
     "green": ("approved", "finished", "delivered", "redeemed", "kept", "loaded", "active"),
-    "red": ("failed", "undelivered", "missed", "missing", "added", "block"),
+    "red": ("failed", "undelivered", "missed", "missing", "added", "block", "refused"),
 }  # fmt: skip
 """One colour map for all: grey at rest, orange wants a person, blue is on its way, green is done, red failed."""
 

@@ -72,14 +72,14 @@
     }
   });
 
-  // Fields that a choice makes visible: <div data-when="origin=reprint,ugc">.
+  // Fields that a choice makes visible: <div data-when="origin=reprint,ugc;zone=ugc">.
   const showWhen = (root) => {
     all("[data-when]", root).forEach((part) => {
-      const [name, values] = part.dataset.when.split("=");
       const form = part.closest("form");
-      const field = form?.elements.namedItem(name);
-      const value = field instanceof RadioNodeList ? field.value : field?.value;
-      const shown = values.split(",").includes(value ?? "");
+      const shown = part.dataset.when.split(";").some((condition) => {
+        const [name, values] = condition.split("=");
+        return values.split(",").includes(form?.elements.namedItem(name)?.value ?? "");
+      });
       part.hidden = !shown;
       all("[data-required]", part).forEach((input) => { input.required = shown; });
     });

@@ -1,0 +1,160 @@
+"""看板: today's line, the mix, what needs a person, and what will happen next."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from flask import Blueprint, redirect, render_template, url_for
+from werkzeug.wrappers import Response
+
+from lanmu.i18n import _
+from lanmu.interfaces.access import requires
+from lanmu.interfaces.channels import Sending
+from lanmu.reports.service import MIX_WINDOW, Need
+from lanmu.schedule.occurrences import OccurrenceView
+from lanmu.web.pages.acts import say
+from lanmu.web.pages.gauge import furthest_off, mix_of, shares_from
+from lanmu.web.pages.happenings import Happening, gather, happening
+from lanmu.web.people import server
+
+blueprint = Blueprint("board", __name__)
+
+_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Dot:
+    """A happening on today's line: `x` in per cent of the day, `lane` from the bottom."""
+
+    happening: Happening
+    x: float
+    lane: int
+
+
+@dataclass(frozen=True, slots=True)
+class Todo:
+    """Something that waits for a person."""
+
+    icon: str
+    tone: str
+    text: str
+    detail: str
+    url: str
+
+
+@blueprint.get("/")
+@requires("push.view")
+def index() -> str:
+    now = server().clock.now()
+    start = now.astimezone(ZoneInfo(server().config.server.zone)).replace(
+        hour=0, minute=0, second=0, microsecond=0
+    )
+    end = start + _DAY
+    occurrences = server().schedule.occurrences.between(start, now + MIX_WINDOW)
+    today = gather([each for each in occurrences if each.due_at < end], now)
+    ahead = [each for each in gather(occurrences, now) if not each.past and each.state != "skipped"]
+    figures = server().reports.day(start, end)
+    needs = server().reports.needs()
+    dots = _dots(today, start)
+    mix = mix_of(server().reports.mix(sent=False), server().reports.mix(sent=True))
+    return render_template(
+        "board.html",
+        stats={
+            "due_today": figures.to_go,
+            "sent_today": figures.gone,
+            "to_review": sum(need.count for need in needs if need.kind == "to_review"),
+            "issues": sum(need.count for need in needs if need.kind in _ISSUES),
+        },
+        today=dots,
+        lanes=max((dot.lane + 1 for dot in dots), default=1),
+        now_x=round((now - start) / _DAY * 100, 2),
+        mix=mix,
+        off=_communities_off([each for each in occurrences if each.due_at >= now]),
+        todo=[_todo(need) for need in needs if need.kind in _TODO],
+        coming=[{"at": each.at, "url": each.url, "text": _told_ahead(each)} for each in ahead[:6]],
+        next_in=next(((each.at - now).total_seconds() for each in ahead if each.at < end), None),
+    )
+
+
+@blueprint.get("/occurrences/<occurrence>")
+@requires("schedule.view")
+def occurrence(occurrence: str) -> Response:
+    """A place on the calendar, for links that know no more than its id."""
+    found = server().schedule.occurrences.get(occurrence)
+    return redirect(happening(found, server().clock.now()).url)
+
+
+def _dots(today: list[Happening], start: datetime) -> list[Dot]:
+    dots: list[Dot] = []
+    for each in today:
+        x = (each.at - start) / _DAY * 100
+        # Two dots nearer than 2.4 % of the width would cover each other on a phone, so they are stacked.
+        taken = {dot.lane for dot in dots if abs(dot.x - x) < 2.4}
+        lane = next(number for number in range(len(dots) + 1) if number not in taken)
+        dots.append(Dot(each, round(x, 2), lane))
+    return dots
+
+
+def _communities_off(occurrences: list[OccurrenceView]) -> list[dict[str, object]]:
+    """The communities whose coming mix is furthest from its goal, the worst first."""
+    house = server().library.taxonomy().shares
+    classes: dict[int, list[str]] = {}
+    for each in occurrences:
+        if each.content_class and each.state in ("planned", "approved", "handed_over"):
+            classes.setdefault(each.community_key, []).append(each.content_class)
+    found = []
+    for community in server().audience.communities.find():
+        planned = classes.get(community.row, [])
+        if len(planned) < 5:  # fewer slots than that cannot come near any mix, and nobody could help it
+            continue
+        worst = furthest_off(shares_from(planned, dict(community.mix or house)))
+        if worst:
+            url = url_for("communities.detail", community=community.id)
+            found.append(
+                {"name": community.name, "url": url, "code": worst.code, "off": worst.share - worst.target}
+            )
+    return sorted(found, key=lambda each: -abs(float(str(each["off"]))))[:4]
+
+
+_ISSUES = frozenset({"unknown", "held", "held_units", "missed"})
+_TODO: dict[str, tuple[str, str, str]] = {
+    "unknown": ("help-circle", "red", _("%(n)s units with an unknown outcome")),
+    "held": ("player-pause", "red", _("%(n)s pushes are on hold")),
+    "held_units": ("alert-triangle", "red", _("%(n)s units are on hold")),
+    "missed": ("hourglass", "red", _("%(n)s slots were missed")),
+    "empty": ("circle-dashed", "orange", _("%(n)s slots have no material")),
+    "to_approve": ("calendar-event", "orange", _("%(n)s slots wait for approval")),
+    "to_review": ("checkup-list", "orange", _("%(n)s materials wait for review")),
+}
+
+
+def _todo(need: Need) -> Todo:
+    icon, tone, text = _TODO[need.kind]
+    if need.kind in ("unknown", "held", "held_units"):
+        url = url_for("pushes.detail", push=need.id)
+    elif need.kind == "to_review":
+        url = (
+            url_for("materials.detail", material=need.id) if need.count == 1 else url_for("materials.review")
+        )
+    else:
+        url = url_for("board.occurrence", occurrence=need.id)
+    return Todo(icon, tone, say(text, n=need.count), need.title, url)
+
+
+_AHEAD = {
+    Sending.AUTO: _("%(column)s goes out by itself to %(n)s communities"),
+    Sending.CONFIRM: _("%(column)s goes to %(n)s communities once an employee has confirmed"),
+    Sending.PERSON: _("%(column)s is handed to a person, for %(n)s communities"),
+}
+
+
+def _told_ahead(each: Happening) -> str:
+    if each.state == "empty":
+        return say(
+            _("%(column)s has no material for %(n)s communities"), column=each.column, n=each.communities
+        )
+    if each.state == "planned" and not each.titles:
+        return each.column
+    channel = server().plugins.channels.get(each.channel)
+    text = _AHEAD[channel.abilities.sending if channel else Sending.AUTO]
+    return say(text, column=each.column, n=each.communities)

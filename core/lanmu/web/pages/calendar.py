@@ -1,0 +1,109 @@
+"""日历: a week of occurrences, by day, with filters."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from flask import Blueprint, render_template, request, url_for
+from werkzeug.wrappers import Response
+
+from lanmu.i18n import _
+from lanmu.interfaces.access import requires
+from lanmu.schedule.occurrences import OccurrenceFilter
+from lanmu.web.pages import choices
+from lanmu.web.pages.acts import act, say
+from lanmu.web.pages.formats import month_day
+from lanmu.web.pages.happenings import Happening, gather
+from lanmu.web.people import locale, server
+
+blueprint = Blueprint("calendar", __name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """A day of the week board."""
+
+    date: date
+    today: bool
+    rest: bool
+    note: str
+    events: Sequence[Happening]
+
+
+@blueprint.get("/calendar")
+@requires("schedule.view")
+def week() -> str:
+    zone = ZoneInfo(server().config.server.zone)
+    now = server().clock.now()
+    today = now.astimezone(zone).date()
+    monday = _monday(request.args.get("week", ""), today)
+    chosen = {name: request.args.get(name, "") for name in ("column", "community", "channel")}
+    since = datetime.combine(monday, time(), zone)
+    until = datetime.combine(monday + timedelta(days=7), time(), zone)
+    found = server().schedule.occurrences.between(since, until, OccurrenceFilter(**chosen))
+    events = gather(found, now)
+    days = []
+    for number in range(7):
+        day = monday + timedelta(days=number)
+        own = [event for event in events if event.at.astimezone(zone).date() == day]
+        days.append(Day(day, day == today, number > 4, "", own))
+    return render_template(
+        "calendar.html",
+        week={
+            "title": _title(monday),
+            "iso": _iso(monday),
+            "prev_url": _url(monday - timedelta(days=7), chosen),
+            "next_url": _url(monday + timedelta(days=7), chosen),
+            "this_url": _url(today, chosen),
+            "is_this": monday <= today < monday + timedelta(days=7),
+        },
+        days=days,
+        columns=[(column.id, column.draft.name) for column in server().schedule.columns.everything()],
+        communities=[(each.id, each.name) for each in server().audience.communities.find()],
+        channels=choices.channels(),
+        chosen=chosen,
+        totals={"planned": len(found), "empty": sum(each.state == "empty" for each in found)},
+    )
+
+
+@blueprint.post("/calendar/plan")
+@requires("schedule.plan")
+def plan() -> Response:
+    return act(plan_again, url_for("calendar.week"), permission="schedule.plan")
+
+
+def plan_again() -> str:
+    """Plan the coming days; answers what came of it in words."""
+    report = server().schedule.plan_ahead()
+    text = _("Planned: %(planned)s slots, %(empty)s of them without material; %(kept)s stay as they were.")
+    return say(text, planned=report.planned, empty=report.empty, kept=report.kept)
+
+
+def _monday(text: str, today: date) -> date:
+    year, dash, number = text.partition("-W")
+    try:
+        if dash:
+            return date.fromisocalendar(int(year), int(number), 1)
+    except ValueError:
+        pass  # an address that somebody has mistyped shows this week
+    return today - timedelta(days=today.weekday())
+
+
+def _iso(day: date) -> str:
+    year, number, _weekday = day.isocalendar()
+    return f"{year}-W{number:02d}"
+
+
+def _url(day: date, chosen: dict[str, str]) -> str:
+    return url_for(
+        "calendar.week", week=_iso(day), **{name: value for name, value in chosen.items() if value}
+    )
+
+
+def _title(monday: date) -> str:
+    sunday = monday + timedelta(days=6)
+    if locale() == "en":
+        return f"{month_day(monday, 'en')} – {month_day(sunday, 'en')} {sunday.year}"
+    last = f"{sunday.day}日" if sunday.month == monday.month else month_day(sunday, "zh-CN")
+    return f"{monday.year}年{month_day(monday, 'zh-CN')} – {last}"

@@ -1,0 +1,356 @@
+"""栏目: list, one column with what is planned for it, and its form."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import date, datetime, time, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from flask import Blueprint, flash, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response
+
+from lanmu.i18n import _
+from lanmu.interfaces.access import requires
+from lanmu.interfaces.errors import LanmuError
+from lanmu.library.views import Candidate
+from lanmu.schedule.columns import ColumnDraft, ColumnView, PoolDraft, SlotDraft, Targets
+from lanmu.schedule.occurrences import OccurrenceFilter, OccurrenceView
+from lanmu.schedule.planning import as_candidate
+from lanmu.schedule.problem import Pool
+from lanmu.web.pages import choices
+from lanmu.web.pages.acts import Errors, act, by_field, note, say, whole
+from lanmu.web.pages.calendar import plan_again
+from lanmu.web.pages.happenings import happening, state_of, why_lines
+from lanmu.web.people import server, signed_in
+
+blueprint = Blueprint("columns", __name__)
+
+HORIZON = timedelta(days=14)
+_SHOWN = 40
+_SLOTS_MOST = 50
+_WEEK = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_FIELDS = {
+    name: name
+    for name in ("name", "channel", "classes", "cooldown_days", "approval", "late_policy", "slots", "zone")
+}
+
+
+@blueprint.get("/columns")
+@requires("schedule.view")
+def index() -> str:
+    now = server().clock.now()
+    materials = server().library.materials.candidates()
+    coming = server().schedule.occurrences.between(now, now + HORIZON)
+    shown = []
+    for column in server().schedule.columns.everything():
+        own = [each for each in coming if each.column_id == column.id]
+        reached, _unreached = server().schedule.reach(column.id)
+        shown.append(
+            {
+                **_shown(column),
+                "communities": len(reached),
+                "next_at": next((each.due_at for each in own if each.state in ("planned", "approved")), None),
+                "pool_size": sum(_pool(column.draft.pool, column.draft.classes, materials).values()),
+                "empty": sum(each.state == "empty" for each in own),
+            }
+        )
+    return render_template("columns/index.html", columns=shown)
+
+
+@blueprint.get("/columns/<column>")
+@requires("schedule.view")
+def detail(column: str) -> str:
+    """A column; `day` shows what is planned from that day on."""
+    found = server().schedule.columns.get(column)
+    now = server().clock.now()
+    since = max(_from_day(found.draft.zone) or now, now - timedelta(days=60))
+    wanted = OccurrenceFilter(column=column)
+    rows = server().schedule.occurrences.between(since, now + 3 * HORIZON, wanted, _SHOWN + 1)
+    reached, unreached = server().schedule.reach(column)
+    more = rows[_SHOWN].local_time[:10] if len(rows) > _SHOWN else ""
+    pool = _pool(found.draft.pool, found.draft.classes, server().library.materials.candidates())
+    return render_template(
+        "columns/detail.html",
+        column=_shown(found),
+        communities=[each for each in server().audience.communities.find() if each.name in set(reached)],
+        unreached=unreached,
+        occurrences=[_row(each, now) for each in rows[:_SHOWN]],
+        next_url=url_for("columns.detail", column=column, day=more) if more else "",
+        first_url=url_for("columns.detail", column=column) if request.args.get("day") else "",
+        waiting=sum(each.needs_approval and each.due_at > now for each in rows[:_SHOWN]),
+        **_pool_shown(pool),
+    )
+
+
+@blueprint.get("/columns/new")
+@requires("schedule.plan")
+def new() -> str:
+    draft = ColumnDraft(
+        name="",
+        channel=next(iter(server().plugins.channels), ""),
+        slots=(SlotDraft("daily", "08:30"),),
+        zone=server().config.server.zone,
+        owner=signed_in().name,
+    )
+    return _form(None, draft, {}, 0)
+
+
+@blueprint.post("/columns/new")
+@requires("schedule.plan")
+def create() -> str | Response | tuple[str, int]:
+    draft = _read()
+    try:
+        made = server().schedule.columns.create(_checked(draft))
+    except LanmuError as error:
+        return _form(None, draft, by_field(error, _FIELDS), 0), error.status
+    note("schedule.plan", made.id)
+    flash(plan_again(), "success")
+    return redirect(url_for("columns.detail", column=made.id), 303)
+
+
+@blueprint.get("/columns/<column>/edit")
+@requires("schedule.plan")
+def edit(column: str) -> str:
+    found = server().schedule.columns.get(column)
+    return _form(found, found.draft, {}, found.lock)
+
+
+@blueprint.post("/columns/<column>/edit")
+@requires("schedule.plan")
+def save(column: str) -> str | Response | tuple[str, int]:
+    found = server().schedule.columns.get(column)
+    draft = _read(found.draft)
+    lock = int(request.form.get("lock") or 0)
+    try:
+        server().schedule.columns.edit(column, _checked(draft), lock)
+    except LanmuError as error:
+        return _form(found, draft, by_field(error, _FIELDS), lock), error.status
+    note("schedule.plan", column)
+    flash(plan_again(), "success")
+    return redirect(url_for("columns.detail", column=column), 303)
+
+
+@blueprint.post("/columns/<column>/plan")
+@requires("schedule.plan")
+def replan(column: str) -> Response:
+    return act(plan_again, url_for("columns.detail", column=column), permission="schedule.plan", on=column)
+
+
+@blueprint.get("/columns/pool")
+@requires("schedule.view")
+def pool() -> str:
+    """How much the form's pool holds, while it is being filled in."""
+    draft = PoolDraft(
+        tuple(request.args.getlist("pool_tags")),
+        tuple(request.args.getlist("pool_kinds")),
+        tuple(request.args.getlist("pool_zones")),
+    )
+    counted = _pool(draft, request.args.getlist("classes"), server().library.materials.candidates())
+    return render_template("columns/_pool.html", **_pool_shown(counted))
+
+
+@blueprint.post("/occurrences/<occurrence>/approve")
+@requires("schedule.plan")
+def approve(occurrence: str) -> Response:
+    def do() -> str:
+        done = server().schedule.occurrences.approve([occurrence], signed_in().username)
+        return (
+            say(_("Approved: it goes out at its time.")) if done else say(_("It needs no approval any more."))
+        )
+
+    return act(do, _back(occurrence), permission="schedule.plan", on=occurrence)
+
+
+@blueprint.post("/columns/<column>/approve")
+@requires("schedule.plan")
+def approve_all(column: str) -> Response:
+    """Approve everything planned for the column in the coming two weeks."""
+
+    def do() -> str:
+        now = server().clock.now()
+        wanted = OccurrenceFilter(column=column, states=("planned",))
+        waiting = server().schedule.occurrences.between(now, now + HORIZON, wanted)
+        done = server().schedule.occurrences.approve([each.id for each in waiting], signed_in().username)
+        return say(_("%(n)s approved."), n=done)
+
+    return act(do, url_for("columns.detail", column=column), permission="schedule.plan", on=column)
+
+
+@blueprint.post("/occurrences/<occurrence>/skip")
+@requires("schedule.plan")
+def skip(occurrence: str) -> Response:
+    def do() -> str:
+        server().schedule.occurrences.skip(occurrence)
+        return say(_("Skipped: nothing goes out there."))
+
+    return act(do, _back(occurrence), permission="schedule.plan", on=occurrence)
+
+
+@blueprint.post("/occurrences/<occurrence>/restore")
+@requires("schedule.plan")
+def restore(occurrence: str) -> Response:
+    def do() -> str:
+        server().schedule.occurrences.restore(occurrence)
+        return say(_("Back on the calendar."))
+
+    return act(do, _back(occurrence), permission="schedule.plan", on=occurrence)
+
+
+def _back(occurrence: str) -> str:
+    found = server().schedule.occurrences.get(occurrence)
+    day = "" if found.due_at > server().clock.now() else found.local_time[:10]
+    return url_for("columns.detail", column=found.column_id, day=day or None) + f"#{occurrence}"
+
+
+def _from_day(zone: str) -> datetime | None:
+    try:
+        return datetime.combine(date.fromisoformat(request.args.get("day", "")), time(), ZoneInfo(zone))
+    except ValueError:
+        return None
+
+
+def _shown(column: ColumnView) -> dict[str, Any]:
+    draft = column.draft
+    slots = [{"days": _split(slot.weekdays), "time": slot.time, "rrule": slot.rrule} for slot in draft.slots]
+    names = ("name", "goal", "owner", "classes", "channel", "active", "approval", "late_policy", "zone")
+    values = {name: getattr(draft, name) for name in (*names, "cooldown_days", "pool", "targets")}
+    return {**values, "public_id": column.id, "slots": slots}
+
+
+def _row(occurrence: OccurrenceView, now: datetime) -> dict[str, Any]:
+    state, group = state_of(occurrence)
+    ahead = occurrence.due_at > now
+    open_ = occurrence.state in ("planned", "empty", "approved", "missed")
+    return {
+        "public_id": occurrence.id,
+        "at": occurrence.due_at,
+        "community": occurrence.community,
+        "content_class": occurrence.content_class,
+        "title": occurrence.material,
+        "material_url": url_for("materials.detail", material=occurrence.material_id)
+        if occurrence.material_id
+        else "",
+        "push_url": happening(occurrence, now).url if occurrence.push_id else "",
+        "state": state,
+        "state_group": group,
+        "pinned": occurrence.pinned and occurrence.state != "skipped",
+        "why": why_lines(occurrence),
+        "approvable": occurrence.needs_approval and ahead,
+        "changeable": open_ and ahead,
+        "restorable": occurrence.state == "skipped" and ahead,
+    }
+
+
+def _pool(draft: PoolDraft, classes: Iterable[str], materials: Sequence[Candidate]) -> dict[str, int]:
+    """How many approved materials fit, by class."""
+    pool = Pool(frozenset(draft.tags), frozenset(draft.kinds), frozenset(draft.zones), every_tag=True)
+    wanted = set(classes)
+    counts = {
+        term.code: 0 for term in server().library.taxonomy().classes if not wanted or term.code in wanted
+    }
+    for material in map(as_candidate, materials):
+        if material.content_class in counts and pool.takes(material):
+            counts[material.content_class] += 1
+    return counts
+
+
+def _pool_shown(counts: dict[str, int]) -> dict[str, Any]:
+    return {"pool": [{"code": code, "n": n} for code, n in counts.items()], "pool_size": sum(counts.values())}
+
+
+def _split(weekdays: str) -> list[str]:
+    return [day.strip() for day in weekdays.split(",") if day.strip()]
+
+
+def _read(before: ColumnDraft | None = None) -> ColumnDraft:
+    """The form as it was filled in, faults and all."""
+    form = request.form
+    slots = []
+    for number in range(_SLOTS_MOST):
+        if f"slot-{number}-time" not in form:
+            continue
+        days = form.getlist(f"slot-{number}-days")
+        if set(_WEEK) <= set(days):
+            days = ["daily"]
+        rule = form.get(f"slot-{number}-rrule", "").strip()
+        at = form.get(f"slot-{number}-time", "").strip()
+        slots.append(SlotDraft("" if rule else ",".join(days), at, rule))
+    return ColumnDraft(
+        name=form.get("name", ""),
+        channel=form.get("channel", ""),
+        slots=tuple(slots),
+        classes=tuple(form.getlist("classes")),
+        targets=Targets(
+            tuple(form.getlist("tags")), tuple(form.getlist("types")), tuple(form.getlist("stages"))
+        ),
+        pool=PoolDraft(
+            tuple(form.getlist("pool_tags")),
+            tuple(form.getlist("pool_kinds")),
+            tuple(form.getlist("pool_zones")),
+        ),
+        goal=form.get("goal", ""),
+        owner=form.get("owner", ""),
+        zone=form.get("zone", ""),
+        cooldown_days=14,
+        approval=form.get("approval", ""),
+        late_policy=form.get("late_policy", ""),
+        options=before.options if before else {},
+        active=bool(form.get("active")),
+    )
+
+
+def _checked(draft: ColumnDraft) -> ColumnDraft:
+    """The draft with its number read. Raises Invalid for what is not one."""
+    return replace(draft, cooldown_days=whole("cooldown_days", needed=True) or 0)
+
+
+def _form(column: ColumnView | None, draft: ColumnDraft, errors: Errors, lock: int) -> str:
+    taxonomy = server().library.taxonomy()
+    counted = _pool(draft.pool, draft.classes, server().library.materials.candidates())
+    known_tags = server().library.search.facets().counts["tag"]
+    shown = {
+        name: getattr(draft, name)
+        for name in (
+            "name",
+            "goal",
+            "owner",
+            "classes",
+            "channel",
+            "zone",
+            "approval",
+            "late_policy",
+            "active",
+        )
+    }
+    return render_template(
+        "columns/edit.html",
+        column=_shown(column) if column else None,
+        form={
+            **shown,
+            "slots": [
+                {"days": _split(slot.weekdays), "time": slot.time, "rrule": slot.rrule}
+                for slot in draft.slots
+            ],
+            "tags": draft.targets.tags,
+            "types": draft.targets.types,
+            "stages": draft.targets.stages,
+            "pool_tags": draft.pool.tags,
+            "pool_kinds": draft.pool.kinds,
+            "pool_zones": draft.pool.zones,
+            "cooldown_days": request.form.get("cooldown_days", draft.cooldown_days),
+            "lock": lock,
+        },
+        errors=errors,
+        classes=choices.of_terms(taxonomy.classes),
+        zones=choices.of_terms(taxonomy.zones),
+        kinds=choices.of_terms(taxonomy.kinds),
+        channels=choices.channels(),
+        community_tags=choices.tags(
+            dict.fromkeys([*server().audience.communities.tags(), *draft.targets.tags])
+        ),
+        community_types=choices.types(),
+        community_stages=choices.stages(),
+        all_tags=choices.tags(dict.fromkeys([*draft.pool.tags, *list(known_tags)[:40]])),
+        time_zones=choices.zones(draft.zone),
+        **_pool_shown(counted),
+    )

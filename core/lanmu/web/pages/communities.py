@@ -1,0 +1,127 @@
+"""社群: the chat groups, how their mix stands, and the goal of each."""
+
+from datetime import timedelta
+from typing import Any
+
+from flask import Blueprint, flash, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response
+
+from lanmu.audience.views import CommunityView
+from lanmu.i18n import _
+from lanmu.interfaces.access import requires
+from lanmu.interfaces.errors import Faults, Invalid, LanmuError
+from lanmu.reports.service import MIX_WINDOW
+from lanmu.schedule.occurrences import OccurrenceFilter
+from lanmu.web.pages import choices
+from lanmu.web.pages.acts import Errors, by_field, note, say, whole
+from lanmu.web.pages.calendar import plan_again
+from lanmu.web.pages.gauge import mix_of, shares_from
+from lanmu.web.pages.happenings import happening
+from lanmu.web.people import server
+
+blueprint = Blueprint("communities", __name__)
+
+_LATELY = timedelta(days=14)
+_SHOWN = 12
+
+
+@blueprint.get("/communities")
+@requires("community.view")
+def index() -> str:
+    now = server().clock.now()
+    house = server().library.taxonomy().shares
+    coming = server().schedule.occurrences.between(now, now + MIX_WINDOW)
+    shown = []
+    for community in server().audience.communities.find(active=None):
+        own = [
+            each
+            for each in coming
+            if each.community_key == community.row and each.state in ("planned", "approved", "handed_over")
+        ]
+        classes = [each.content_class for each in own if each.content_class]
+        shown.append(
+            {
+                **_shown(community),
+                "addresses": list(community.addresses),
+                "next_at": own[0].due_at if own else None,
+                "shares": shares_from(classes, dict(community.mix or house)),
+                "count": len(classes),
+            }
+        )
+    return render_template("communities/index.html", communities=shown)
+
+
+@blueprint.get("/communities/<community>")
+@requires("community.view")
+def detail(community: str) -> str:
+    return _page(server().audience.communities.get(community), {})
+
+
+@blueprint.post("/communities/<community>/mix")
+@requires("community.edit")
+def mix(community: str) -> str | Response | tuple[str, int]:
+    """Set the community's own goal, or take it back, and plan anew."""
+    found = server().audience.communities.get(community)
+    codes = [term.code for term in server().library.taxonomy().classes]
+    try:
+        wanted = None if request.form.get("reset") else _read(codes)
+        server().audience.communities.set_mix(community, wanted, codes)
+    except LanmuError as error:
+        return _page(found, by_field(error, {"mix": "mix"})), error.status
+    note("community.edit", community)
+    flash(say(_("The goal is stored.")) + " " + plan_again(), "success")
+    return redirect(url_for("communities.detail", community=community) + "#mix", 303)
+
+
+def _read(codes: list[str]) -> dict[str, int]:
+    wanted: dict[str, int] = {}
+    faults: list[LanmuError] = []
+    for code in codes:
+        try:
+            wanted[code] = whole(f"mix-{code}", needed=True) or 0
+        except Invalid as fault:
+            faults.append(Invalid("mix", fault.fault, fault.way_out))
+    if faults:
+        raise Faults(faults[:1])
+    return wanted
+
+
+def _page(community: CommunityView, errors: Errors) -> str:
+    now = server().clock.now()
+    taxonomy = server().library.taxonomy()
+    occurrences = server().schedule.occurrences
+    wanted = OccurrenceFilter(community=community.id)
+    coming = occurrences.between(now, now + _LATELY, wanted, _SHOWN)
+    past = occurrences.between(now - _LATELY, now, wanted)
+    sent = [each for each in past if each.push_id][-_SHOWN:]
+    goal = {**dict.fromkeys(taxonomy.shares, 0), **(community.mix or taxonomy.shares)}
+    columns = [
+        {"public_id": column.id, "name": column.draft.name, "classes": column.draft.classes}
+        for column in server().schedule.columns.everything()
+        if community.name in server().schedule.reach(column.id)[0]
+    ]
+    reports = server().reports
+    return render_template(
+        "communities/detail.html",
+        community=_shown(community),
+        addresses=[
+            {"channel": channel, "key": address.key, "sender": address.sender}
+            for channel, address in community.addresses.items()
+        ],
+        mix=mix_of(
+            reports.mix(sent=False, community=community.row), reports.mix(sent=True, community=community.row)
+        ),
+        form={"mix": {code: request.form.get(f"mix-{code}", share) for code, share in goal.items()}},
+        errors=errors,
+        classes=choices.of_terms(taxonomy.classes),
+        columns=columns,
+        coming=[happening(each, now) for each in coming],
+        sent=[happening(each, now) for each in reversed(sent)],
+    )
+
+
+def _shown(community: CommunityView) -> dict[str, Any]:
+    names = ("name", "stage", "zone", "size", "executor", "tags", "shop", "daily_cap", "active")
+    values = {name: getattr(community, name) for name in names}
+    kind = dict(choices.types()).get(community.type, community.type)
+    return {**values, "type": kind, "public_id": community.id, "own_mix": community.mix is not None}

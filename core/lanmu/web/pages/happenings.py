@@ -1,0 +1,149 @@
+"""Occurrences as people look at them: one entry for a column at a time, however many communities it feeds."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+
+from flask import url_for
+
+from lanmu.i18n import _
+from lanmu.schedule.occurrences import OccurrenceView
+from lanmu.web.pages.acts import say
+
+# The state that wants a person's eyes comes first, for an entry shows one state for many communities.
+_WORST_FIRST = (
+    "missed", "held", "finished_with_issues", "expired", "empty", "running", "expanding", "paused", "planned",
+    "approved", "scheduled", "handed_over", "finished", "cancelled", "skipped",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """An entry of the calendar, the board's line, or a community's list."""
+
+    at: datetime
+    zone: str
+    column: str
+    content_class: str
+    state: str
+    state_group: str
+    title: str
+    titles: int
+    communities: int
+    channel: str
+    pinned: bool
+    past: bool
+    url: str
+
+
+def gather(occurrences: Sequence[OccurrenceView], now: datetime) -> list[Happening]:
+    """The occurrences of one column at one time as one entry, in the order of time."""
+    ordered = sorted(occurrences, key=lambda each: (each.due_at, each.column, each.column_id))
+    return [
+        _happening(list(group), now)
+        for _key, group in groupby(ordered, key=lambda each: (each.due_at, each.column_id))
+    ]
+
+
+def happening(occurrence: OccurrenceView, now: datetime) -> Happening:
+    """One occurrence by itself."""
+    return _happening([occurrence], now)
+
+
+def state_of(occurrence: OccurrenceView) -> tuple[str, str]:
+    """The state to show and its group of words: that of its push, once it has one."""
+    if occurrence.push_state:
+        return occurrence.push_state, "push"
+    return occurrence.state, "occurrence"
+
+
+def why_lines(occurrence: OccurrenceView) -> list[str]:
+    """Why this material was picked, or why none was, in sentences."""
+    why = occurrence.why
+    if why.get("chosen"):
+        return [say(_("A person chose it."))]
+    if why.get("missed"):
+        return [say(str(why["missed"]))]
+    if "empty" in why:
+        return _why_empty(dict(why))
+    if "shortfall" not in why:
+        return []
+    lines = []
+    shortfall = float(why["shortfall"])
+    if why.get("repaired"):
+        lines.append(say(_("This class keeps the weeks as a whole nearest to the mix.")))
+    elif shortfall > 0:
+        lines.append(say(_("Its class was %(n)s slots below its share of the week."), n=f"{shortfall:.1f}"))
+    else:
+        lines.append(say(_("No class with material here was further below its share.")))
+    if why.get("passed_over"):
+        lines.append(say(_("Classes that were owed more had no material to offer.")))
+    if why.get("last_used"):
+        lines.append(say(_("This community last got it on %(day)s."), day=why["last_used"]))
+    else:
+        lines.append(say(_("It is new to this community.")))
+    lines.append(say(_("%(n)s materials of this class fit the column."), n=why.get("pool_size", 0)))
+    return lines
+
+
+_EMPTY = {
+    "daily_cap": _("The community has all the messages it may get on that day."),
+    "no_material": _("No material has the tags, kinds and shelves that the column asks for."),
+    "class_not_allowed": _("What fits is not of the classes that the column may use."),
+    "unapproved": _("What fits has not been approved yet."),
+    "outside_validity": _("What fits is not valid at that time."),
+    "cooldown": _("Everything that fits was used here within the cooldown."),
+    "needed_later": _("What fits is planned for another day within the cooldown."),
+}
+
+
+def _why_empty(why: dict[str, object]) -> list[str]:
+    lines = [say(_EMPTY.get(str(why["empty"]), str(why["empty"])))]
+    if why.get("matched"):
+        lines.append(
+            say(
+                _("%(matched)s fit the column, %(approved)s of them approved, %(valid)s valid at the time."),
+                matched=why["matched"],
+                approved=why.get("approved", 0),
+                valid=why.get("valid", 0),
+            )
+        )
+    return lines
+
+
+def _happening(group: Sequence[OccurrenceView], now: datetime) -> Happening:
+    first = group[0]
+    state, state_group = min((state_of(each) for each in group), key=_rank)
+    titles = list(dict.fromkeys(each.material for each in group if each.material))
+    pushes = {each.push_id for each in group if each.push_id}
+    if len(pushes) == 1:
+        url = url_for("pushes.detail", push=pushes.pop())
+    else:
+        url = url_for("columns.detail", column=first.column_id, day=first.local_time[:10]) + f"#{first.id}"
+    return Happening(
+        at=first.due_at,
+        zone=first.zone,
+        column=first.column,
+        content_class=_most(each.content_class for each in group if each.content_class),
+        state=state,
+        state_group=state_group,
+        title=titles[0] if titles else "",
+        titles=len(titles),
+        communities=len({each.community_id for each in group}),
+        channel=first.channel,
+        pinned=any(each.pinned and each.state != "skipped" for each in group),
+        past=first.due_at <= now,
+        url=url,
+    )
+
+
+def _rank(state: tuple[str, str]) -> int:
+    return _WORST_FIRST.index(state[0]) if state[0] in _WORST_FIRST else len(_WORST_FIRST)
+
+
+def _most(codes: Iterable[str]) -> str:
+    counted: dict[str, int] = {}
+    for code in codes:
+        counted[code] = counted.get(code, 0) + 1
+    return max(counted, key=lambda code: counted[code], default="")

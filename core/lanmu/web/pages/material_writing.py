@@ -1,0 +1,370 @@
+"""Writing materials: the form, review and its decision, rewriting, and taking out of use."""
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from flask import flash, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response
+
+from lanmu.i18n import _
+from lanmu.interfaces.access import requires
+from lanmu.interfaces.errors import LanmuError
+from lanmu.interfaces.rewriting import Brief, Draft, RewriterFailed
+from lanmu.library.content import Attachment, Content, Licence
+from lanmu.library.materials import EditConflict
+from lanmu.library.placeholders import VARIABLES
+from lanmu.library.review import Criteria
+from lanmu.library.views import MaterialView
+from lanmu.web.pages import choices
+from lanmu.web.pages.acts import Errors, act, by_field, day_of, in_words, local_moment, note, say
+from lanmu.web.pages.materials import blueprint, page, preview_of
+from lanmu.web.people import server, signed_in, translate
+
+_FIELDS = {
+    **{
+        name: name
+        for name in (
+            "title", "topic", "content_class", "kind", "zone", "genre", "form", "origin", "owner", "tags",
+            "body", "consent", "valid_from", "valid_until", "month", "licence_until",
+        )
+    },
+    "licence.source": "licence_url",
+    "licence.licensor": "licensor",
+    "licence.until": "licence_until",
+    "attachments": "files",
+    "files": "files",
+}  # fmt: skip
+_TITLES = {
+    "community.name": _("Name of the community"),
+    "community.size": _("People in the community"),
+    "shop.name": _("Name of the shop"),
+    "member.nickname": _("Nickname"),
+    "sender.name": _("Name of the sender"),
+}
+
+
+@blueprint.get("/materials/new")
+@requires("content.edit")
+def new() -> str:
+    return _form(None, _blank(), {}, 0)
+
+
+@blueprint.post("/materials/new")
+@requires("content.edit")
+def create() -> str | Response | tuple[str, int]:
+    who = signed_in()
+    content, errors = _read(_blank())
+    if not errors:
+        try:
+            made = server().library.materials.create(content, who.username)
+            note("content.edit", made.id)
+            return _saved(made)
+        except LanmuError as error:
+            errors = by_field(error, _FIELDS)
+    return _form(None, content, errors, 0), 422
+
+
+@blueprint.get("/materials/<material>/edit")
+@requires("content.edit")
+def edit(material: str) -> str:
+    found = server().library.materials.get(material)
+    return _form(found, found.content, {}, found.lock)
+
+
+@blueprint.post("/materials/<material>/edit")
+@requires("content.edit")
+def save(material: str) -> str | Response | tuple[str, int]:
+    """Store a new version. Where a colleague was faster, both stay and the page says so."""
+    found = server().library.materials.get(material)
+    content, errors = _read(found.content)
+    lock = int(request.form.get("lock") or 0)
+    if not errors:
+        try:
+            made = server().library.materials.edit(
+                material, content, lock, signed_in().username, note=request.form.get("note", "").strip()
+            )
+            note("content.edit", material)
+            return _saved(made)
+        except EditConflict as conflict:
+            flash(in_words(conflict), "warning")
+            return redirect(url_for("materials.detail", material=material, revision=conflict.kept), 303)
+        except LanmuError as error:
+            errors = by_field(error, _FIELDS)
+    return _form(found, content, errors, lock), 422
+
+
+@blueprint.post("/materials/<material>/submit")
+@requires("content.edit")
+def submit(material: str) -> Response:
+    def do() -> str:
+        server().library.reviews.submit(material)
+        return say(_("Sent to review."))
+
+    return act(do, url_for("materials.detail", material=material), permission="content.edit", on=material)
+
+
+@blueprint.post("/materials/<material>/decision")
+@requires("content.approve")
+def decide(material: str) -> str | Response | tuple[str, int]:
+    """Approve the version that was read, or send it back with a comment."""
+    form, who = request.form, signed_in()
+    criteria = Criteria(*(form.get(name) == "yes" for name in ("compliance", "relevance", "appeal")))
+    revision = int(form.get("revision") or 0)
+    reviews = server().library.reviews
+    try:
+        if form.get("decision") == "approve":
+            reviews.approve(material, revision, who.username, criteria, form.get("comment", ""))
+            told = _("Approved: columns may use it from now on.")
+        else:
+            reviews.reject(material, revision, who.username, criteria, form.get("comment", ""))
+            told = _("Sent back to the author with your comment.")
+    except LanmuError as error:
+        return page(material, by_field(error, {"comment": "comment", "criteria": "criteria"})), error.status
+    note("content.approve", material)
+    flash(say(told), "success")
+    return redirect(url_for("materials.detail", material=material), 303)
+
+
+@blueprint.post("/materials/<material>/retire")
+@requires("content.edit")
+def retire(material: str) -> Response:
+    def do() -> str:
+        server().library.reviews.retire(material, request.form.get("reason", ""))
+        return say(_("Retired: no column picks it any more."))
+
+    return act(do, url_for("materials.detail", material=material), permission="content.edit", on=material)
+
+
+@blueprint.post("/materials/<material>/restore")
+@requires("content.edit")
+def restore(material: str) -> Response:
+    def do() -> str:
+        server().library.reviews.restore(material)
+        return say(_("Back in the library."))
+
+    return act(do, url_for("materials.detail", material=material), permission="content.edit", on=material)
+
+
+@blueprint.post("/materials/<material>/rewrite")
+@requires("ai.draft")
+def rewrite(material: str) -> str | tuple[str, int]:
+    """Proposals for the material's text, as a part of its page."""
+    found = server().library.materials.get(material)
+    form = request.form
+    job = "variants" if form.get("job") == "variants" else "polish"
+    rewriters = {each.name: each for each in server().rewriters()}
+    rewriter = rewriters.get(form.get("rewriter", "")) or next(iter(rewriters.values()), None)
+    channel = server().plugins.channels.get(form.get("channel", ""))
+    count = form.get("count", "3")
+    answer: dict[str, Any] = {"job": job, "items": [], "generator": "", "fault": "", "notes": []}
+    if rewriter is None:
+        answer["fault"] = say(_("No rewriter runs. Switch the plugin llm_copy on in config.toml."))
+    else:
+        brief = Brief(
+            job=job,  # type: ignore[arg-type]
+            text=found.content.body,
+            title=found.content.title,
+            channel=channel.name if channel else "",
+            tone=form.get("tone", "warm"),
+            stage=form.get("stage", "active"),
+            content_class=found.content.content_class,
+            count=min(6, max(1, int(count))) if count.isdecimal() else 3,
+            byte_limit=channel.abilities.text_bytes if channel else 4000,
+            seed=server().clock.now().microsecond,
+        )
+        try:
+            answer |= _answer(rewriter.propose(brief))
+        except RewriterFailed as fault:
+            answer["fault"] = translate(str(fault))
+        answer["label"] = translate(rewriter.label)
+    return render_template(
+        "materials/_proposals.html", proposals=answer, material={"public_id": found.id, "lock": found.lock}
+    )
+
+
+@blueprint.post("/materials/<material>/accept")
+@requires("content.edit")
+def accept(material: str) -> Response:
+    """Take a proposal over as a new draft of the material; it is reviewed like any other."""
+
+    def do() -> str:
+        found = server().library.materials.get(material)
+        form = request.form
+        server().library.materials.edit(
+            material,
+            replace(found.content, body=form.get("text", "").replace("\r\n", "\n")),
+            int(form.get("lock") or 0),
+            signed_in().username,
+            note=form.get("label", "")[:200],
+            generator=form.get("generator", "")[:60],
+        )
+        return say(_("Taken over as a draft. Read it once more, then send it to review."))
+
+    return act(do, url_for("materials.detail", material=material), permission="content.edit", on=material)
+
+
+def _answer(draft: Draft) -> dict[str, Any]:
+    return {
+        "generator": draft.generator,
+        "by_model": draft.by_model,
+        "notes": [translate(notice) for notice in draft.notices],
+        "items": [
+            {
+                "text": each.text,
+                "label": translate(each.angle),
+                "usable": each.usable,
+                "reasons": [translate(problem) for problem in each.problems],
+                "facts": each.facts,
+                "findings": each.findings,
+                "rationale": translate(each.rationale),
+            }
+            for each in draft.proposals
+        ],
+    }
+
+
+def _saved(material: MaterialView) -> Response:
+    flash(say(_("Saved as version %(n)s."), n=material.revision), "success")
+    if request.form.get("then") == "submit":
+        try:
+            server().library.reviews.submit(material.id)
+            flash(say(_("Sent to review.")), "success")
+        except LanmuError as error:
+            flash(in_words(error), "error")
+    return redirect(url_for("materials.detail", material=material.id), 303)
+
+
+def _blank() -> Content:
+    taxonomy = server().library.taxonomy()
+    now = server().clock.now().astimezone(ZoneInfo(server().config.server.zone))
+    first = taxonomy.classes[0].code if taxonomy.classes else ""
+    return Content(
+        title="",
+        body="",
+        content_class=first,
+        kind=next((term.code for term in taxonomy.kinds_of(first)), ""),
+        zone="knowledge",
+        genre="guide",
+        topic="",
+        form="text",
+        month=now.strftime("%Y%m"),
+        owner=signed_in().name,
+    )
+
+
+def _read(before: Content) -> tuple[Content, Errors]:
+    """The form as it was filled in, and what of it could not be read."""
+    form, errors = request.form, Errors()
+    zone = server().config.server.zone
+    values: dict[str, Any] = {
+        name: form.get(name, "")
+        for name in (
+            "title", "body", "content_class", "kind", "zone", "genre", "topic", "form", "owner", "origin", "consent"
+        )
+    }  # fmt: skip
+    for name in ("valid_from", "valid_until"):
+        try:
+            values[name] = local_moment(name, zone)
+        except LanmuError as error:
+            errors |= by_field(error, _FIELDS)
+    values["tags"] = tuple(tag for tag in form.get("tags", "").replace("，", ",").split(",") if tag.strip())
+    if values["origin"] == "reprint":
+        try:
+            until = day_of("licence_until")
+            values["licence"] = Licence(
+                form.get("licence_url", "").strip(), form.get("licensor", "").strip(), until
+            )
+        except LanmuError as error:
+            errors |= by_field(error, _FIELDS)
+    else:
+        values["licence"] = None
+    kept = [item for item in before.attachments if item.asset in form.getlist("keep")]
+    added = []
+    for upload in request.files.getlist("files"):
+        if not upload.filename:
+            continue
+        try:
+            added.append(Attachment(server().library.assets.store(upload.stream, upload.filename).id))
+        except LanmuError as error:
+            errors.setdefault("files", []).append(f"{upload.filename}: {in_words(error)}")
+    values["attachments"] = (
+        *kept,
+        *(item for item in added if item.asset not in {old.asset for old in kept}),
+    )
+    return replace(before, **values), errors
+
+
+def _form(material: MaterialView | None, content: Content, errors: Errors, lock: int) -> str:
+    taxonomy = server().library.taxonomy()
+    limit, channel = _narrowest()
+    attachments = [
+        {
+            "id": item.asset,
+            "url": url_for("materials.file", asset=item.asset),
+            "name": item.caption or item.asset,
+        }
+        for item in content.attachments
+    ]
+    licence = content.licence
+    names = (
+        "title",
+        "topic",
+        "content_class",
+        "kind",
+        "zone",
+        "genre",
+        "form",
+        "origin",
+        "owner",
+        "body",
+        "consent",
+    )
+    return render_template(
+        "materials/edit.html",
+        material={"public_id": material.id, "title": material.content.title} if material else None,
+        form={
+            **{name: getattr(content, name) for name in names},
+            "tags": ", ".join(content.tags),
+            "valid_from": _field(content.valid_from),
+            "valid_until": _field(content.valid_until),
+            "licence_url": licence.source if licence else "",
+            "licensor": licence.licensor if licence else "",
+            "licence_until": licence.until.isoformat() if licence and licence.until else "",
+            "note": request.form.get("note", ""),
+            "lock": lock,
+        },
+        errors=errors,
+        classes=choices.of_terms(taxonomy.classes),
+        kinds=choices.with_parents(taxonomy.kinds),
+        zones=choices.of_terms(taxonomy.zones),
+        genres=choices.with_parents(taxonomy.genres),
+        forms=choices.of_terms(taxonomy.forms),
+        origins=choices.of_terms(taxonomy.origins),
+        assets=attachments,
+        limit_bytes=limit,
+        limit_channel=choices.channel_title(channel) if channel else "",
+        placeholders=[(_written(name), translate(_TITLES.get(name, name))) for name in VARIABLES],
+        preview=preview_of(content, ()),
+    )
+
+
+def _written(variable: str) -> str:
+    # A community has no nickname, so what only a member has comes with words for the others.
+    fallback = say(_("friend"))
+    return (
+        f"{{{{ {variable} | default('{fallback}') }}}}"
+        if variable.startswith("member.")
+        else f"{{{{ {variable} }}}}"
+    )
+
+
+def _narrowest() -> tuple[int, str]:
+    """The channel that takes the fewest bytes: what fits it fits every channel."""
+    limits = [(each.abilities.text_bytes, name) for name, each in server().plugins.channels.items()]
+    return min(limits, default=(4000, ""))
+
+
+def _field(at: datetime | None) -> str:
+    return at.astimezone(ZoneInfo(server().config.server.zone)).strftime("%Y-%m-%dT%H:%M") if at else ""

@@ -1,0 +1,160 @@
+"""积分: rules, offers, members' balances, postings, and adjusting by hand."""
+
+import secrets
+from datetime import timedelta
+from typing import Any
+
+from flask import Blueprint, flash, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response
+
+from lanmu.i18n import _
+from lanmu.interfaces.access import requires
+from lanmu.interfaces.errors import Invalid, LanmuError, NotFound
+from lanmu.ledger.views import KIND_WORDS, PostingLine
+from lanmu.web.pages.acts import Errors, act, by_field, note, say, whole
+from lanmu.web.people import server, signed_in, translate
+
+blueprint = Blueprint("points", __name__)
+
+_MONTH = timedelta(days=30)
+_PAGE = 20
+_OFFER_FIELDS = ("title", "detail", "cost", "cap", "per_member", "coupon_days")
+
+
+@blueprint.get("/points")
+@requires("points.view")
+def index() -> str:
+    return _page({})
+
+
+@blueprint.post("/points/rules/<rule>")
+@requires("rule.edit")
+def rule(rule: str) -> Response:
+    """Switch a rule and set its cap a day."""
+
+    def do() -> str:
+        if rule not in {name for name, _title in _offered()}:
+            raise NotFound("rule", _("there is no such rule."))
+        before = server().ledger.rules.all().get(rule)
+        if "active" in request.form:
+            active, per_day = bool(request.form["active"]), before.per_day if before else None
+        else:
+            active, per_day = before.active if before else True, whole("per_day")
+        server().ledger.rules.set(rule, active=active, per_day=per_day)
+        return say(_("The rule is stored."))
+
+    return act(do, url_for("points.index"), permission="rule.edit", on=rule)
+
+
+@blueprint.post("/points/offers")
+@requires("rule.edit")
+def offer() -> str | Response | tuple[str, int]:
+    """Put an offer up."""
+    try:
+        made = server().ledger.shelf.create(
+            request.form.get("title", ""),
+            whole("cost", needed=True) or 0,
+            detail=request.form.get("detail", ""),
+            cap=whole("cap"),
+            per_member=whole("per_member"),
+            coupon_days=whole("coupon_days"),
+        )
+    except LanmuError as error:
+        return _page(by_field(error, {name: name for name in _OFFER_FIELDS})), error.status
+    note("rule.edit", made.id)
+    flash(say(_("“%(title)s” can be redeemed now."), title=made.title), "success")
+    return redirect(url_for("points.index"), 303)
+
+
+@blueprint.post("/points/offers/<offer>")
+@requires("rule.edit")
+def offer_switch(offer: str) -> Response:
+    def do() -> str:
+        server().ledger.shelf.edit(offer, active=bool(request.form.get("active")))
+        return say(_("The offer is stored."))
+
+    return act(do, url_for("points.index"), permission="rule.edit", on=offer)
+
+
+@blueprint.post("/points/adjust")
+@requires("points.adjust")
+def adjust() -> Response:
+    """Give or take points by hand, once for the form's key."""
+
+    def do() -> str:
+        member = request.form.get("member", "")
+        points = whole("amount", needed=True) or 0
+        if not points:
+            raise Invalid("amount", _("must not be 0."))
+        key = request.form.get("key", "") or secrets.token_hex(8)
+        server().audience.members.get(member)
+        server().ledger.adjust(
+            member, points, key, reason=request.form.get("reason", ""), actor=signed_in().username
+        )
+        return say(_("Posted. The new balance is %(n)s."), n=server().ledger.balance(member))
+
+    member = request.form.get("member", "")
+    return act(do, url_for("points.index"), permission="points.adjust", on=member)
+
+
+def _offered() -> list[tuple[str, str]]:
+    return [
+        (offered.name, offered.title) for _plugin, offered in server().plugins.offers("lanmu_points_rules")
+    ]
+
+
+def _page(errors: Errors) -> str:
+    now = server().clock.now()
+    ledger = server().ledger
+    search = request.args.get("q", "")
+    cursor = request.args.get("after", "")
+    members, more = server().audience.members.page(search=search, cursor=cursor, limit=_PAGE)
+    balances = ledger.balances([member.id for member in members])
+    totals = ledger.totals()
+    flows = {flow.kind: flow.points for flow in ledger.flows(now - _MONTH, now)}
+    lines = ledger.lines(limit=15)
+    names = server().audience.members.names([line.member for line in lines])
+    set_ = ledger.rules.all()
+    rules = []
+    for name, title in _offered():
+        setting = set_.get(name)
+        per_day = setting.per_day if setting else None
+        active = setting.active if setting else True
+        rules.append({"name": name, "title": translate(title), "active": active, "per_day": per_day})
+    return render_template(
+        "points/index.html",
+        rules=rules,
+        offers=ledger.shelf.all(),
+        members={
+            "items": [
+                {"id": each.id, "name": each.name, "frozen": each.frozen, "balance": balances[each.id]}
+                for each in members
+            ],
+            "next_url": url_for("points.index", after=more, q=search or None) if more else "",
+            "first_url": url_for("points.index", q=search or None) if cursor else "",
+        },
+        q=search,
+        lines=[_line(line, names) for line in lines],
+        totals={
+            "outstanding": totals.outstanding,
+            "members": totals.members,
+            "issued": flows.get("earn", 0),
+            "spent": -flows.get("redeem", 0) - flows.get("spend", 0),
+        },
+        offer_form={name: request.form.get(name, "") for name in _OFFER_FIELDS} if errors else {},
+        errors=errors,
+        adjust_form={
+            "member": request.args.get("member", ""),
+            "members": [(member.id, member.name) for member in members],
+            "key": secrets.token_hex(12),
+        },
+    )
+
+
+def _line(line: PostingLine, names: dict[str, str]) -> dict[str, Any]:
+    return {
+        "at": line.at,
+        "member": names.get(line.member, line.member),
+        "reason": translate(line.reason or KIND_WORDS.get(line.kind, line.kind)),
+        "amount": line.amount,
+    }

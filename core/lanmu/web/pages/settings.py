@@ -1,0 +1,36 @@
+"""设置: the plugins and how they fare, and the audit log."""
+
+from typing import Any
+
+from flask import Blueprint, render_template
+
+from lanmu.interfaces.access import requires
+from lanmu.plugins import PluginStatus
+from lanmu.web.pages.choices import channel_title
+from lanmu.web.people import server, translate
+
+blueprint = Blueprint("settings", __name__)
+
+
+@blueprint.get("/settings/plugins")
+@requires("plugin.view")
+def plugins() -> str:
+    return render_template("plugins.html", plugins=[_shown(status) for status in server().plugins.statuses()])
+
+
+@blueprint.get("/settings/audit")
+@requires("audit.view")
+def audit() -> str:
+    return render_template("audit.html", lines=server().audit.latest(200))
+
+
+def _shown(status: PluginStatus) -> dict[str, Any]:
+    return {
+        "name": status.name,
+        "distribution": status.distribution,
+        "version": status.version,
+        "state": status.state,
+        "reason": translate(status.reason),
+        "channels": [(name, channel_title(name)) for name in status.channels],
+        "hooks": status.hooks,
+    }
