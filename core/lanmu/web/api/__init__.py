@@ -5,6 +5,8 @@ from typing import Any
 from flask import Flask
 from flask_smorest import Api
 
+from lanmu.web.api import communities, events, materials, members, pushes, schedule
+
 
 def install(app: Flask) -> None:
     """Register the API under /api/v1."""
@@ -14,8 +16,15 @@ def install(app: Flask) -> None:
         OPENAPI_VERSION="3.1.0",
         OPENAPI_URL_PREFIX="/api",
         OPENAPI_JSON_PATH="openapi.json",
+        API_SPEC_OPTIONS={
+            "info": {"description": "Content, columns, pushes, members and points of a Lanmu server."},
+        },
     )
-    app.extensions["lanmu-api"] = Api(app)
+    api = Api(app)
+    api.spec.components.security_scheme("bearer", {"type": "http", "scheme": "bearer"})
+    for room in (materials, schedule, pushes, communities, members, events):
+        api.register_blueprint(room.blueprint, url_prefix="/api/v1")
+    app.extensions["lanmu-api"] = api
 
 
 def document(app: Flask) -> dict[str, Any]:

@@ -1,0 +1,99 @@
+"""Events of members over the API: a purchase, a message counted, a check-in; each counts once for its key."""
+
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from marshmallow import Schema, ValidationError, fields, validate, validates_schema
+
+from lanmu.i18n import _
+from lanmu.interfaces.errors import NotFound
+from lanmu.interfaces.events import MemberEvent
+from lanmu.web.api.idempotency import idempotent
+from lanmu.web.api.routes import IDEMPOTENCY_HEADER, allowed, room
+from lanmu.web.people import server, signed_in
+
+blueprint = room("events", "What members do, told by the shop's other systems.")
+
+_KEYS = {
+    "purchase": lambda event: f"order:{event['shop']}:{event['order']}:earn",
+    "message": lambda event: f"message:{event['message']}",
+    "check_in": None,
+}
+
+
+class EventSchema(Schema):
+    """Something that a member did.
+
+    A member is named by `member`, or by `provider` and `user`. A purchase needs `shop`, `order` and
+    `amount_cents`; a message needs `message`, the id under which its channel knows it.
+    """
+
+    kind = fields.String(required=True, validate=validate.OneOf(sorted(_KEYS)))
+    member = fields.String(load_default="")
+    provider = fields.String(load_default="")
+    user = fields.String(load_default="")
+    at = fields.AwareDateTime(load_default=None, allow_none=True)
+    shop = fields.String(load_default="", validate=validate.Length(max=60))
+    order = fields.String(load_default="", validate=validate.Length(max=100))
+    amount_cents = fields.Integer(
+        load_default=None, allow_none=True, strict=True, validate=validate.Range(0, 10**10)
+    )
+    message = fields.String(load_default="", validate=validate.Length(max=128))
+    text = fields.String(load_default="", validate=validate.Length(max=2000))
+
+    @validates_schema
+    def whole(self, data: dict[str, Any], **_kwargs: object) -> None:
+        faults = {}
+        if not data["member"] and not (data["provider"] and data["user"]):
+            faults["member"] = [_("Name the member, or provider and user.")]
+        needed = {"purchase": ("shop", "order", "amount_cents"), "message": ("message",)}
+        for name in needed.get(data["kind"], ()):
+            if data[name] in ("", None):
+                faults[name] = [_("This kind of event needs it.")]
+        if faults:
+            raise ValidationError(faults)
+
+
+class PostedSchema(Schema):
+    """What came of it."""
+
+    earned = fields.Integer()
+    balance = fields.Integer()
+    replayed = fields.Boolean(metadata={"description": "The event was known already."})
+    capped = fields.Boolean(metadata={"description": "A daily cap was reached."})
+
+
+@blueprint.route("/events", methods=["POST"])
+@allowed(blueprint, "points.adjust")
+@blueprint.doc(parameters=[IDEMPOTENCY_HEADER])
+@blueprint.arguments(EventSchema)
+@blueprint.response(200, PostedSchema)
+@idempotent
+def record(given: dict[str, Any]) -> Any:
+    """Record an event of a member"""
+    audience = server().audience
+    member = (
+        audience.member(given["member"])
+        if given["member"]
+        else audience.find_member(given["provider"], given["user"])
+    )
+    if member is None:
+        raise NotFound(
+            "member", _("there is no such member."), _("Add the member first with POST /api/v1/members.")
+        )
+    at = given["at"] or server().clock.now()
+    day = at.astimezone(ZoneInfo(member.zone)).date()
+    make_key = _KEYS[given["kind"]]
+    key = make_key(given) if make_key else f"checkin:{member.id}:{day.isoformat()}"
+    data = {
+        name: str(given[name]) for name in ("shop", "order", "amount_cents", "message", "text") if given[name]
+    }
+    posted = server().events.record(MemberEvent(key, given["kind"], member.id, at, day, data))
+    server().audit.record(
+        signed_in().username,
+        f"event.{given['kind']}",
+        member.id,
+        permission="points.adjust",
+        detail={"key": key},
+    )
+    return posted

@@ -1,0 +1,58 @@
+"""What every API route has: its permission in guard and document, strict arguments, pages with a cursor."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from flask_smorest import Blueprint
+from marshmallow import Schema, fields, validate
+
+from lanmu.interfaces.access import requires
+from lanmu.staff.roles import SCOPES
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+IDEMPOTENCY_HEADER = {
+    "in": "header",
+    "name": "Idempotency-Key",
+    "required": False,
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+    "description": "Repeat a request with the same key to get the same answer without a second effect.",
+}
+
+
+class ProblemSchema(Schema):
+    """RFC 9457 Problem Details, with a line for each fault."""
+
+    type = fields.String()
+    title = fields.String()
+    status = fields.Integer()
+    detail = fields.String()
+    instance = fields.String()
+    request_id = fields.String()
+    errors = fields.List(fields.Dict(keys=fields.String(), values=fields.String()))
+
+
+class PageArguments(Schema):
+    """Which page of a list."""
+
+    limit = fields.Integer(load_default=50, validate=validate.Range(1, 200))
+    cursor = fields.String(load_default="", validate=validate.Length(max=400))
+
+
+def room(name: str, detail: str) -> Blueprint:
+    """The blueprint of one room of the API."""
+    return Blueprint(f"api-{name}", f"lanmu.web.api.{name}", description=detail)
+
+
+def allowed(blueprint: Blueprint, permission: str) -> Callable[[View], View]:
+    """Name a route's permission: the guard checks it, and the document names the scopes that give it."""
+
+    def mark(view: View) -> View:
+        scopes = sorted(scope for scope, given in SCOPES.items() if permission in given)
+        documented: View = blueprint.doc(
+            security=[{"bearer": []}],
+            **{"x-permission": permission, "x-scopes": scopes},
+        )(requires(permission)(view))
+        return documented
+
+    return mark
