@@ -57,7 +57,8 @@ def _rule(id: str, category: str, severity: Severity, pattern: str, suggestion: 
     return Rule(id, category, severity, re.compile(pattern), suggestion)
 
 
-_N = r"(?:\d+(?:\.\d+)?|[一二两三四五六七八九十百千万几]+)"
+# Bounded, and not begun inside a number: a page of digits must not take quadratic time.
+_N = r"(?:(?<!\d)\d{1,8}(?:\.\d{1,4})?|(?<![一二两三四五六七八九十百千万几])[一二两三四五六七八九十百千万几]{1,8})"
 _IN = r"[^，。；！？,;!?\n]"
 _SEG = r"[^。！？!?\n]"
 RULES = (
@@ -94,7 +95,7 @@ RULES = (
     ),
     _rule(
         "R7", "finance_claim", "block",
-        rf"(?:年化|收益率?|回报率?|利率|月息|日息){_IN}{{0,6}}?\d+(?:\.\d+)?%",
+        rf"(?:年化|收益率?|回报率?|利率|月息|日息){_IN}{{0,6}}?\d{{1,8}}(?:\.\d{{1,4}})?%",
         "删除收益数字，加风险提示；金融内容须持牌机构审核",
     ),
     _rule(
@@ -160,12 +161,18 @@ class CopyCheck:
         """The findings by place; where two overlap, the weightier one stands."""
         form, places = searchable(text, simplified())
         found: list[tuple[int, int, str, str, Severity, str]] = []
+        allowed: list[tuple[int, int]] = []
         for hit in self._trie.find(form):
             term = hit.term
+            if not term.category:
+                allowed.append((hit.start, hit.end))
+                continue
             found.append((hit.start, hit.end, "", term.category, term.severity, term.suggestion))
         bound: bool | None = None
         for rule in RULES:
             for match in rule.pattern.finditer(form):
+                if any(start <= match.start() and match.end() <= end for start, end in allowed):
+                    continue
                 if rule.id in {"R1", "R2"} and _VOLUNTARY.search(form[: match.start()][-_WINDOW:]):
                     continue
                 if rule.id == "R13":

@@ -1,5 +1,4 @@
 """What rules can do for a text without understanding it: fillers, opening, tone, emoji, length."""
-# ruff: noqa: E501 - Chinese characters count as two columns, and these tables read better unbroken.
 
 import re
 from collections.abc import Sequence

@@ -50,7 +50,7 @@ class CopyRewriter:
         except BudgetUsedUp as spent:
             reason: str = Filled(
                 _(
-                    "Today's budget for the model is used up (%(limit)d %(what)s); it starts anew at %(time)s."
+                    "Today's model budget is used up (%(limit)d %(what)s); it starts anew at %(time)s."
                 ),
                 limit=spent.limit,
                 what=Filled(_("calls") if spent.what == "calls" else _("tokens")),

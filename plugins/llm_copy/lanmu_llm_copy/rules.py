@@ -225,7 +225,7 @@ class RuleWriter:
         brief = material.brief
         order = _CTAS.get(brief.content_class, _CTAS["engagement"])
         if material.shelf == "event":
-            order = ("reserve", "ask", "click", "reply")
+            order = ("reserve", "ask", "click")
         elif not material.shelf and brief.content_class == "conversion":
             order = _CTAS["engagement"]  # nothing is on offer here, so nothing can be ordered
         families = {family.code: family for family in self._book.ctas}
@@ -253,7 +253,7 @@ class RuleWriter:
         usable = self._usable(texts, material)
         if not usable:
             return ""
-        return usable[(_draw(material.brief, texts[0]) + n) % len(usable)]
+        return usable[(_draw(material.brief, texts[0]) + n + n // len(usable)) % len(usable)]
 
     def _usable(self, texts: Sequence[str], material: _Material) -> list[str]:
         result = []
@@ -331,7 +331,7 @@ def notices_on_likeness(proposals: Sequence[Proposal]) -> Iterator[str]:
             if share > TOO_ALIKE:
                 yield Filled(
                     _(
-                        "%(one)s and %(other)s share %(share)d%% of their wording: testing them teaches little."
+                        "%(one)s and %(other)s share %(share)d%% of their wording: too alike to test."
                     ),
                     one=one.key,
                     other=other.key,

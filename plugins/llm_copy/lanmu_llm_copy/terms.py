@@ -48,7 +48,7 @@ class Trie:
                 node[self._LEAF] = term
 
     def find(self, text: str) -> Iterator[Hit]:
-        """The terms in a text, from left to right, none overlapping another."""
+        """The terms and allow-phrases in a text, from left to right, none overlapping another."""
         root, leaf = self._root, self._LEAF
         place, size = 0, len(text)
         while place < size:
@@ -63,8 +63,7 @@ class Trie:
                 if leaf in node:
                     best, end = node[leaf], index
             if best is not None and _stands_alone(text, place, end):
-                if best.category:
-                    yield Hit(best, place, end)
+                yield Hit(best, place, end)
                 place = end
             else:
                 place += 1
