@@ -52,6 +52,10 @@ _FAILED = {
 _NOT_TAKEN = _("The platform left this recipient out: unknown, not the sender's, or quota used up.")
 
 
+class Dispatching(NotConnected):
+    """The broadcast exists and is on its way to the employees: there is nothing to tell of it yet."""
+
+
 def _abilities(batch_max: int) -> Abilities:
     return Abilities(
         sending=Sending.CONFIRM,
@@ -193,12 +197,15 @@ class BroadcastChannel(BaseChannel):
         return found
 
     def results(self, ref: Ref) -> Iterable[TargetResult]:
-        """Raises NotConnected where the far end cannot be asked."""
-        results = []
-        for userid in self._senders(ref.id):
-            for row in self._send_list(ref.id, userid):
-                results.append(self._result(row))
-        return results
+        """What is known so far: nothing while the broadcast is dispatched, or before a group's owner sent.
+
+        Raises NotConnected where the far end cannot be asked.
+        """
+        try:
+            senders = self._senders(ref.id)
+            return [self._result(row) for userid in senders for row in self._send_list(ref.id, userid)]
+        except Dispatching:
+            return []
 
     def cancel(self, ref: Ref) -> CancelResult:
         try:
@@ -251,7 +258,7 @@ class BroadcastChannel(BaseChannel):
             reason = reason_of(refused.code)
             if refused.code == DISPATCHING:
                 reason = _("The broadcast is still being dispatched.")
-                raise NotConnected(reason, retry_after=_DISPATCH_WAIT) from refused
+                raise Dispatching(reason, retry_after=_DISPATCH_WAIT) from refused
             raise NotConnected(reason, config=is_config(refused.code)) from refused
         except Unreachable as unreachable:
             raise NotConnected(str(unreachable)) from unreachable

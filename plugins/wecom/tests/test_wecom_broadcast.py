@@ -49,15 +49,21 @@ def test_the_sandbox_receives_exactly_the_bytes_that_were_composed(
     assert row["query"] == {}
 
 
-def test_results_are_not_known_while_the_broadcast_is_dispatched(
-    sandbox: Sandbox, group: GroupChannel, clock: FakeClock
+def test_nothing_is_known_while_the_broadcast_is_dispatched(
+    sandbox: Sandbox, customer: CustomerChannel, clock: FakeClock
 ) -> None:
-    sent = push(group, message(), "wrDEMO0001")
-    with pytest.raises(NotConnected) as caught:
-        states(group, sent)
-    assert caught.value.retry_after == timedelta(minutes=5)
+    sent = push(customer, message(), "wmDEMO0001")
+    assert states(customer, sent) == {}
+    assert sandbox.world.counters.errcodes == {"41063": 1}
     clock.advance(timedelta(seconds=3))
-    assert states(group, sent) == {}
+    assert states(customer, sent) == {"wmDEMO0001": TargetState.WAITING}
+
+
+def test_results_that_cannot_be_asked_for_raise(sandbox: Sandbox, group: GroupChannel) -> None:
+    sent = push(group, message(), "wrDEMO0001")
+    sandbox.fault(kind="html502", call="externalcontact/get_groupmsg_task")
+    with pytest.raises(NotConnected):
+        states(group, sent)
 
 
 @pytest.mark.usefixtures("dispatched")
@@ -162,8 +168,9 @@ def test_a_lookup_while_dispatching_says_ask_later_and_not_nothing(
     group: GroupChannel, clock: FakeClock
 ) -> None:
     sent = push(group, message(), "wrDEMO0001")
-    with pytest.raises(NotConnected):
+    with pytest.raises(NotConnected) as caught:
         group.find(sent.request, window(clock))
+    assert caught.value.retry_after == timedelta(minutes=5)
 
 
 @pytest.mark.usefixtures("dispatched")
