@@ -1,31 +1,34 @@
 """The dispatcher: claim → pre-flight → connect → intent → one write → outcome, a batch at a time.
 
-A batch is never larger than the concurrency: each of its units has a thread of its own for the write, and
-one crash leaves no more than the batch ambiguous. The whole batch shares one transaction for its intents
-and one for its outcomes, so a message costs a fraction of a commit.
+A batch is never larger than the concurrency, so one crash leaves no more than that ambiguous. The whole batch
+shares one transaction for its intents; its outcomes share another with the next batch's claim. So a message
+costs a fraction of a commit.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Row, bindparam, select
 from sqlalchemy.orm import Session
 
 from lanmu.delivery import gate
+from lanmu.delivery.crew import Crew
 from lanmu.delivery.models import Push
 from lanmu.delivery.outcomes import Next, after_no_connection, after_write
 from lanmu.delivery.owner import Owner
-from lanmu.delivery.preflight import Preflight, Ready
-from lanmu.delivery.progress import settle
-from lanmu.delivery.queue import Claimed, Recorded, claim, intend, record
+from lanmu.delivery.preflight import Preflight, Ready, Sheet
+from lanmu.delivery.queue import Claimed, claim, intend
+from lanmu.delivery.recording import Recorded, record
 from lanmu.delivery.states import UnitState
 from lanmu.i18n import _
 from lanmu.interfaces.channels import Channel, Line, NotConnected, Observation
 from lanmu.interfaces.clock import Clock
 from lanmu.interfaces.events import Receipt
+from lanmu.library.models import Material
 from lanmu.storage import Database
 
 log = logging.getLogger(__name__)
@@ -37,15 +40,35 @@ Tell = Callable[[Receipt], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Connected:
+class _Waiting:
+    """A claimed unit with what it needs to be made ready."""
+
+    unit: Claimed
+    sheet: Sheet
+    values: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class _Connected:
     """A unit that is ready, with its way to the far end open."""
 
     ready: Ready
     line: Line | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Intended:
+    """A unit whose intent is stored; `boot` is the boot time just before."""
+
+    connected: _Connected
+    boot: float
+
+
 class Dispatcher:
-    """Sends what is due. Any number may run, in any number of processes."""
+    """Sends what is due. Any number may run, in any number of threads and processes.
+
+    `pool` lends hands for far ends that are slow; it should have as many threads as `concurrency`.
+    """
 
     def __init__(
         self,
@@ -65,109 +88,100 @@ class Dispatcher:
         self._channels = channels
         self._preflight = preflight
         self._owner = str(owner)
-        self._pool = pool
         self._tell = tell
         self._concurrency = concurrency
         self._lease = lease
+        self._lining_up = Crew(pool, clock, self._line_up, concurrency)
+        self._writing = Crew(pool, clock, self._write, concurrency)
 
     def run_due(self, stopping: Callable[[], bool] = lambda: False) -> int:
         """Send everything that is due now, batch after batch; answers how many units were moved."""
+        if stopping():
+            return 0
+        with self._database.write() as session:
+            batch = self._claim(session)
         moved = 0
-        while not stopping():
-            batch = self._claim()
-            if not batch:
-                break
-            moved += len(self._send(batch))
+        while batch:
+            sheets = self._preflight.read_sheets({unit.push_id for unit in batch})
+            results = self._send(batch, sheets)
+            now = self._clock.now()
+            with self._database.write() as session:
+                recorded = record(session, now, results)
+                batch = [] if stopping() else self._claim(session)
+            moved += len(recorded)
+            self._tell_of(recorded, sheets, now)
         return moved
 
-    def _claim(self) -> list[Claimed]:
-        with self._database.write() as session:
-            return claim(session, self._clock.now(), self._owner, self._lease, self._concurrency)
+    def _claim(self, session: Session) -> list[Claimed]:
+        return claim(session, self._clock.now(), self._owner, self._lease, self._concurrency)
 
-    def _send(self, batch: Sequence[Claimed]) -> list[Recorded]:
-        results: list[Recorded] = []
-        lined_up = self._line_up(batch, results)
+    def _send(self, batch: Sequence[Claimed], sheets: Mapping[int, Sheet]) -> list[Recorded]:
+        values = self._preflight.values(batch, sheets)
+        outcomes = self._lining_up.each(
+            [_Waiting(unit, sheets[unit.push_id], values.get(unit.id, {})) for unit in batch]
+        )
+        lined_up = [outcome for outcome in outcomes if isinstance(outcome, _Connected)]
+        results = [outcome for outcome in outcomes if isinstance(outcome, Recorded)]
         try:
-            to_write = self._intend(lined_up, results)
-            results.extend(self._pool.map(self._write, to_write))
+            intended, turned_away = self._intend(lined_up)
+            return results + turned_away + self._writing.each(intended)
         finally:
             for connected in lined_up:
                 if connected.line is not None:
                     connected.line.close()
-        return self._record(results)
 
-    def _line_up(self, batch: Sequence[Claimed], results: list[Recorded]) -> list[Connected]:
-        """Pre-flight and connection of each unit; those that fall out go to the results."""
-        sheets = self._preflight.read_sheets({unit.push_id for unit in batch})
-        values = self._preflight.values(batch)
+    def _line_up(self, waiting: _Waiting) -> _Connected | Recorded:
+        """Pre-flight and connection of one unit, or what becomes of it instead."""
+        unit = waiting.unit
+        channel = self._channels.get(unit.channel)
+        if channel is None:
+            gone = _("The channel is not running.")
+            return Recorded(unit, Next(UnitState.HELD, gone, "channel_missing", hold_push=True))
+        try:
+            ready = self._preflight.prepare(unit, waiting.sheet, channel, waiting.values)
+            if isinstance(ready, Next):
+                return Recorded(unit, ready)
+            return _Connected(ready, channel.connect(ready.request))
+        except NotConnected as error:
+            return Recorded(unit, after_no_connection(error, unit.tries))
+        except Exception as error:  # a channel's mistake before the intent: nothing was sent
+            log.exception("channel failed before sending", extra={"channel": unit.channel, "unit": unit.id})
+            return Recorded(unit, Next(UnitState.HELD, f"{type(error).__name__}: {error}", "channel_error"))
 
-        def line_up(unit: Claimed) -> Connected | Next:
-            channel = self._channels.get(unit.channel)
-            if channel is None:
-                return Next(
-                    UnitState.HELD, _("The channel is not running."), "channel_missing", hold_push=True
-                )
-            try:
-                ready = self._preflight.prepare(unit, sheets[unit.push_id], channel, values[unit.id])
-                if isinstance(ready, Next):
-                    return ready
-                return Connected(ready, channel.connect(ready.request))
-            except NotConnected as error:
-                return after_no_connection(error, unit.tries)
-            except Exception as error:  # a channel's mistake before the intent: nothing was sent
-                log.exception(
-                    "channel failed before sending", extra={"channel": unit.channel, "unit": unit.id}
-                )
-                return Next(UnitState.HELD, f"{type(error).__name__}: {error}", "channel_error")
-
-        lined_up: list[Connected] = []
-        for unit, outcome in zip(batch, self._pool.map(line_up, batch), strict=True):
-            if isinstance(outcome, Next):
-                results.append(Recorded(unit, outcome))
-            else:
-                lined_up.append(outcome)
-        return lined_up
-
-    def _intend(
-        self, lined_up: Sequence[Connected], results: list[Recorded]
-    ) -> list[tuple[Connected, float]]:
-        """The durable intents; from their commit on a write may have happened."""
+    def _intend(self, lined_up: Sequence[_Connected]) -> tuple[list[_Intended], list[Recorded]]:
+        """The durable intents, after whose commit a write may happen, and what the gate turned away."""
         if not lined_up:
-            return []
+            return [], []
         boot = self._clock.boottime()
         now = self._clock.now()
+        sheets = {each.ready.sheet.push_id: each.ready.sheet for each in lined_up}
         with self._database.write() as session:
-            passed = []
-            pushes = {
-                push.id: push
-                for push in session.scalars(
-                    select(Push).where(Push.id.in_({each.ready.unit.push_id for each in lined_up}))
-                )
+            answers = {
+                row.id: gate.ask(_question(row, sheets[row.id], now))
+                for row in session.connection().execute(_PUSHES, {"ids": list(sheets)})
             }
+            passed, turned_away = [], []
             for each in lined_up:
-                unit, sheet = each.ready.unit, each.ready.sheet
-                answer = gate.ask(
-                    _question(pushes[unit.push_id], sheet.rendered_hash, sheet.valid_until, now)
-                )
+                answer = answers[each.ready.unit.push_id]
                 if answer.door is gate.Door.SEND:
                     passed.append(each)
                 else:
-                    results.append(Recorded(unit, _turned_away(answer)))
+                    turned_away.append(Recorded(each.ready.unit, _turned_away(answer)))
             ours = intend(
                 session, now, self._owner, [(each.ready.unit, each.ready.request) for each in passed]
             )
-        return [(each, boot) for each in passed if each.ready.unit.id in ours]
+        return [_Intended(each, boot) for each in passed if each.ready.unit.id in ours], turned_away
 
-    def _write(self, lined_up: tuple[Connected, float]) -> Recorded:
+    def _write(self, intended: _Intended) -> Recorded:
         """The one write. A worker that slept since its intent writes nothing: its lease may be over."""
-        connected, boot = lined_up
-        unit, request = connected.ready.unit, connected.ready.request
+        ready, line = intended.connected.ready, intended.connected.line
+        unit = ready.unit
         channel = self._channels[unit.channel]
-        if self._clock.boottime() - boot > GUARD_GAP:
-            slept = Observation(wrote=False, fault="The worker slept between its intent and the write.")
+        if self._clock.boottime() - intended.boot > GUARD_GAP:
+            slept = Observation(wrote=False, fault=_("The worker slept between its intent and the write."))
             return Recorded(unit, Next(UnitState.RETRY_WAIT, slept.fault, "slept", timedelta(0)), slept)
         try:
-            seen = channel.transmit(request, connected.line)
+            seen = channel.transmit(ready.request, line)
             verdict = channel.classify(seen)
         except Exception as error:  # the contract forbids it; what it means is that nobody knows
             log.exception("channel raised while sending", extra={"channel": channel.name, "unit": unit.id})
@@ -175,18 +189,38 @@ class Dispatcher:
             return Recorded(unit, Next(UnitState.UNKNOWN, seen.fault, "channel_error"), seen)
         return Recorded(unit, after_write(verdict, channel.abilities, unit.tries), seen)
 
-    def _record(self, results: Sequence[Recorded]) -> list[Recorded]:
-        now = self._clock.now()
-        with self._database.write() as session:
-            moved = record(session, now, results)
-            settle(session, now, {result.unit.push_id for result in moved})
-            names = _public_ids(session, {result.unit.push_id for result in moved})
-        for receipt in _receipts(moved, names, now):
-            self._tell(receipt)
-        return moved
+    def _tell_of(self, recorded: Sequence[Recorded], sheets: Mapping[int, Sheet], now: datetime) -> None:
+        for result in recorded:
+            if result.next.state in _TOLD:
+                self._tell(
+                    Receipt(
+                        push=sheets[result.unit.push_id].public_id,
+                        unit=result.unit.id,
+                        channel=result.unit.channel,
+                        state=str(result.next.state),
+                        targets=len(result.unit.targets),
+                        at=now,
+                    )
+                )
 
 
-def _question(push: Push, rendered: str, valid_until: datetime | None, now: datetime) -> gate.Question:
+_TOLD = frozenset(UnitState) - {UnitState.PENDING, UnitState.LEASED, UnitState.CALLING, UnitState.RETRY_WAIT}
+
+# The lock lets nobody pause or cancel a push between the gate's look at it and the commit of its intents.
+_PUSHES = (
+    select(
+        *(getattr(Push, name) for name in ("id", "state", "cancel_requested", "approved_hash", "due_at")),
+        *(getattr(Push, name) for name in ("deadline_at", "late_after", "late_policy", "late_decided")),
+        Material.lock,
+    )
+    .outerjoin(Material, Material.id == Push.material_id)
+    .where(Push.id.in_(bindparam("ids", expanding=True)))
+    .order_by(Push.id)
+    .with_for_update(read=True, of=Push)
+)
+
+
+def _question(push: Row[*tuple[Any, ...]], sheet: Sheet, now: datetime) -> gate.Question:
     return gate.Question(
         now=now,
         due_at=push.due_at,
@@ -196,43 +230,20 @@ def _question(push: Push, rendered: str, valid_until: datetime | None, now: date
         push_state=push.state,
         cancel_requested=push.cancel_requested,
         approved_hash=push.approved_hash,
-        rendered_hash=rendered,
-        content_valid_until=valid_until,
+        rendered_hash=sheet.rendered_hash,
+        content_changed=push.lock != sheet.material_lock,
+        content_fault=sheet.content.why_not(now) if sheet.content is not None else sheet.fault,
         late_decided=push.late_decided,
     )
 
 
-_DROPPED = {"cancelled": UnitState.CANCELLED}
-
-
 def _turned_away(answer: gate.Answer) -> Next:
-    if answer.door is gate.Door.DROP:
-        return Next(_DROPPED.get(answer.code, UnitState.SKIPPED), answer.reason, answer.code)
-    if answer.code in ("paused", "early"):
-        return Next(UnitState.PENDING, answer.reason, answer.code)
-    return Next(UnitState.HELD, answer.reason, answer.code, hold_push=True)
-
-
-def _public_ids(session: Session, push_ids: set[int]) -> dict[int, str]:
-    return {
-        row.id: row.public_id
-        for row in session.execute(select(Push.id, Push.public_id).where(Push.id.in_(push_ids)))
-    }
-
-
-_TOLD = frozenset(UnitState) - {UnitState.PENDING, UnitState.LEASED, UnitState.CALLING, UnitState.RETRY_WAIT}
-
-
-def _receipts(moved: Iterable[Recorded], names: Mapping[int, str], now: datetime) -> list[Receipt]:
-    return [
-        Receipt(
-            push=names[result.unit.push_id],
-            unit=result.unit.id,
-            channel=result.unit.channel,
-            state=str(result.next.state),
-            targets=len(result.unit.targets),
-            at=now,
-        )
-        for result in moved
-        if result.next.state in _TOLD
-    ]
+    match answer.door, answer.code:
+        case gate.Door.DROP, "cancelled":
+            return Next(UnitState.CANCELLED, answer.reason, answer.code)
+        case gate.Door.DROP, _code:
+            return Next(UnitState.SKIPPED, answer.reason, answer.code)
+        case gate.Door.BACK, _code:
+            return Next(UnitState.PENDING, answer.reason, answer.code)
+        case _:
+            return Next(UnitState.HELD, answer.reason, answer.code, hold_push=True)

@@ -1,4 +1,4 @@
-"""The last door (最后一道门): one function decides, with the intent, whether a message may go out now.
+"""The last door (最后一道门): one function decides, with the intent, whether a push may go out now.
 
 It is asked in the same transaction that stores the intent, so that nothing can change in between.
 """
@@ -11,9 +11,10 @@ from lanmu.i18n import _
 
 
 class Door(StrEnum):
-    """The gate's answer."""
+    """The gate's answer. BACK: not now, and no person is needed; pre-flight will look again."""
 
     SEND = "send"
+    BACK = "back"
     HOLD = "hold"
     DROP = "drop"
 
@@ -29,7 +30,11 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What the gate looks at: the push as it stands in the transaction, and what pre-flight rendered."""
+    """What the gate looks at: the push as it stands in the transaction, and what pre-flight rendered.
+
+    `content_changed` says that the material was touched since pre-flight read it, `content_fault` why what
+    was read may not go out now (empty where it may).
+    """
 
     now: datetime
     due_at: datetime
@@ -40,7 +45,8 @@ class Question:
     cancel_requested: bool
     approved_hash: str
     rendered_hash: str
-    content_valid_until: datetime | None
+    content_changed: bool
+    content_fault: str
     late_decided: bool
 
 
@@ -48,21 +54,23 @@ SEND = Answer(Door.SEND)
 
 
 def ask(question: Question) -> Answer:
-    """Whether the message may go out, in the order in which a person would want to know."""
+    """Whether the push may go out, in the order in which a person would want to know."""
     if question.cancel_requested or question.push_state == "cancelled":
         return Answer(Door.DROP, "cancelled", _("The push was cancelled."))
     if question.push_state in ("paused", "held"):
-        return Answer(Door.HOLD, "paused", _("The push is paused."))
+        return Answer(Door.BACK, "paused", _("The push is paused."))
     if question.now < question.due_at:
-        return Answer(Door.HOLD, "early", _("Its time has not come."))
+        return Answer(Door.BACK, "early", _("Its time has not come."))
+    if question.content_changed:
+        return Answer(Door.BACK, "changed", _("The material has just been changed."))
     if not question.approved_hash or question.approved_hash != question.rendered_hash:
         return Answer(
             Door.HOLD,
             "not_approved",
             _("What would be sent is not what was approved. Review it and approve again."),
         )
-    if question.content_valid_until is not None and question.now >= question.content_valid_until:
-        return Answer(Door.HOLD, "expired_content", _("The material's validity or licence has ended."))
+    if question.content_fault:
+        return Answer(Door.HOLD, "content_out", question.content_fault)
     if question.now >= question.deadline_at:
         return Answer(Door.DROP, "expired", _("Its deadline has passed."))
     if question.now - question.due_at > question.late_after and not question.late_decided:

@@ -62,9 +62,13 @@ def _only_where(condition: str) -> dict[str, Any]:
     return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
 
 
+_OPEN = "state IN ('pending','leased','calling','retry_wait','unknown','held')"
+
+
 class Push(Public, Base):
     """推送: an approved intent. `source_key` is unique, so that one firing makes one push, ever.
 
+    `test_text` is set for a test send, which has no material.
     `approved_hash` binds what was approved: revision, recipients, time and channel. `late_after` counts
     seconds; `late_policy` is ask, send or skip.
     """
@@ -81,6 +85,7 @@ class Push(Public, Base):
     account: Mapped[str] = mapped_column(String(64), default="")
     material_id: Mapped[int | None] = mapped_column(ForeignKey("material.id"))
     revision_id: Mapped[int | None] = mapped_column(ForeignKey("revision.id"))
+    test_text: Mapped[str] = mapped_column(Text, default="")
     options: Mapped[dict[str, str]] = mapped_column(JsonDoc, default=dict)
     state: Mapped[str] = mapped_column(String(24))
     held_reason: Mapped[str] = mapped_column(Text, default="")
@@ -104,7 +109,7 @@ class Push(Public, Base):
         CheckConstraint(_one_of("state", PUSH_STATES), name="state"),
         CheckConstraint("late_policy IN ('ask','send','skip')", name="late_policy"),
         Index(None, "due_at", "id"),
-        Index(None, "state", "due_at"),
+        Index("ix_push_sending", "due_at", "id", **_only_where("state IN ('scheduled','running')")),
     )
 
 
@@ -137,12 +142,19 @@ class Unit(Base):
     __table_args__ = (
         UniqueConstraint("push_id", "number"),
         CheckConstraint(_one_of("state", UNIT_STATES), name="state"),
-        # Claiming looks at these alone, so its cost does not grow with what has already been sent.
-        Index("ix_unit_due", "not_before", "id", **_only_where("state IN ('pending','retry_wait')")),
+        # Each holds only what its reader looks for, so that neither reading nor moving a unit costs more for
+        # all that has been sent before.
+        Index(
+            "ix_unit_due", "push_id", "not_before", "id", **_only_where("state IN ('pending','retry_wait')")
+        ),
         Index("ix_unit_owned", "lease_until", **_only_where("state IN ('leased','calling')")),
-        Index("ix_unit_awaited", "results_at", **_only_where("state IN ('accepted','handed_over')")),
-        Index(None, "state", "push_id"),
-        Index(None, "channel", "ref"),
+        Index("ix_unit_open", "push_id", **_only_where(_OPEN)),
+        Index(
+            "ix_unit_awaited",
+            "results_at",
+            **_only_where("state IN ('accepted','handed_over') AND results_at IS NOT NULL"),
+        ),
+        Index("ix_unit_ref", "channel", "ref", **_only_where("ref <> ''")),
     )
 
 
@@ -178,7 +190,6 @@ class Attempt(Base):
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     unit_id: Mapped[int] = mapped_column(ForeignKey("unit.id"))
-    number: Mapped[int]
     fence: Mapped[int]
     owner: Mapped[str] = mapped_column(String(120))
     call: Mapped[str] = mapped_column(String(60))
@@ -190,7 +201,7 @@ class Attempt(Base):
     outcome: Mapped[str] = mapped_column(String(16), default="")
     evidence: Mapped[dict[str, Any] | None] = mapped_column(JsonDoc)
 
-    __table_args__ = (UniqueConstraint("unit_id", "number"), UniqueConstraint("unit_id", "fence"))
+    __table_args__ = (UniqueConstraint("unit_id", "fence"),)
 
 
 class UploadedAsset(Base):

@@ -11,13 +11,18 @@ from lanmu.interfaces.channels import Abilities, NotConnected, Outcome, Ref, Ver
 RETRY_STEPS = (timedelta(seconds=5), timedelta(seconds=30), timedelta(minutes=2), timedelta(minutes=10))
 """Waits between tries that are proven not to have sent anything; after the last a person decides."""
 
+FIRST_RESULTS = timedelta(seconds=2)
+"""When a channel that tells results later is asked for the first time."""
+
 FREE_RETRIES = 2
 """An expired token costs no try, but twice in a row means that something else is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
 class Next:
-    """What becomes of the unit. `wait` counts from now; `failed` are targets refused one by one."""
+    """What becomes of the unit. `wait` and `results_after` (when to ask for results, None: never) count from
+    now; `failed` are targets refused one by one.
+    """
 
     state: UnitState
     reason: str = ""
@@ -25,6 +30,7 @@ class Next:
     wait: timedelta | None = None
     counts_as_try: bool = False
     ref: Ref | None = None
+    results_after: timedelta | None = None
     failed: Mapping[str, str] = field(default_factory=dict)
     hold_push: bool = False
 
@@ -40,10 +46,15 @@ def after_write(verdict: Verdict, abilities: Abilities, tries: int) -> Next:
             return Next(
                 UnitState.UNKNOWN, _("The channel accepted it but gave no reference."), "no_reference"
             )
-        case Outcome.ACCEPTED:
-            return Next(UnitState.ACCEPTED, ref=verdict.ref, failed=verdict.failed, code=verdict.code)
-        case Outcome.HANDED_OVER:
-            return Next(UnitState.HANDED_OVER, ref=verdict.ref)
+        case Outcome.ACCEPTED | Outcome.HANDED_OVER:
+            accepted = verdict.outcome is Outcome.ACCEPTED
+            return Next(
+                UnitState.ACCEPTED if accepted else UnitState.HANDED_OVER,
+                code=verdict.code,
+                ref=verdict.ref,
+                results_after=FIRST_RESULTS if abilities.acceptance == "async" else None,
+                failed=verdict.failed,
+            )
         case Outcome.AMBIGUOUS:
             return Next(UnitState.UNKNOWN, verdict.reason, verdict.code or "ambiguous")
         case Outcome.NOT_SENT:

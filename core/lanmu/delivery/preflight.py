@@ -4,62 +4,53 @@ The text is rendered, files are uploaded where the channel wants that, plugins m
 composes the exact bytes. What fails here is proven not to have been sent.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from typing import Protocol
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Row, Select, bindparam, select
 from sqlalchemy.orm import Session
 
 from lanmu.audience.models import Community, Member
 from lanmu.delivery.intake import approval_hash
-from lanmu.delivery.models import Push, UploadedAsset
+from lanmu.delivery.models import Push
 from lanmu.delivery.outcomes import Next
 from lanmu.delivery.queue import Claimed
 from lanmu.delivery.states import UnitState
+from lanmu.delivery.uploads import Uploads
 from lanmu.i18n import _
 from lanmu.interfaces.channels import Asset, Channel, Message, Refusal, Request
 from lanmu.interfaces.clock import Clock
 from lanmu.interfaces.errors import LanmuError
 from lanmu.interfaces.events import Objection
-from lanmu.library.placeholders import MissingValue, render
+from lanmu.library.models import Material
+from lanmu.library.placeholders import MissingValue, render, used_placeholders
+from lanmu.library.views import Snapshot
 from lanmu.storage import Database
 
-REUPLOAD_BEFORE = timedelta(hours=2)
-
-
-class Snapshot(Protocol):
-    """An approved revision as it is sent."""
-
-    @property
-    def title(self) -> str: ...
-    @property
-    def body(self) -> str: ...
-    @property
-    def content_hash(self) -> str: ...
-    @property
-    def assets(self) -> Sequence[Asset]: ...
-    @property
-    def valid_until(self) -> datetime | None: ...
-
-
 Objections = Callable[[Message, str], Sequence[Objection]]
+
+_SNAPSHOTS = 256
 
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """What a batch needs to know of one push, read once: its words, and the hash of what was approved."""
+    """What a batch needs to know of one push: its words, and the hash of what they come to.
+
+    `content` is None where there is none that may be sent; `fault` says why. `material_lock` tells whether
+    the material has been touched since.
+    """
 
     push_id: int
     public_id: str
-    channel: str
-    due_at: datetime
     deadline_at: datetime
     options: Mapping[str, str]
     content: Snapshot | None
+    fault: str
+    material_lock: int | None
     rendered_hash: str
-    valid_until: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,66 +63,63 @@ class Ready:
 
 
 class Preflight:
-    """Makes units ready to be sent."""
+    """Makes units ready to be sent. `snapshot` answers an approved revision, or raises what keeps it back."""
 
     def __init__(
         self,
         database: Database,
         clock: Clock,
-        snapshot: Callable[[Session, int], Snapshot | None],
+        snapshot: Callable[[int], Snapshot],
         objections: Objections,
         shop_name: str,
     ) -> None:
         self._database = database
-        self._clock = clock
-        self._snapshot = snapshot
+        self._uploads = Uploads(database, clock)
+        # A revision never changes and its material's lock tells of every decision on it: the two are a key.
+        self._snapshot = lru_cache(_SNAPSHOTS)(lambda revision, _material_lock: snapshot(revision))
         self._objections = objections
         self._shop_name = shop_name
 
-    def read_sheets(self, push_ids: set[int]) -> dict[int, Sheet]:
+    def read_sheets(self, push_ids: Collection[int]) -> dict[int, Sheet]:
         """The sheets of the pushes that a batch belongs to."""
         with self._database.read() as session:
-            return {
-                push.id: self._sheet(session, push)
-                for push in session.scalars(select(Push).where(Push.id.in_(push_ids)))
-            }
+            rows = session.connection().execute(_PUSHES, {"ids": list(push_ids)}).all()
+        return {row.id: self._sheet(row) for row in rows}
 
-    def _sheet(self, session: Session, push: Push) -> Sheet:
-        content = self._snapshot(session, push.revision_id) if push.revision_id else None
-        rendered = (
-            approval_hash(content.content_hash, push.audience_hash, push.channel, push.due_at, push.options)
-            if content
-            else ""
-        )
+    def _sheet(self, push: Row[*tuple[Any, ...]]) -> Sheet:
+        content, fault, rendered = None, _("The material of this push no longer exists."), ""
+        if push.revision_id is not None:
+            try:
+                content = self._snapshot(push.revision_id, push.lock)
+            except LanmuError as error:
+                fault = str(error)
+            else:
+                rendered = approval_hash(
+                    content.content_hash, push.audience_hash, push.channel, push.due_at, push.options
+                )
         return Sheet(
-            push.id,
-            push.public_id,
-            push.channel,
-            push.due_at,
-            push.deadline_at,
-            push.options,
-            content,
-            rendered,
-            content.valid_until if content else None,
+            push.id, push.public_id, push.deadline_at, push.options, content, fault, push.lock, rendered
         )
 
-    def values(self, units: Sequence[Claimed]) -> dict[int, dict[str, object]]:
-        """What the placeholders of each unit stand for; units with several recipients share the shop's."""
-        communities = {unit.community_id for unit in units if unit.community_id is not None}
-        members = {unit.member_id for unit in units if unit.member_id is not None}
+    def values(self, units: Sequence[Claimed], sheets: Mapping[int, Sheet]) -> dict[int, dict[str, object]]:
+        """What the placeholders of each unit stand for; units with several recipients share the shop's.
+
+        A text without placeholders asks for nothing.
+        """
+        asking = [unit for unit in units if _has_placeholders(sheets[unit.push_id])]
+        if not asking:
+            return {}
         with self._database.read() as session:
-            named = {
-                row.id: row for row in session.scalars(select(Community).where(Community.id.in_(communities)))
-            }
-            known = {row.id: row for row in session.scalars(select(Member).where(Member.id.in_(members)))}
+            communities = _named(session, _COMMUNITIES, {unit.community_id for unit in asking})
+            members = _named(session, _MEMBERS, {unit.member_id for unit in asking})
         found: dict[int, dict[str, object]] = {}
-        for unit in units:
+        for unit in asking:
             values: dict[str, object] = {"shop.name": self._shop_name, "sender.name": unit.sender}
-            if (community := named.get(unit.community_id or 0)) is not None:
+            if (community := communities.get(unit.community_id)) is not None:
                 values |= {"community.name": community.name, "community.size": community.size}
                 if community.shop:
                     values["shop.name"] = community.shop
-            if (member := known.get(unit.member_id or 0)) is not None:
+            if (member := members.get(unit.member_id)) is not None:
                 values["member.nickname"] = member.name
             found[unit.id] = values
         return found
@@ -139,14 +127,12 @@ class Preflight:
     def prepare(
         self, unit: Claimed, sheet: Sheet, channel: Channel, values: Mapping[str, object]
     ) -> Ready | Next:
-        """The bytes for one unit, or what becomes of it instead."""
+        """The bytes for one unit, or what becomes of it instead. Raises NotConnected where an upload does."""
         if sheet.content is None:
-            return Next(
-                UnitState.HELD, _("The material of this push no longer exists."), "no_content", hold_push=True
-            )
+            return Next(UnitState.HELD, sheet.fault, "no_content", hold_push=True)
         try:
             text = render(sheet.content.body, values)
-            assets = tuple(self._uploaded(channel, asset) for asset in sheet.content.assets)
+            assets = self._files(channel, sheet.content.assets)
         except MissingValue as error:
             return Next(UnitState.HELD, str(error), "missing_value")
         except LanmuError as error:
@@ -165,21 +151,42 @@ class Preflight:
             return Next(UnitState.HELD, "; ".join(each.reason for each in objections), "objection")
         request = channel.compose(message, unit.targets)
         if isinstance(request, Refusal):
-            return Next(
-                UnitState.HELD, f"{request.reason} {request.way_out}".strip(), "content", hold_push=True
-            )
+            return Next(UnitState.HELD, str(request), "content", hold_push=True)
         return Ready(unit, sheet, request)
 
-    def _uploaded(self, channel: Channel, asset: Asset) -> Asset:
-        """The asset under the far end's name, uploaded anew where that name dies soon."""
-        if channel.abilities.asset_ttl is None:
-            return asset
-        key = {"channel": channel.name, "account": "", "sha256": asset.sha256}
-        with self._database.read() as session:
-            known = session.get(UploadedAsset, key)
-        if known is not None and known.expires_at > self._clock.now() + REUPLOAD_BEFORE:
-            return replace(asset, ref=known.ref)
-        uploaded = channel.upload(asset)
-        with self._database.write() as session:
-            session.merge(UploadedAsset(**key, ref=uploaded.ref, expires_at=uploaded.expires_at))
-        return replace(asset, ref=uploaded.ref)
+    def _files(self, channel: Channel, assets: Sequence[Asset]) -> tuple[Asset, ...]:
+        return tuple(self._uploads.uploaded(channel, asset) for asset in assets)
+
+
+def _has_placeholders(sheet: Sheet) -> bool:
+    try:
+        return sheet.content is not None and bool(used_placeholders(sheet.content.body))
+    except LanmuError:  # a body that cannot be read is told by `prepare`, of its unit alone
+        return False
+
+
+_PUSHES = (
+    select(
+        *(getattr(Push, name) for name in ("id", "public_id", "channel", "due_at", "deadline_at", "options")),
+        *(getattr(Push, name) for name in ("revision_id", "audience_hash")),
+        Material.lock,
+    )
+    .outerjoin(Material, Material.id == Push.material_id)
+    .where(Push.id.in_(bindparam("ids", expanding=True)))
+)
+_COMMUNITIES = select(Community.id, Community.name, Community.size, Community.shop).where(
+    Community.id.in_(bindparam("ids", expanding=True))
+)
+_MEMBERS = select(Member.id, Member.name).where(Member.id.in_(bindparam("ids", expanding=True)))
+
+
+_AnyRow = Row[*tuple[Any, ...]]
+
+
+def _named(
+    session: Session, query: Select[*tuple[Any, ...]], ids: Collection[int | None]
+) -> dict[int | None, _AnyRow]:
+    wanted = [row_id for row_id in ids if row_id is not None]
+    if not wanted:
+        return {}
+    return {row.id: row for row in session.connection().execute(query, {"ids": wanted})}

@@ -1,14 +1,15 @@
 """How far a push is: counted from its units each time, so that there is no second truth to drift."""
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, select, update
+from sqlalchemy import exists, func, select, text, update
 from sqlalchemy.orm import Session
 
 from lanmu.delivery.models import Push, Unit, UnitTarget
-from lanmu.delivery.states import FINISHED_PUSHES, OPEN, PushState, push_state_from_units
+from lanmu.delivery.states import FINISHED_PUSHES, PushState, push_state_from_units
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,27 +41,63 @@ def progress(session: Session, push_id: int) -> Progress:
     return Progress(sum(by_state.values()), {str(state): int(count) for state, count in units}, by_state)
 
 
-def settle(session: Session, now: datetime, push_ids: Iterable[int]) -> list[int]:
-    """Finish the pushes that have nothing open any more; answers which.
+def lock_pushes(session: Session, push_ids: Collection[int]) -> None:
+    """Keep others from moving these pushes until the transaction ends; SQLite has one writer anyway.
+
+    Without it, two workers that each finish one of the last two units would both see the other's as open.
+    """
+    if session.get_bind().dialect.name != "sqlite":
+        session.execute(select(Push.id).where(Push.id.in_(push_ids)).order_by(Push.id).with_for_update())
+
+
+# One probe of a partial index, in its very words: counting would cost more with each unit of the push.
+_HAS_OPEN = exists().where(
+    Unit.push_id == Push.id,
+    text("unit.state IN ('pending','leased','calling','retry_wait','unknown','held')"),
+)
+
+
+def settle(session: Session, now: datetime, push_ids: Collection[int]) -> list[int]:
+    """Finish the pushes that have nothing open any more; answers which. The caller holds their lock.
 
     A push that had finished is open again once a person has one of its units sent anew.
     """
-    finished = []
-    for push_id in push_ids:
-        # One probe of an index while units are open: counting them each time would cost more with each unit.
-        still_open = session.scalar(
-            select(Unit.id).where(Unit.push_id == push_id, Unit.state.in_(OPEN)).limit(1)
-        )
-        if still_open is not None:
-            change = update(Push).where(Push.id == push_id, Push.state.in_(FINISHED_PUSHES))
-            change = change.values(state=PushState.RUNNING, finished_at=None)
-        else:
-            counts = session.execute(
-                select(Unit.state, func.count()).where(Unit.push_id == push_id).group_by(Unit.state)
-            ).all()
-            state = push_state_from_units({str(unit_state): int(count) for unit_state, count in counts})
-            change = update(Push).where(Push.id == push_id, Push.state != state)
-            change = change.values(state=state, finished_at=now)
-            finished.append(push_id)
-        session.execute(change.execution_options(synchronize_session=False))
-    return finished
+    looked_at = session.execute(
+        select(Push.id, Push.state, _HAS_OPEN.label("open")).where(Push.id.in_(push_ids))
+    ).all()
+    reopened = [
+        row.id
+        for row in looked_at
+        if row.open and (row.state == PushState.SCHEDULED or row.state in FINISHED_PUSHES)
+    ]
+    if reopened:
+        _move(session, reopened, PushState.RUNNING, None)
+    done = {row.id: row.state for row in looked_at if not row.open}
+    if not done:
+        return []
+    counted: defaultdict[int, dict[str, int]] = defaultdict(dict)
+    for push_id, state, count in session.execute(
+        select(Unit.push_id, Unit.state, func.count())
+        .where(Unit.push_id.in_(done))
+        .group_by(Unit.push_id, Unit.state)
+    ):
+        counted[push_id][state] = count
+    ends: defaultdict[PushState, list[int]] = defaultdict(list)
+    for push_id, before in done.items():
+        after = push_state_from_units(counted[push_id])
+        if after != before:
+            ends[after].append(push_id)
+    for state, ended in ends.items():
+        _move(session, ended, state, now)
+    return list(done)
+
+
+def _move(
+    session: Session, push_ids: Collection[int], state: PushState, finished_at: datetime | None
+) -> None:
+    session.execute(
+        update(Push)
+        .where(Push.id.in_(push_ids))
+        .values(state=state, finished_at=finished_at)
+        .execution_options(synchronize_session=False)
+    )

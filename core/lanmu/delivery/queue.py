@@ -1,33 +1,63 @@
-"""The moves of units between states in the database: claim, intend, record; each under its fence.
+"""The moves of units between states in the database: claim, intend, reap; each under its fence.
 
-Written with statements, not objects: a message should cost little more than its rows.
+Written with statements, not objects: a message should cost little more than its rows. Whoever locks both
+locks pushes first, in the order of their ids, and units after them; claiming waits for nobody.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from hashlib import sha256
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import and_, bindparam, func, insert, or_, select, text, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Table,
+    and_,
+    any_,
+    bindparam,
+    func,
+    insert,
+    literal_column,
+    or_,
+    select,
+    text,
+    true,
+    update,
+)
 from sqlalchemy.orm import Session
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from lanmu.delivery.models import Attempt, Push, Unit, UnitTarget
-from lanmu.delivery.outcomes import Next
-from lanmu.delivery.states import AWAITED, TARGET_STATE_OF_UNIT, PushState, UnitState
-from lanmu.interfaces.channels import Observation, Request, Target
+from lanmu.delivery.progress import lock_pushes, settle
+from lanmu.delivery.states import UnitState
+from lanmu.i18n import _
+from lanmu.interfaces.channels import Request, Target
+from lanmu.storage.rows import Rows
 
-CLAIM_AT_MOST = 20  # keeps the write lock short (delivery.md 2.4)
-_SENDING = (PushState.SCHEDULED, PushState.RUNNING)
+CLAIM_AT_MOST = 100  # keeps the write lock short: so many take about two milliseconds
+
+PUSH = cast(Table, Push.__table__)
+UNIT = cast(Table, Unit.__table__)
+TARGET = cast(Table, UnitTarget.__table__)
+ATTEMPT = cast(Table, Attempt.__table__)
+
+# In the very words of the partial indexes: neither database can tell that parameters mean the same.
+SENDING = text("push.state IN ('scheduled','running')")
+WAITING = text("unit.state IN ('pending','retry_wait')")
+OWNED = text("unit.state IN ('leased','calling')")
 
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A unit that this worker holds under `fence`, with the targets it is for."""
+    """A unit that this worker holds under `fence`, with the targets it is for.
+
+    `community_id` and `member_id` are there where it has one target alone.
+    """
 
     id: int
     push_id: int
-    number: int
     channel: str
     sender: str
     token: str
@@ -38,88 +68,109 @@ class Claimed:
     member_id: int | None
 
 
-def next_due(session: Session) -> datetime | None:
-    """When the next unit may be claimed, past or future; None where none waits."""
-    return session.scalar(
-        select(func.min(Unit.not_before))
-        .join(Push, Push.id == Unit.push_id)
-        .where(_waiting(), Push.state.in_(_SENDING))
-    )
+def next_due(session: Session, now: datetime) -> datetime | None:
+    """When the next unit may be claimed, past or future; None where none waits.
+
+    A push that is not due yet has no unit that is, so its own time stands for all of them.
+    """
+    waits = select(func.min(UNIT.c.not_before)).where(UNIT.c.push_id == PUSH.c.id, WAITING).scalar_subquery()
+    begun = select(func.min(waits)).where(SENDING, PUSH.c.due_at <= now)
+    to_come = select(func.min(PUSH.c.due_at)).where(SENDING, PUSH.c.due_at > now)
+    return min(filter(None, (session.scalar(begun), session.scalar(to_come))), default=None)
 
 
 def claim(session: Session, now: datetime, owner: str, lease: timedelta, limit: int) -> list[Claimed]:
     """Take units that are due and nobody's: each gets a new fence, which voids whoever held it before."""
-    due = (
-        select(Unit.id)
-        .join(Push, Push.id == Unit.push_id)
-        .where(_waiting(), Unit.not_before <= now, Push.state.in_(_SENDING), Push.cancel_requested.is_(False))
-        .order_by(Unit.not_before, Unit.id)
-        .limit(min(limit, CLAIM_AT_MOST))
-    )
-    if session.get_bind().dialect.name == "postgresql":
-        due = due.with_for_update(skip_locked=True, of=Unit)
-    rows = session.execute(
-        update(Unit)
-        .where(Unit.id.in_(due))
-        .values(state=UnitState.LEASED, fence=Unit.fence + 1, owner=owner, lease_until=now + lease)
-        .returning(
-            Unit.id, Unit.push_id, Unit.number, Unit.channel, Unit.sender, Unit.token, Unit.fence, Unit.tries
-        )
-        .execution_options(synchronize_session=False)
-    ).all()
+    connection = session.connection()
+    statement = _claiming(connection.dialect.name, min(limit, CLAIM_AT_MOST))
+    rows = connection.execute(statement, {"now": now, "by_owner": owner, "until": now + lease}).all()
     if not rows:
         return []
-    session.execute(
-        update(Push)
-        .where(Push.id.in_({row.push_id for row in rows}), Push.state == PushState.SCHEDULED)
-        .values(state=PushState.RUNNING)
-        .execution_options(synchronize_session=False)
-    )
     targets = _targets_of(session, [row.id for row in rows])
     claimed = []
     for row in sorted(rows, key=lambda row: int(row.id)):
         mine = targets[row.id]
+        alone = mine[0] if len(mine) == 1 else None
         claimed.append(
             Claimed(
                 row.id,
                 row.push_id,
-                row.number,
                 row.channel,
                 row.sender,
                 row.token,
                 row.fence,
                 row.tries,
                 tuple(
-                    Target(t.recipient_key, t.name, "community" if t.community_id else "member") for t in mine
+                    Target(each.recipient_key, each.name, "community" if each.community_id else "member")
+                    for each in mine
                 ),
-                mine[0].community_id if len(mine) == 1 else None,
-                mine[0].member_id if len(mine) == 1 else None,
+                alone.community_id if alone else None,
+                alone.member_id if alone else None,
             )
         )
     return claimed
 
 
-def _waiting() -> Any:
-    # In the very words of the partial index: SQLite cannot tell that parameters mean the same.
-    return text("unit.state IN ('pending','retry_wait')")
+@cache
+def _claiming(dialect: str, limit: int) -> ReturningUpdate[Any]:
+    """Pushes come first and each is asked for its units, the oldest before the others.
+
+    So a stopped push costs nothing, however many units wait in it. PostgreSQL is told to do just that by a
+    LATERAL; SQLite, which has none, does it of itself.
+    """
+    now = bindparam("now", type_=UNIT.c.not_before.type)
+    at_most: ColumnElement[int] = literal_column(str(limit))
+    ready = and_(UNIT.c.push_id == PUSH.c.id, WAITING, UNIT.c.not_before <= now)
+    sending = and_(SENDING, PUSH.c.due_at <= now, PUSH.c.cancel_requested.is_(False))
+    in_order = PUSH.c.due_at, PUSH.c.id
+    if dialect == "postgresql":
+        pushes = select(PUSH.c.id).where(sending).order_by(*in_order).subquery("sending")
+        theirs = (
+            select(UNIT.c.id)
+            .where(UNIT.c.push_id == pushes.c.id, WAITING, UNIT.c.not_before <= now)
+            .order_by(UNIT.c.not_before, UNIT.c.id)
+            .limit(at_most)
+            .with_for_update(skip_locked=True)
+            .lateral("theirs")
+        )
+        due = select(theirs.c.id).select_from(pushes.join(theirs, true())).limit(at_most)
+        # An array, and not IN: the planner then knows that it is about few rows.
+        wanted = UNIT.c.id == any_(func.array(due.scalar_subquery()))
+    else:
+        due = select(UNIT.c.id).select_from(PUSH.join(UNIT, ready)).where(sending)
+        wanted = UNIT.c.id.in_(due.order_by(*in_order).limit(at_most))
+    return (
+        update(UNIT)
+        .where(wanted)
+        .values(
+            state=UnitState.LEASED,
+            fence=UNIT.c.fence + 1,
+            owner=bindparam("by_owner"),
+            lease_until=bindparam("until", type_=UNIT.c.lease_until.type),
+        )
+        .returning(
+            *(UNIT.c[name] for name in ("id", "push_id", "channel", "sender", "token", "fence", "tries"))
+        )
+    )
+
+
+_TARGETS = (
+    select(
+        *(TARGET.c[name] for name in ("unit_id", "recipient_key", "name", "community_id", "member_id")),
+    )
+    .where(TARGET.c.unit_id.in_(bindparam("units", expanding=True)))
+    .order_by(TARGET.c.id)
+)
 
 
 def _targets_of(session: Session, unit_ids: Sequence[int]) -> dict[int, list[Any]]:
     found: dict[int, list[Any]] = {unit_id: [] for unit_id in unit_ids}
-    rows = session.execute(
-        select(
-            UnitTarget.unit_id,
-            UnitTarget.recipient_key,
-            UnitTarget.name,
-            UnitTarget.community_id,
-            UnitTarget.member_id,
-        )
-        .where(UnitTarget.unit_id.in_(unit_ids))
-        .order_by(UnitTarget.id)
-    )
-    for row in rows:
+    for row in session.connection().execute(_TARGETS, {"units": unit_ids}):
         found[row.unit_id].append(row)
     return found
+
+
+_HELD = Rows("held", id=int, fence=int)
 
 
 def intend(session: Session, now: datetime, owner: str, ready: Sequence[tuple[Claimed, Request]]) -> set[int]:
@@ -128,20 +179,13 @@ def intend(session: Session, now: datetime, owner: str, ready: Sequence[tuple[Cl
     Once this is committed a write may have happened, and no other worker will ever write this unit
     without a person's or a lookup's word.
     """
-    held = [(unit.id, unit.fence) for unit, _request in ready]
-    ours = set(
-        session.scalars(
-            update(Unit)
-            .where(Unit.state == UnitState.LEASED, tuple_(Unit.id, Unit.fence).in_(held))
-            .values(state=UnitState.CALLING)
-            .returning(Unit.id)
-            .execution_options(synchronize_session=False)
-        )
-    )
+    connection = session.connection()
+    dialect = connection.dialect.name
+    held = _HELD.pack(dialect, [(unit.id, unit.fence) for unit, _request in ready])
+    ours = set(connection.execute(_calling(dialect), held).scalars())
     attempts = [
         {
             "unit_id": unit.id,
-            "number": unit.fence,
             "fence": unit.fence,
             "owner": owner,
             "call": request.call,
@@ -154,115 +198,21 @@ def intend(session: Session, now: datetime, owner: str, ready: Sequence[tuple[Cl
         if unit.id in ours
     ]
     if attempts:
-        session.execute(insert(Attempt), attempts)
+        connection.execute(_ATTEMPTS, attempts)
     return ours
 
 
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """What is to be recorded of one unit. `seen` is None where nothing was written."""
-
-    unit: Claimed
-    next: Next
-    seen: Observation | None = None
+_ATTEMPTS = insert(ATTEMPT)
 
 
-_EVIDENCE_CAP = 2000
-
-
-def record(session: Session, now: datetime, results: Iterable[Recorded]) -> list[Recorded]:
-    """Move units on to what became of them; answers those that were still ours to move.
-
-    From `leased` nothing was written; from `calling` something may have been. A unit that the reaper took
-    to `unknown` in the meantime is still moved to `accepted` by late evidence of the same attempt.
-    """
-    moved = []
-    for result in results:
-        if _move(session, now, result):
-            moved.append(result)
-    return moved
-
-
-def _move(session: Session, now: datetime, result: Recorded) -> bool:
-    unit, next_ = result.unit, result.next
-    allowed = [UnitState.CALLING if result.seen is not None else UnitState.LEASED]
-    if next_.state in AWAITED:
-        allowed.append(UnitState.UNKNOWN)
-    values: dict[str, Any] = {
-        "state": next_.state,
-        "reason": next_.reason,
-        "code": next_.code,
-        "owner": "",
-        "lease_until": None,
-        "tries": Unit.tries + 1 if next_.counts_as_try else Unit.tries,
-    }
-    if next_.wait is not None:
-        values["not_before"] = now + next_.wait
-    if next_.state in AWAITED:
-        values |= {"accepted_at": now, "results_at": now + timedelta(seconds=2)}
-        if next_.ref is not None:
-            values |= {"ref": next_.ref.id, "ref_detail": dict(next_.ref.detail)}
-    elif next_.state in TARGET_STATE_OF_UNIT and next_.state != UnitState.UNKNOWN:
-        values["finished_at"] = now
-    done = session.execute(
-        update(Unit)
-        .where(Unit.id == unit.id, Unit.fence == unit.fence, Unit.state.in_(allowed))
-        .values(values)
-        .returning(Unit.id)
-        .execution_options(synchronize_session=False)
-    ).first()
-    if result.seen is not None:
-        _keep_evidence(session, now, result, result.seen)
-    if done is None:
-        return False
-    _move_targets(session, now, unit.id, next_)
-    if next_.hold_push:
-        hold_push(session, unit.push_id, next_.reason)
-    return True
-
-
-def _keep_evidence(session: Session, now: datetime, result: Recorded, seen: Observation) -> None:
-    evidence = {
-        "wrote": seen.wrote,
-        "status": seen.status,
-        "fault": seen.fault,
-        "answer": seen.body[:_EVIDENCE_CAP].decode("utf-8", "replace"),
-    }
-    session.execute(
-        update(Attempt)
-        .where(Attempt.unit_id == result.unit.id, Attempt.fence == result.unit.fence)
-        .values(finished_at=now, outcome=str(result.next.state), evidence=evidence)
-        .execution_options(synchronize_session=False)
-    )
-
-
-def _move_targets(session: Session, now: datetime, unit_id: int, next_: Next) -> None:
-    state = TARGET_STATE_OF_UNIT.get(next_.state)
-    if state is None:
-        return
-    session.execute(
-        update(UnitTarget)
-        .where(UnitTarget.unit_id == unit_id)
-        .values(state=state, reason=next_.reason, changed_at=now)
-        .execution_options(synchronize_session=False)
-    )
-    if next_.failed:
-        session.execute(
-            update(UnitTarget)
-            .where(UnitTarget.unit_id == unit_id, UnitTarget.recipient_key == bindparam("key"))
-            .values(state="undelivered", reason=bindparam("why"), changed_at=now)
-            .execution_options(synchronize_session=False),
-            [{"key": key, "why": why} for key, why in next_.failed.items()],
-        )
-
-
-def hold_push(session: Session, push_id: int, reason: str) -> None:
-    """Stop a push for a person to look at: what was not yet written stays where it is."""
-    session.execute(
-        update(Push)
-        .where(Push.id == push_id, Push.state.in_(_SENDING))
-        .values(state=PushState.HELD, held_reason=reason)
-        .execution_options(synchronize_session=False)
+@cache
+def _calling(dialect: str) -> ReturningUpdate[Any]:
+    held = _HELD.table(dialect)
+    return (
+        update(UNIT)
+        .where(UNIT.c.id == held.c.id, UNIT.c.fence == held.c.fence, UNIT.c.state == UnitState.LEASED)
+        .values(state=UnitState.CALLING)
+        .returning(UNIT.c.id)
     )
 
 
@@ -272,38 +222,38 @@ def reap(session: Session, now: datetime, dead: Sequence[str]) -> dict[str, int]
     `leased` goes back to wait, since nothing was written; `calling` becomes `unknown` and is never sent
     again by itself. Answers how many of each.
     """
-    lost = or_(Unit.lease_until < now, Unit.owner.in_(dead)) if dead else Unit.lease_until < now
-    counted = {}
-    for state, values in (
-        (UnitState.LEASED, {"state": UnitState.PENDING, "deaths": Unit.deaths + 1}),
-        (
-            UnitState.CALLING,
-            {
-                "state": UnitState.UNKNOWN,
-                "code": "worker_died",
-                "reason": "The worker stopped between its intent to send and the answer.",
-                "deaths": Unit.deaths + 1,
-            },
-        ),
-    ):
-        taken = session.scalars(
-            update(Unit)
-            .where(and_(Unit.state == state, lost))
-            .values(
-                **values,
-                fence=Unit.fence + (1 if state == UnitState.LEASED else 0),
-                owner="",
-                lease_until=None,
-            )
-            .returning(Unit.id)
-            .execution_options(synchronize_session=False)
-        ).all()
-        counted[str(state)] = len(taken)
-        if taken and state == UnitState.CALLING:
-            session.execute(
-                update(UnitTarget)
-                .where(UnitTarget.unit_id.in_(taken))
-                .values(state="unknown", changed_at=now)
-                .execution_options(synchronize_session=False)
-            )
-    return counted
+    lost = (
+        select(UNIT.c.id, UNIT.c.push_id, UNIT.c.state)
+        .where(OWNED, or_(UNIT.c.lease_until < now, UNIT.c.owner.in_(dead)))
+        .order_by(UNIT.c.id)
+    )
+    pushes = {row.push_id for row in session.execute(lost)}
+    if not pushes:
+        return {"leased": 0, "calling": 0}
+    lock_pushes(session, pushes)
+    # Looked for anew under the lock: their owners may have been slow and not dead.
+    rows = session.execute(lost.with_for_update(skip_locked=True)).all()
+    leased = [row.id for row in rows if row.state == UnitState.LEASED]
+    calling = [row.id for row in rows if row.state == UnitState.CALLING]
+    freed = {"owner": "", "lease_until": None, "deaths": UNIT.c.deaths + 1}
+    session.execute(
+        update(UNIT)
+        .where(UNIT.c.id.in_(leased))
+        .values(state=UnitState.PENDING, fence=UNIT.c.fence + 1, **freed)
+    )
+    # The fence stays: late evidence of the same attempt may still tell what became of it.
+    session.execute(
+        update(UNIT)
+        .where(UNIT.c.id.in_(calling))
+        .values(
+            state=UnitState.UNKNOWN,
+            code="worker_died",
+            reason=_("The worker stopped between its intent to send and the answer."),
+            **freed,
+        )
+    )
+    session.execute(
+        update(TARGET).where(TARGET.c.unit_id.in_(calling)).values(state="unknown", changed_at=now)
+    )
+    settle(session, now, pushes)
+    return {"leased": len(leased), "calling": len(calling)}

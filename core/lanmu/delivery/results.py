@@ -9,8 +9,8 @@ from sqlalchemy import case, func, select, text, update
 from sqlalchemy.orm import Session
 
 from lanmu.delivery.models import Unit, UnitTarget
-from lanmu.delivery.progress import settle
-from lanmu.delivery.states import UnitState
+from lanmu.delivery.progress import lock_pushes, settle
+from lanmu.delivery.states import AWAITED, UnitState
 from lanmu.interfaces.channels import Channel, Ref, TargetResult, TargetState
 from lanmu.interfaces.clock import Clock
 from lanmu.storage import Database
@@ -85,6 +85,7 @@ class Results:
     def _store(self, unit: _Awaited, results: Sequence[TargetResult], *, last: bool) -> None:
         now = self._clock.now()
         with self._database.write() as session:
+            lock_pushes(session, [unit.push_id])
             for result in results:
                 state = _TARGET_STATES.get(result.state)
                 if state is not None:
@@ -97,7 +98,7 @@ class Results:
             values = _after_look(session, unit, now, last)
             session.execute(
                 update(Unit)
-                .where(Unit.id == unit.id)
+                .where(Unit.id == unit.id, Unit.state.in_(AWAITED))
                 .values(values)
                 .execution_options(synchronize_session=False)
             )
@@ -108,7 +109,10 @@ def _awaited(session: Session, now: datetime) -> list[_Awaited]:
     rows = session.execute(
         select(Unit.id, Unit.push_id, Unit.channel, Unit.ref, Unit.ref_detail, Unit.accepted_at)
         # In the words of the partial index, see delivery.queue.
-        .where(text("unit.state IN ('accepted','handed_over')"), Unit.results_at <= now)
+        .where(
+            text("unit.state IN ('accepted','handed_over') AND unit.results_at IS NOT NULL"),
+            Unit.results_at <= now,
+        )
         .order_by(Unit.results_at)
         .limit(_BATCH)
     )

@@ -1,5 +1,6 @@
 """What people and the schedule ask of deliveries: take in, look at, stop, go on, and decide what is held."""
 
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,12 +8,12 @@ from datetime import datetime
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from lanmu.delivery.intake import PushRequest, take_in
+from lanmu.delivery.intake import PushRequest, Recipient, take_in, text_hash
 from lanmu.delivery.models import Push, Unit, UnitTarget, WorkerRecord
 from lanmu.delivery.owner import Owner, is_dead
 from lanmu.delivery.progress import progress, settle
-from lanmu.delivery.queue import next_due, reap
-from lanmu.delivery.states import FINISHED_PUSHES, UNSENT, PushState, UnitState
+from lanmu.delivery.queue import OWNED, next_due, reap
+from lanmu.delivery.states import FINISHED_PUSHES, STOPPABLE, PushState, UnitState
 from lanmu.delivery.views import PushView, UnitView, push_view, unit_views
 from lanmu.i18n import _
 from lanmu.interfaces.channels import Channel
@@ -59,6 +60,37 @@ class DeliveryService:
             push, _new = take_in(session, request, self._channels.get(request.channel), self._clock)
             return push_view(push, progress(session, push.id))
 
+    def test(self, channel: str, key: str, sender: str, text: str, by: str) -> PushView:
+        """Send words to one recipient now, visibly marked as a test, by the same way as every push.
+
+        Raises Invalid for a channel that does not run or an empty text.
+        """
+        if channel not in self._channels:
+            raise Invalid("channel", _("“%(channel)s” is not a channel that runs."), channel=channel)
+        if not text.strip():
+            raise Invalid("text", _("is empty."))
+        now = self._clock.now()
+        marked = f"【测试】{text}"  # the mark stands in what customers may see, so it is the shop's language
+        return self.send(
+            PushRequest(
+                source_key=f"test:{secrets.token_hex(12)}",
+                title=marked[:60],
+                channel=channel,
+                revision_id=None,
+                material_id=None,
+                content_hash=text_hash(marked),
+                body=marked,
+                due_at=now,
+                zone="UTC",
+                recipients=[Recipient(key, key, sender)],
+                approved_by=by,
+                approved_at=now,
+                created_by=by,
+                late_policy="send",
+                is_test=True,
+            )
+        )
+
     def pushes(
         self, wanted: PushFilter, limit: int = 50, before: tuple[datetime, int] | None = None
     ) -> list[PushView]:
@@ -92,17 +124,20 @@ class DeliveryService:
         """Stop what is certainly not written yet. What is under way finishes; what is out stays out."""
         now = self._clock.now()
         with self._database.write() as session:
-            push = _find(session, public_id)
+            push = _find(session, public_id, lock=True)
             if push.state in FINISHED_PUSHES:
                 raise Conflict(push.title, _("is already finished; there is nothing left to stop."))
             push.cancel_requested = True
             stopped = session.scalars(
                 update(Unit)
-                .where(Unit.push_id == push.id, Unit.state.in_(UNSENT))
+                .where(Unit.push_id == push.id, Unit.state.in_(STOPPABLE))
                 .values(
                     state=UnitState.CANCELLED,
                     fence=Unit.fence + 1,
+                    owner="",
+                    lease_until=None,
                     reason=_("The push was cancelled."),
+                    code="cancelled",
                     finished_at=now,
                 )
                 .returning(Unit.id)
@@ -122,26 +157,32 @@ class DeliveryService:
 
     def pause(self, public_id: str) -> None:
         """Let nothing more of the push go out until it is resumed."""
-        self._switch(public_id, (PushState.SCHEDULED, PushState.RUNNING), PushState.PAUSED)
+        with self._database.write() as session:
+            push = self._found_in(session, public_id, PushState.SCHEDULED, PushState.RUNNING)
+            push.state = PushState.PAUSED
 
     def resume(self, public_id: str) -> None:
         """Go on with a paused or held push. A person has looked, so being late is decided too."""
-        self._switch(public_id, (PushState.PAUSED, PushState.HELD), PushState.RUNNING)
-
-    def _switch(self, public_id: str, allowed: Sequence[PushState], to: PushState) -> None:
+        now = self._clock.now()
         with self._database.write() as session:
-            push = _find(session, public_id)
-            if push.state not in allowed:
-                raise Conflict(push.title, _("cannot do this while it is %(state)s."), state=push.state)
-            push.state, push.held_reason = to, ""
-            if to is PushState.RUNNING:
-                push.late_decided = True
-                session.execute(
-                    update(Unit)
-                    .where(Unit.push_id == push.id, Unit.state == UnitState.HELD)
-                    .values(state=UnitState.PENDING, reason="", code="", tries=0)
-                    .execution_options(synchronize_session=False)
-                )
+            push = self._found_in(session, public_id, PushState.PAUSED, PushState.HELD)
+            begun = now >= push.due_at
+            push.state, push.held_reason = PushState.RUNNING if begun else PushState.SCHEDULED, ""
+            push.late_decided = push.late_decided or begun
+            session.execute(
+                update(Unit)
+                .where(Unit.push_id == push.id, Unit.state == UnitState.HELD)
+                .values(state=UnitState.PENDING, reason="", code="", tries=0)
+                .execution_options(synchronize_session=False)
+            )
+
+    def _found_in(self, session: Session, public_id: str, *states: PushState) -> Push:
+        push = _find(session, public_id, lock=True)
+        if push.state not in states:
+            raise Conflict(push.title, _("cannot do this while it is %(state)s."), state=push.state)
+        if push.cancel_requested:
+            raise Conflict(push.title, _("was cancelled; only what is under way still comes in."))
+        return push
 
     def decide(self, public_id: str, unit_number: int, answer: str) -> None:
         """A person's word on a unit of which nobody knows whether it went out.
@@ -159,10 +200,18 @@ class DeliveryService:
             raise Invalid("answer", _("must be sent, again or give_up."))
         state, target_state = outcomes[answer]
         with self._database.write() as session:
-            push = _find(session, public_id)
+            push = _find(session, public_id, lock=True)
             unit = session.scalar(select(Unit).where(Unit.push_id == push.id, Unit.number == unit_number))
             if unit is None or unit.state != UnitState.UNKNOWN:
                 raise Conflict(push.title, _("this unit is not in doubt any more; load the page again."))
+            if answer == "again":
+                if push.cancel_requested:
+                    raise Conflict(push.title, _("was cancelled, so nothing of it can be sent again."))
+                if now >= push.deadline_at:
+                    raise Conflict(
+                        push.title, _("its deadline has passed, so nothing of it can be sent again.")
+                    )
+                push.late_decided = True  # the person sees how late it is
             unit.state, unit.fence = state, unit.fence + 1
             unit.accepted_at = now if answer == "sent" else None
             unit.finished_at = now if answer == "give_up" else None
@@ -178,7 +227,7 @@ class DeliveryService:
     def next_due(self) -> datetime | None:
         """When the next unit may go out."""
         with self._database.read() as session:
-            return next_due(session)
+            return next_due(session, self._clock.now())
 
     def beat(self, owner: Owner) -> None:
         """Let others know that this worker is alive."""
@@ -206,16 +255,16 @@ class DeliveryService:
     def reap(self, here: Owner) -> dict[str, int]:
         """Take back what dead or overdue workers hold; see `queue.reap`."""
         with self._database.read() as session:
-            owners = session.scalars(
-                select(Unit.owner).where(Unit.state.in_((UnitState.LEASED, UnitState.CALLING))).distinct()
-            ).all()
+            owners = session.scalars(select(Unit.owner).where(OWNED).distinct()).all()
         dead = [owner for owner in owners if is_dead(owner, here)]
         with self._database.write() as session:
             return reap(session, self._clock.now(), dead)
 
 
-def _find(session: Session, public_id: str) -> Push:
-    push = session.scalar(select(Push).where(Push.public_id == public_id))
+def _find(session: Session, public_id: str, *, lock: bool = False) -> Push:
+    """The push; `lock` keeps workers from moving it until the transaction ends."""
+    query = select(Push).where(Push.public_id == public_id)
+    push = session.scalar(query.with_for_update() if lock else query)
     if push is None:
         raise NotFound(public_id, _("there is no such push."))
     return push

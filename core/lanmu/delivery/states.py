@@ -40,13 +40,16 @@ class UnitState(StrEnum):
 
 
 UNSENT = frozenset({UnitState.PENDING, UnitState.LEASED, UnitState.RETRY_WAIT})
-"""Certainly nothing was written: may be cancelled."""
+"""Certainly nothing was written."""
 
 OPEN = UNSENT | {UnitState.CALLING, UnitState.UNKNOWN, UnitState.HELD}
 """Something is still to be done or decided: a push with such a unit is not finished."""
 
 AWAITED = frozenset({UnitState.ACCEPTED, UnitState.HANDED_OVER})
 """The channel has it; results per target may still come."""
+
+STOPPABLE = UNSENT | {UnitState.HELD}
+"""May be cancelled: nothing was written, or what was is proven to have had no effect."""
 
 WELL = frozenset({UnitState.ACCEPTED, UnitState.HANDED_OVER, UnitState.DELIVERED, UnitState.SKIPPED})
 """A push that ends with these alone has finished without issues."""
@@ -71,6 +74,8 @@ def push_state_from_units(counts: dict[str, int]) -> PushState:
     present = {UnitState(state) for state, count in counts.items() if count}
     if present & OPEN:
         return PushState.RUNNING
-    if present == {UnitState.CANCELLED}:
+    if UnitState.CANCELLED in present:
         return PushState.CANCELLED
+    if present == {UnitState.SKIPPED}:
+        return PushState.EXPIRED  # nothing went out at all: only the gate skips, for what is late
     return PushState.FINISHED if present <= WELL else PushState.FINISHED_WITH_ISSUES

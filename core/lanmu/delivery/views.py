@@ -125,11 +125,12 @@ def unit_views(session: Session, push_id: int, limit: int, after: int = 0) -> li
         )
     attempts: dict[int, list[AttemptView]] = {unit_id: [] for unit_id in ids}
     for attempt in session.scalars(
-        select(Attempt).where(Attempt.unit_id.in_(ids)).order_by(Attempt.unit_id, Attempt.number)
+        select(Attempt).where(Attempt.unit_id.in_(ids)).order_by(Attempt.unit_id, Attempt.fence)
     ):
-        attempts[attempt.unit_id].append(
+        before = attempts[attempt.unit_id]
+        before.append(
             AttemptView(
-                attempt.number,
+                len(before) + 1,
                 attempt.call,
                 attempt.request[:_REQUEST_SHOWN].decode("utf-8", "replace"),
                 attempt.request_sha256,

@@ -1,0 +1,218 @@
+"""What became of the units of a batch, written down with one statement for each table."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+from sqlalchemy import Update, and_, bindparam, func, or_, update
+from sqlalchemy.orm import Session
+from sqlalchemy.sql.dml import ReturningUpdate
+
+from lanmu.delivery.models import Push
+from lanmu.delivery.outcomes import Next
+from lanmu.delivery.progress import lock_pushes, settle
+from lanmu.delivery.queue import ATTEMPT, SENDING, TARGET, UNIT, Claimed
+from lanmu.delivery.states import AWAITED, TARGET_STATE_OF_UNIT, PushState, UnitState
+from lanmu.interfaces.channels import Observation
+from lanmu.storage.rows import Rows
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What is to be recorded of one unit. `seen` is None where there was no intent to write."""
+
+    unit: Claimed
+    next: Next
+    seen: Observation | None = None
+
+
+def record(session: Session, now: datetime, results: Sequence[Recorded]) -> list[Recorded]:
+    """Move units on to what became of them, and their pushes too; answers those that were still ours.
+
+    From `leased` nothing was written; from `calling` something may have been. A unit that the reaper took
+    to `unknown` in the meantime is still moved to `accepted` by late evidence of the same attempt. What was
+    seen of an attempt is kept in any case.
+    """
+    if not results:
+        return []
+    pushes = {result.unit.push_id for result in results}
+    lock_pushes(session, pushes)
+    connection = session.connection()
+    dialect = connection.dialect.name
+    ours = set(
+        connection.execute(
+            _move_units(dialect), _UNITS.pack(dialect, [_unit_row(result, now) for result in results])
+        ).scalars()
+    )
+    moved = [result for result in results if result.unit.id in ours]
+    at = {"at": now}
+    if seen := [_attempt_row(result, result.seen) for result in results if result.seen is not None]:
+        connection.execute(_keep_evidence(dialect), _ATTEMPTS.pack(dialect, seen) | at)
+    if targets := [row for result in moved if (row := _target_row(result)) is not None]:
+        connection.execute(_move_targets(dialect), _TARGETS.pack(dialect, targets) | at)
+    refused = [
+        (result.unit.id, key, why)
+        for result in moved
+        if result.next.state in TARGET_STATE_OF_UNIT
+        for key, why in result.next.failed.items()
+    ]
+    if refused:
+        connection.execute(_refuse_targets(dialect), _REFUSED.pack(dialect, refused) | at)
+    for push_id, reason in {r.unit.push_id: r.next.reason for r in moved if r.next.hold_push}.items():
+        hold_push(session, push_id, reason)
+    settle(session, now, pushes)
+    return moved
+
+
+def hold_push(session: Session, push_id: int, reason: str) -> None:
+    """Stop a push for a person to look at: what was not yet written stays where it is."""
+    session.execute(
+        update(Push)
+        .where(Push.id == push_id, SENDING)
+        .values(state=PushState.HELD, held_reason=reason)
+        .execution_options(synchronize_session=False)
+    )
+
+
+_UNITS = Rows(
+    "became",
+    id=int,
+    fence=int,
+    came_from=str,
+    late=bool,
+    state=str,
+    reason=str,
+    code=str,
+    not_before=datetime,
+    more_tries=int,
+    ref=str,
+    ref_detail=str,
+    accepted_at=datetime,
+    results_at=datetime,
+    finished_at=datetime,
+)
+
+
+def _unit_row(result: Recorded, now: datetime) -> tuple[object, ...]:
+    unit, next_ = result.unit, result.next
+    awaited = next_.state in AWAITED
+    final = next_.state in (UnitState.FAILED, UnitState.SKIPPED, UnitState.CANCELLED)
+    return (
+        unit.id,
+        unit.fence,
+        UnitState.LEASED if result.seen is None else UnitState.CALLING,
+        awaited and result.seen is not None,
+        next_.state,
+        next_.reason,
+        next_.code,
+        now + next_.wait if next_.wait is not None else None,
+        int(next_.counts_as_try),
+        next_.ref.id if next_.ref else None,
+        _document(dict(next_.ref.detail)) if next_.ref and next_.ref.detail else None,
+        now if awaited else None,
+        now + next_.results_after if next_.results_after is not None else None,
+        now if final else None,
+    )
+
+
+def _document(value: Mapping[str, object]) -> str:
+    """As a JsonDoc column stores it."""
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
+@cache
+def _move_units(dialect: str) -> ReturningUpdate[Any]:
+    became = _UNITS.table(dialect)
+    return (
+        update(UNIT)
+        .where(
+            UNIT.c.id == became.c.id,
+            UNIT.c.fence == became.c.fence,
+            or_(UNIT.c.state == became.c.came_from, and_(became.c.late, UNIT.c.state == UnitState.UNKNOWN)),
+        )
+        .values(
+            state=became.c.state,
+            reason=became.c.reason,
+            code=became.c.code,
+            owner="",
+            lease_until=None,
+            not_before=func.coalesce(became.c.not_before, UNIT.c.not_before),
+            tries=UNIT.c.tries + became.c.more_tries,
+            ref=func.coalesce(became.c.ref, UNIT.c.ref),
+            ref_detail=func.coalesce(became.c.ref_detail, UNIT.c.ref_detail),
+            accepted_at=func.coalesce(became.c.accepted_at, UNIT.c.accepted_at),
+            results_at=became.c.results_at,
+            finished_at=became.c.finished_at,
+        )
+        .returning(UNIT.c.id)
+    )
+
+
+_EVIDENCE_CAP = 2000
+_ATTEMPTS = Rows("seen", unit_id=int, fence=int, outcome=str, evidence=str)
+
+
+def _attempt_row(result: Recorded, seen: Observation) -> tuple[object, ...]:
+    evidence = {
+        "wrote": seen.wrote,
+        "status": seen.status,
+        "fault": seen.fault,
+        "answer": seen.body[:_EVIDENCE_CAP].decode("utf-8", "replace"),
+    }
+    return result.unit.id, result.unit.fence, result.next.state, _document(evidence)
+
+
+@cache
+def _keep_evidence(dialect: str) -> Update:
+    seen = _ATTEMPTS.table(dialect)
+    return (
+        update(ATTEMPT)
+        .where(ATTEMPT.c.unit_id == seen.c.unit_id, ATTEMPT.c.fence == seen.c.fence)
+        .values(
+            finished_at=bindparam("at", type_=ATTEMPT.c.finished_at.type),
+            outcome=seen.c.outcome,
+            evidence=seen.c.evidence,
+        )
+    )
+
+
+_TARGETS = Rows("fared", unit_id=int, state=str, reason=str)
+
+
+def _target_row(result: Recorded) -> tuple[object, ...] | None:
+    state = TARGET_STATE_OF_UNIT.get(result.next.state)
+    return None if state is None else (result.unit.id, state, result.next.reason)
+
+
+@cache
+def _move_targets(dialect: str) -> Update:
+    fared = _TARGETS.table(dialect)
+    return (
+        update(TARGET)
+        .where(TARGET.c.unit_id == fared.c.unit_id)
+        .values(
+            state=fared.c.state,
+            reason=fared.c.reason,
+            changed_at=bindparam("at", type_=TARGET.c.changed_at.type),
+        )
+    )
+
+
+_REFUSED = Rows("refused", unit_id=int, key=str, reason=str)
+
+
+@cache
+def _refuse_targets(dialect: str) -> Update:
+    refused = _REFUSED.table(dialect)
+    return (
+        update(TARGET)
+        .where(TARGET.c.unit_id == refused.c.unit_id, TARGET.c.recipient_key == refused.c.key)
+        .values(
+            state="undelivered",
+            reason=refused.c.reason,
+            changed_at=bindparam("at", type_=TARGET.c.changed_at.type),
+        )
+    )
