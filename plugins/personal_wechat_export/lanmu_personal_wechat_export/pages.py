@@ -142,6 +142,7 @@ def blueprint(host: Host, settings: PackSettings, store: PackStore, files: FileS
     def today() -> str:
         now = host.clock.now()
         packs = store.listing(moments.start_of_day(now, settings.zone))
+        packs = sorted(packs, key=lambda pack: pack.finished or pack.cancelled_at is not None)
         return render_template(
             f"{NAME}/today.html",
             cards=[card(each) for each in packs],

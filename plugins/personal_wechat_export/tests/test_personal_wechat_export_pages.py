@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import flask
+import jinja2
 import pytest
 from flask.testing import FlaskClient
 
@@ -18,6 +19,12 @@ from lanmu.testing.files import sample_file
 from lanmu.testing.host import FakeHost
 from lanmu_personal_wechat_export import PersonalWechatExportPlugin
 
+CONSOLE = {  # as much of the console's frame as the plugin's page leans on
+    "base.html": "{% import 'ui.html' as ui with context %}{% block content %}{% endblock %}",
+    "ui.html": "{% macro head(t, under) %}<h1>{{ t }}</h1>{% endmacro %}"
+    "{% macro icon(n, s='') %}{% endmacro %}"
+    "{% macro flash(c, m) %}{{ m }}{% endmacro %}{% macro empty_state(i, t, x) %}{{ t }}{% endmacro %}",
+}
 PREFIX = "/p/personal_wechat_export"
 
 
@@ -56,6 +63,7 @@ def phone(lanmu_load: Any, lanmu_host: FakeHost, tmp_path: Path) -> Phone:
     )
     app.jinja_env.globals["static_file"] = lambda name: f"/static/{name}"
     app.context_processor(lambda: {"locale": locale()})
+    app.jinja_loader = jinja2.DictLoader(CONSOLE)
     (pages,) = plugin.lanmu_blueprints()
     app.register_blueprint(pages, url_prefix=PREFIX)
     (channel,) = plugin.lanmu_channels()
@@ -139,3 +147,24 @@ def test_the_zip_speaks_the_readers_language(phone: Phone) -> None:
     answer = phone.client.get(f"{phone.url}/pack.zip?lang=en")
     assert zipfile.ZipFile(io.BytesIO(answer.data)).namelist()[0] == "01-text.txt"
     assert "filename*=UTF-8''%E6%97%A9" in answer.headers["Content-Disposition"]
+
+
+def test_the_console_shows_each_pack_with_a_code_to_scan(phone: Phone) -> None:
+    page = phone.client.get(f"{PREFIX}/").text
+    assert "还没打开" in page
+    assert 'class="qr"' in page
+    (link,) = re.findall(r'href="(http://127\.0\.0\.1:8420/p/[^"]+)" target', page)
+    assert phone.client.get(link.removeprefix("http://127.0.0.1:8420")).status_code == 200
+    assert "发送中" in phone.client.get(f"{PREFIX}/").text
+
+
+def test_staff_take_the_zip_from_the_console(phone: Phone) -> None:
+    assert phone.client.get(f"{PREFIX}/packs/{phone.pack}.zip").mimetype == "application/zip"
+    assert phone.client.get(f"{PREFIX}/packs/pck_none.zip").status_code == 404
+
+
+def test_a_day_without_packs_says_how_one_comes_about(phone: Phone, lanmu_clock: FakeClock) -> None:
+    for position in (1, 2):
+        phone.tap(position, "done")
+    lanmu_clock.advance(timedelta(days=1))
+    assert "今天没有待发包" in phone.client.get(f"{PREFIX}/").text
