@@ -24,6 +24,11 @@ def repair(lane: Lane) -> set[int]:
     """
     work = _Work(lane)
     greedy = list(work.script)
+    if not lane.fill(greedy):
+        # Asking a shelf in vain, as the greedy pass does, can change the order in which it hands out those
+        # with a validity or a fixed use ahead: then the same classes cannot be had again; the plan stands.
+        lane.fill()
+        return set()
     for _pass in range(PASSES):
         filled = work.fill_empty()
         # Filling has a budget of its own, so that hopeless places do not use up that of the mix.
@@ -53,6 +58,7 @@ class _Work:
         self.lane = lane
         self.left = self.mix_left = REPLAYS
         self.script = list(lane.classes)
+        self.days = lane.days  # a filling that fails leaves the lane itself with half of them
         self.capped = [place for place, number in enumerate(lane.chosen) if number == CAPPED]
         shut = set(self.capped)
         self.allowed: list[tuple[int, ...]] = [
@@ -127,7 +133,7 @@ class _Work:
         """
         if self.alike:
             return
-        days, reach = self.lane.days, self.reach
+        days, reach = self.days, self.reach
         near = range(bisect_right(days, days[place] - reach), bisect_left(days, days[place] + reach))
         for giver in sorted(near, key=lambda other: abs(other - place))[:GIVERS]:
             if self.script[giver] == code and code in self.allowed[giver]:
