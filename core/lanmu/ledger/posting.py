@@ -223,10 +223,11 @@ class Poster:
 
     def _once(self, asked: Asked, work: Callable[[Posting], None]) -> Posted:
         with self._database.write() as session:
-            tx_id = self._claim(session, asked, "")
+            now = self._clock.now()  # read once: what is live is judged at the time that is recorded
+            tx_id = self._claim(session, asked, "", now)
             if tx_id is None:
                 return _standing(session, asked)
-            posting = Posting(session, tx_id, self._clock.now())
+            posting = Posting(session, tx_id, now)
             work(posting)
             posting.write_entries()
             return Posted(tx_id, replayed=False)
@@ -234,13 +235,12 @@ class Poster:
     def _keep(self, asked: Asked, refusal: Refused) -> Posted:
         """Store a refusal with its key, in a transaction of its own: the posting's was rolled back."""
         with self._database.write() as session:
-            tx_id = self._claim(session, asked, refusal.stored())
+            tx_id = self._claim(session, asked, refusal.stored(), self._clock.now())
             if tx_id is None:
                 return _standing(session, asked)  # somebody with the same key was faster
             return Posted(tx_id, replayed=False, refusal=refusal)
 
-    def _claim(self, session: Session, asked: Asked, refusal: str) -> int | None:
-        now = self._clock.now()
+    def _claim(self, session: Session, asked: Asked, refusal: str, now: datetime) -> int | None:
         values = {
             "key": asked.key,
             "kind": asked.kind,
