@@ -72,9 +72,9 @@ _GROUPS = (
     DemoGroup("wrDEMO0001", "小满妈妈1群(0-1岁)", "linxiao", 286, "母婴", "活跃期", ("0-1岁", "新手妈妈")),
     DemoGroup("wrDEMO0002", "小满妈妈2群(1-3岁)", "linxiao", 243, "母婴", "成长期", ("1-3岁",)),
     DemoGroup("wrDEMO0003", "小满会员福利群", "linxiao", 197, "母婴", "成熟期", ("会员", "福利")),
-    DemoGroup("wrDEMO0004", "启航教资备考1群", "chenke", 164, "职业教育", "活跃期", ("教师资格证", "备考")),
-    DemoGroup("wrDEMO0005", "启航会计实操2群", "chenke", 118, "职业教育", "成长期", ("会计", "在职")),
-    DemoGroup("wrDEMO0006", "启航学员福利群", "chenke", 83, "职业教育", "成熟期", ("会员", "福利")),
+    DemoGroup("wrDEMO0004", "跃程教资备考1群", "chenke", 164, "职业教育", "活跃期", ("教师资格证", "备考")),
+    DemoGroup("wrDEMO0005", "跃程会计实操2群", "chenke", 118, "职业教育", "成长期", ("会计", "在职")),
+    DemoGroup("wrDEMO0006", "跃程学员福利群", "chenke", 83, "职业教育", "成熟期", ("会员", "福利")),
 )
 
 _MOTHERS = (
@@ -104,15 +104,15 @@ def _customers() -> tuple[DemoCustomer, ...]:
 
 
 SEED = Seed(
-    corp=DemoCorp("wwDEMO0000000001", "sandbox-secret-of-the-demo-corp", 1000002, "小满启航（演示企业）"),
+    corp=DemoCorp("wwDEMO0000000001", "sandbox-secret-of-the-demo-corp", 1000002, "小满跃程（演示企业）"),
     employees=(
         DemoEmployee("linxiao", "林晓", "小满母婴", "母婴"),
-        DemoEmployee("chenke", "陈可", "启航职业教育", "职业教育"),
+        DemoEmployee("chenke", "陈可", "跃程学堂", "职业教育"),
     ),
     groups=_GROUPS,
     customers=_customers(),
     robots=(
         DemoRobot("小满播报", "5a4d8c10-0001-4000-8000-000000000001", "小满·运营值班群", "linxiao", 12),
-        DemoRobot("启航播报", "5a4d8c10-0002-4000-8000-000000000002", "启航·教研内部群", "chenke", 9),
+        DemoRobot("跃程播报", "5a4d8c10-0002-4000-8000-000000000002", "跃程·教研内部群", "chenke", 9),
     ),
 )
