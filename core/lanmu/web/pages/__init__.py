@@ -6,6 +6,7 @@ from flask import Flask
 
 from lanmu.library.taxonomy import Taxonomy
 from lanmu.web.pages import (
+    apidocs,
     board,
     calendar,
     columns,
@@ -19,7 +20,18 @@ from lanmu.web.pages import (
 from lanmu.web.pages.choices import channel_title
 from lanmu.web.people import locale, person, server
 
-_ROOMS = (board, calendar, columns, communities, material_writing, materials, points, pushes, settings)
+_ROOMS = (
+    apidocs,
+    board,
+    calendar,
+    columns,
+    communities,
+    material_writing,
+    materials,
+    points,
+    pushes,
+    settings,
+)
 
 
 def install(app: Flask) -> None:

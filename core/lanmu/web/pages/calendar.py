@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from flask import Blueprint, render_template, request, url_for
@@ -96,9 +97,8 @@ def _iso(day: date) -> str:
 
 
 def _url(day: date, chosen: dict[str, str]) -> str:
-    return url_for(
-        "calendar.week", week=_iso(day), **{name: value for name, value in chosen.items() if value}
-    )
+    kept: dict[str, Any] = {name: value for name, value in chosen.items() if value}
+    return url_for("calendar.week", week=_iso(day), **kept)
 
 
 def _title(monday: date) -> str:

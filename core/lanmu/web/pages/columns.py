@@ -211,10 +211,26 @@ def _from_day(zone: str) -> datetime | None:
 
 def _shown(column: ColumnView) -> dict[str, Any]:
     draft = column.draft
-    slots = [{"days": _split(slot.weekdays), "time": slot.time, "rrule": slot.rrule} for slot in draft.slots]
     names = ("name", "goal", "owner", "classes", "channel", "active", "approval", "late_policy", "zone")
     values = {name: getattr(draft, name) for name in (*names, "cooldown_days", "pool", "targets")}
-    return {**values, "public_id": column.id, "slots": slots}
+    return {**values, "public_id": column.id, "slots": _slots_shown(draft.slots)}
+
+
+def _slots_shown(slots: Sequence[SlotDraft]) -> list[dict[str, Any]]:
+    """The slots with the days of one time together, as people would say it."""
+    by_time: dict[str, list[str]] = {}
+    for slot in slots:
+        if not slot.rrule:
+            by_time.setdefault(slot.time, []).extend(_split(slot.weekdays))
+    shown: list[dict[str, Any]] = [
+        {"days": sorted(dict.fromkeys(days), key=_day_number), "time": at, "rrule": ""}
+        for at, days in sorted(by_time.items())
+    ]
+    return shown + [{"days": [], "time": "", "rrule": slot.rrule} for slot in slots if slot.rrule]
+
+
+def _day_number(day: str) -> int:
+    return _WEEK.index(day) if day in _WEEK else -1
 
 
 def _row(occurrence: OccurrenceView, now: datetime) -> dict[str, Any]:

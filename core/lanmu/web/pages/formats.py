@@ -1,4 +1,4 @@
-"""How numbers, times and sizes are written, in both languages: 24 hours, weeks from Monday, 万 for large counts."""
+"""How numbers, times and sizes are written in both languages: 24 hours, 万 for large counts."""
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime

@@ -21,7 +21,9 @@ class Part:
 
 def marked(text: str, findings: Iterable[Finding]) -> Sequence[Part]:
     """The text in pieces; put together again they are the text. Of overlapping marks the first stays."""
-    spans = [(each.start, each.end, "risk", each.severity, each.reason) for each in findings]
+    spans: list[tuple[int, int, str, str, str]] = [
+        (each.start, each.end, "risk", each.severity, each.reason) for each in findings
+    ]
     spans += [(match.start(), match.end(), "placeholder", "", "") for match in _PLACEHOLDER.finditer(text)]
     parts: list[Part] = []
     at = 0

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, BinaryIO, cast
 from zoneinfo import ZoneInfo
 
 from flask import flash, redirect, render_template, request, url_for
@@ -261,7 +261,8 @@ def _read(before: Content) -> tuple[Content, Errors]:
     values: dict[str, Any] = {
         name: form.get(name, "")
         for name in (
-            "title", "body", "content_class", "kind", "zone", "genre", "topic", "form", "owner", "origin", "consent"
+            "title", "body", "content_class", "kind", "zone", "genre", "topic", "form", "owner", "origin",
+            "consent",
         )
     }  # fmt: skip
     for name in ("valid_from", "valid_until"):
@@ -286,7 +287,9 @@ def _read(before: Content) -> tuple[Content, Errors]:
         if not upload.filename:
             continue
         try:
-            added.append(Attachment(server().library.assets.store(upload.stream, upload.filename).id))
+            added.append(
+                Attachment(server().library.assets.store(cast(BinaryIO, upload.stream), upload.filename).id)
+            )
         except LanmuError as error:
             errors.setdefault("files", []).append(f"{upload.filename}: {in_words(error)}")
     values["attachments"] = (

@@ -1,6 +1,7 @@
 """素材: the list with its search, one material with everything known of it, and its files."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -142,7 +143,7 @@ def _list(chosen: dict[str, str]) -> str:
     used = server().reports.usage([row.key for row in found.items])
     here = request.endpoint or "materials.index"
     fixed = "state" if here == "materials.review" else ""
-    same = {name: value for name, value in chosen.items() if value and name != fixed}
+    same: dict[str, Any] = {name: value for name, value in chosen.items() if value and name != fixed}
     context = {
         "chosen": chosen,
         "page": {
@@ -193,6 +194,8 @@ def _whole(found: MaterialView, content: Content) -> dict[str, Any]:
         "public_id": found.id,
         "name": found.name,
         "state": found.state,
+        # The end is the first instant at which it may not go out any more; people think of the last one.
+        "valid_last": content.valid_until - timedelta(seconds=1) if content.valid_until else None,
         "retired_reason": found.retired_reason,
         "used": found.used,
         "expired": ends is not None and ends <= server().clock.now(),

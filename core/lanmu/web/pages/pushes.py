@@ -41,7 +41,7 @@ def index() -> str:
     found = server().delivery.pushes(wanted, _PAGE + 1, _after(request.args.get("after", "")))
     shown = found[:_PAGE]
     chosen = {"state": state if state in STATES else "", "channel": channel}
-    same = {name: value for name, value in chosen.items() if value}
+    same: dict[str, Any] = {name: value for name, value in chosen.items() if value}
     more = f"{shown[-1].due_at.isoformat()}~{shown[-1].row}" if len(found) > _PAGE else ""
     return render_template(
         "pushes/index.html",

@@ -128,17 +128,18 @@ WORDS: dict[str, dict[str, str]] = {
 TONES = {
     "grey": ("draft", "retired", "skipped", "cancelled", "expired", "void", "paused", "claimed"),
     "orange": (
-        "in_review", "empty", "held", "unknown", "partial", "ambiguous", "later", "finished_with_issues", "retry_wait", "postponed",
+        "in_review", "empty", "held", "unknown", "partial", "ambiguous", "later", "finished_with_issues",
+        "retry_wait", "postponed",
         "changed", "review", "set_aside",
     ),
     "blue": (
-        "planned", "scheduled", "expanding", "running", "pending", "leased", "calling", "handed_over", "issued",
-        "accepted", "hint",
+        "planned", "scheduled", "expanding", "running", "pending", "leased", "calling", "handed_over",
+        "issued", "accepted", "hint",
     ),
     "green": ("approved", "finished", "delivered", "redeemed", "kept", "loaded", "active"),
     "red": ("failed", "undelivered", "missed", "missing", "added", "block", "refused"),
 }  # fmt: skip
-"""One colour map for all: grey at rest, orange wants a person, blue is on its way, green is done, red failed."""
+"""One colour map: grey rests, orange wants a person, blue is on its way, green is done, red failed."""
 
 _TONE_OF = {code: tone for tone, codes in TONES.items() for code in codes}
 
