@@ -2,6 +2,7 @@
 
 import http.client
 import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from lanmu.testing.clock import FakeClock
 from lanmu_wecom.commands import sandbox_command
 from lanmu_wecom.sandbox import Options, create_app, start
 from lanmu_wecom.sandbox.demo import SEED
+from lanmu_wecom.sandbox.media import Upload, upload_for_robot
 
 from .wecom_kit import PNG, Sandbox
 
@@ -264,10 +266,17 @@ def test_calls_of_one_kind_have_a_limit_a_minute(sandbox: Sandbox) -> None:
     assert [sandbox.x(ADD, to_groups("wrDEMO0001"))["errcode"] for _ in range(3)] == [0, 0, 45009]
 
 
+def test_too_many_calls_at_the_same_time_are_refused(sandbox: Sandbox) -> None:
+    sandbox.call("/sandbox/api/options", {"concurrency": 1})
+    sandbox.fault(kind="slow", call="externalcontact/" + ADD, seconds=0.4, times=-1)
+    token = sandbox.token()
+    with ThreadPoolExecutor(4) as pool:
+        answers = pool.map(lambda _: sandbox.x(ADD, to_groups("wrDEMO0001"), token), range(4))
+    assert sorted(answer["errcode"] for answer in answers) == [0, 45033, 45033, 45033]
+
+
 def test_a_file_for_one_robot_is_no_file_for_another(sandbox: Sandbox) -> None:
     world, (first, second) = sandbox.world, SEED.robots
-    from lanmu_wecom.sandbox.media import Upload, upload_for_robot
-
     media_id = upload_for_robot(world, "file", Upload("a.pdf", "application/pdf", b"%PDF-1.7"), first.key)
     payload = {"msgtype": "file", "file": {"media_id": media_id["media_id"]}}
     assert sandbox.call(f"/cgi-bin/webhook/send?key={second.key}", payload)["errcode"] == 40007

@@ -37,6 +37,19 @@ def call(name: str) -> Response:
     here = world()
     if not known(name):
         return Response(b"", 404)
+    try:
+        here.enter(name)
+    except WecomError as error:
+        body = _refused(here, error)
+        _log(here, name, 200, error.code, effect=False)
+        return _json(body, error.code)
+    try:
+        return _serve(here, name)
+    finally:
+        here.leave(name)
+
+
+def _serve(here: World, name: str) -> Response:
     fault = here.faults.take(name)
     if fault is not None and fault.when == "before":
         if fault.kind == "slow":
@@ -58,16 +71,19 @@ def _answer(here: World, name: str) -> tuple[int, bytes, int]:
     try:
         data, warned = answer(here, _read_call(name))
     except WecomError as error:
-        code = str(error.code)
-        here.counters.errcodes[code] = here.counters.errcodes.get(code, 0) + 1
-        data = {"errcode": error.code, "errmsg": _errmsg(error), **error.extra}
-        return 200, _encode(here, data), error.code
+        return 200, _refused(here, error), error.code
     head: dict[str, Any] = {"errcode": 0, "errmsg": "ok"}
     if warned:
         head["errmsg"] = "ok. Warning: wrong json format. "
     elif here.options.quirks and name.startswith(_READS) and next(here.reads) % 3 == 0:
         head = {}
     return 200, _encode(here, {**head, **data}), 0
+
+
+def _refused(here: World, error: WecomError) -> bytes:
+    code = str(error.code)
+    here.counters.errcodes[code] = here.counters.errcodes.get(code, 0) + 1
+    return _encode(here, {"errcode": error.code, "errmsg": _errmsg(error), **error.extra})
 
 
 def _read_call(name: str) -> Call:

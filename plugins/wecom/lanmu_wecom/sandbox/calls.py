@@ -53,12 +53,8 @@ def known(name: str) -> bool:
 def answer(world: World, call: Call) -> tuple[dict[str, Any], list[str]]:
     """What the platform answers on success, with the mistyped fields it came across. Raises WecomError."""
     world.count(f"ip:{call.ip}", "minute", 60, world.options.ip_per_minute)
-    world.enter(call.name)
-    try:
-        with world.store.change():
-            return _answer(world, call)
-    finally:
-        world.leave(call.name)
+    with world.store.change():
+        return _answer(world, call)
 
 
 def _answer(world: World, call: Call) -> tuple[dict[str, Any], list[str]]:
