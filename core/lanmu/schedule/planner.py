@@ -1,6 +1,6 @@
 """Fills the openings of a horizon: the class owed most, then a fresh material; then a repair pass."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from datetime import date
 from zlib import crc32
 
@@ -24,10 +24,23 @@ from lanmu.schedule.timeline import Timeline, put_leftovers
 
 
 def plan(request: PlanRequest, *, mend: bool = True) -> Plan:
-    """The plan for a request; communities do not affect one another.
+    """The whole plan for a request, the communities one after the other.
 
     Within a community, places are filled in the order of their local time. `mend=False` leaves out the repair
     pass, to compare.
+    """
+    whole = Plan([], [], [])
+    for _community_id, part in plan_each(request, mend=mend):
+        whole.picks.extend(part.picks)
+        whole.empty.extend(part.empty)
+        whole.kept.extend(part.kept)
+    return whole
+
+
+def plan_each(request: PlanRequest, *, mend: bool = True) -> Iterator[tuple[Key, Plan]]:
+    """Each community's plan, as soon as it is made, so that it can be written before the next is begun.
+
+    Communities do not affect one another; nor is a plan kept here, so memory does not grow with their number.
     """
     library = Library(request.materials, request.seed)
     openings: dict[Key, list[Opening]] = {}
@@ -43,7 +56,6 @@ def plan(request: PlanRequest, *, mend: bool = True) -> Plan:
     extra = _classes_named(request)
     mixes: dict[MixBudget, Mix] = {}
     foreign: dict[object, int] = {}
-    answer = Plan([], [], [])
     for community_id in dict.fromkeys([*openings, *fixed]):
         state = states.get(community_id) or CommunityState(community_id)
         mix = mixes.get(state.budget)
@@ -56,8 +68,7 @@ def plan(request: PlanRequest, *, mend: bool = True) -> Plan:
         changed: set[int] = set()
         if mend and not lane.settled:
             changed = repair(lane) | put_leftovers(lane)
-        _write_down(lane, changed, answer)
-    return answer
+        yield community_id, _write_down(lane, changed)
 
 
 def _classes_named(request: PlanRequest) -> list[str]:
@@ -73,8 +84,8 @@ def _classes_named(request: PlanRequest) -> list[str]:
     return sorted(named)
 
 
-def _write_down(lane: Lane, changed: Collection[int], answer: Plan) -> None:
-    answer.kept.extend(lane.kept)
+def _write_down(lane: Lane, changed: Collection[int]) -> Plan:
+    answer = Plan([], [], lane.kept)
     items, codes = lane.library.items, lane.mix.codes
     add = answer.picks.append
     timeline: Timeline | None = None
@@ -98,7 +109,7 @@ def _write_down(lane: Lane, changed: Collection[int], answer: Plan) -> None:
         item = items[number]
         size = sizes.get((id(opening.column), code))
         if size is None:
-            size = len(lane.library.members(opening.column.pool, codes[code]))
+            size = lane.library.size(opening.column.pool, codes[code])
             sizes[id(opening.column), code] = size
         why = Why(
             shortfall,
@@ -109,6 +120,7 @@ def _write_down(lane: Lane, changed: Collection[int], answer: Plan) -> None:
             place in changed,
         )
         add(Pick(opening, item, codes[code], why))
+    return answer
 
 
 def _explain(lane: Lane, timeline: Timeline, place: int, opening: Opening) -> EmptyPool:

@@ -83,6 +83,9 @@ class _Work:
             if code >= 0:
                 for week in range(self.begin[place], self.end[place]):
                     self.weeks[code][week] += 1
+        for pool in {o.column.pool for o in lane.openings if o is not None}:
+            for name in lane.mix.codes:
+                lane.library.members(pool, name)  # merged once here, not in every filling
         self.room = _Room.of(lane)
         self.alike = self.room is not None and len(set(self.allowed) - {()}) < 2
         self.reach = max((o.column.cooldown_days for o in lane.openings if o is not None), default=0)

@@ -1,13 +1,16 @@
 """Finds the next material of a pool for a community: new ones first, then those used longest ago."""
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from heapq import heapify, heappop, heappush, heapreplace
+from heapq import heapify, heappop, heappush, heapreplace, merge
+from itertools import pairwise
 from zlib import crc32
 
 from lanmu.schedule.problem import Candidate, Key, Opening, Pool
 
 NOTHING = -1
+MANY_LEVELS = 64
 Span = tuple[datetime | None, datetime | None]
 
 
@@ -29,7 +32,8 @@ class Library:
         self._by_tag: dict[tuple[str, str], list[int]] = {}
         self._members: dict[tuple[Pool, str], list[int]] = {}
         self._matched: dict[Pool, list[Candidate]] = {}
-        self._level = all(item.weight == everything[0].weight for item in everything)
+        self._sizes: dict[tuple[Pool, str], int] = {}
+        self._levels = _levels([item.weight for item in everything])
         by_class, by_tag, timed = self._by_class, self._by_tag, self.timed
         for index, item in enumerate(everything):
             if not item.approved:
@@ -51,7 +55,6 @@ class Library:
     def _find(self, pool: Pool, code: str) -> list[int]:
         if pool.tags and not pool.every_tag:
             rows = [self._by_tag.get((code, tag), []) for tag in pool.tags]
-            # Sorting runs that are sorted already is a merge; a material with two of the tags comes once.
             found = rows[0] if len(rows) == 1 else sorted(set().union(*rows))
         elif pool.tags:
             rows = sorted((self._by_tag.get((code, tag), []) for tag in pool.tags), key=len)
@@ -70,25 +73,43 @@ class Library:
             found = self._matched[pool] = [item for item in self.items if pool.takes(item)]
         return found
 
-    def rotated(self, members: list[int], turn: int) -> list[int]:
-        """The members from another start, so that communities with one pool do not all get one material.
+    def size(self, pool: Pool, code: str) -> int:
+        """How many approved materials of one class a pool has."""
+        found = self._sizes.get((pool, code))
+        if found is None:
+            rows = self._rows(pool, code)
+            found = self._sizes[pool, code] = len(rows[0]) if len(rows) == 1 else len(set().union(*rows))
+        return found
 
-        The turn stays among materials of equal weight.
+    def drawn(self, pool: Pool, code: str, turn: int) -> Iterator[int]:
+        """The members of a pool in the order in which a community draws them.
+
+        Communities with one pool begin at other places by their `turn`, so that they do not all get one
+        material; the turn stays among materials of equal weight. The members come one by one: of a large
+        pool a month needs only the first few.
         """
-        if not members:
-            return members
-        if self._level:
-            start = turn % len(members)
-            return members[start:] + members[:start]
-        turned: list[int] = []
-        begin = 0
-        items = self.items
-        for end in range(1, len(members) + 1):
-            if end == len(members) or items[members[end]].weight != items[members[begin]].weight:
-                start = begin + turn % (end - begin)
-                turned += members[start:end] + members[begin:start]
-                begin = end
-        return turned
+        rows = self._rows(pool, code)
+        for begin, end, span in self._levels:
+            start = begin + turn % span
+            for low, high in ((start, end), (begin, start)):
+                if len(rows) == 1:
+                    yield from rows[0][bisect_left(rows[0], low) : bisect_left(rows[0], high)]
+                    continue
+                before = NOTHING
+                for index in merge(*(row[bisect_left(row, low) : bisect_left(row, high)] for row in rows)):
+                    if index != before:  # one with two of the pool's tags
+                        before = index
+                        yield index
+
+    def _rows(self, pool: Pool, code: str) -> list[list[int]]:
+        """Sorted lists which together are the pool's members of a class; a member may stand in several."""
+        known = self._members.get((pool, code))
+        if known is not None:
+            return [known]
+        plain = not (pool.every_tag or pool.kinds or pool.zones or pool.materials is not None)
+        if plain and len(pool.tags) > 1:
+            return [self._by_tag.get((code, tag), []) for tag in pool.tags]
+        return [self.members(pool, code)]
 
     def valid(self, index: int, instant: datetime) -> bool:
         """True where the material may go out at this instant."""
@@ -96,6 +117,17 @@ class Library:
         return span is None or (
             (span[0] is None or span[0] <= instant) and (span[1] is None or instant < span[1])
         )
+
+
+def _levels(weights: Sequence[float]) -> list[tuple[int, int, int]]:
+    """Stretches of equal weight (begin, end) and how far each may be turned.
+
+    Where there are many, hardly any two materials weigh the same, and nothing is turned.
+    """
+    bounds = [index for index in range(1, len(weights)) if weights[index] != weights[index - 1]]
+    if len(bounds) >= MANY_LEVELS:
+        return [(0, len(weights), 1)]
+    return [(begin, end, end - begin) for begin, end in pairwise([0, *bounds, len(weights)]) if begin < end]
 
 
 class Uses:
@@ -132,14 +164,12 @@ class Shelf:
     use. A use by another shelf of the community is noticed when the material comes up again.
     """
 
-    __slots__ = ("_blocked", "_fresh", "_library", "_used", "_uses", "_waiting", "size")
+    __slots__ = ("_blocked", "_fresh", "_library", "_used", "_uses", "_waiting")
 
     def __init__(self, library: Library, pool: Pool, code: str, uses: Uses, turn: int) -> None:
-        members = library.members(pool, code)
-        self.size = len(members)
         self._library = library
         self._uses = uses
-        self._fresh: Iterator[int] = iter(library.rotated(members, turn))
+        self._fresh: Iterator[int] = library.drawn(pool, code, turn)
         self._used: list[tuple[int, int]] = []
         self._waiting: list[tuple[datetime, int]] = []
         self._blocked: list[int] = []
