@@ -145,8 +145,8 @@ def _calls_command(plugin: "LlmCopyPlugin") -> click.Command:
             _print_json({"calls": spent.calls, "tokens": spent.tokens, "newest": table})
             return
         click.echo(
-            _told(_("Today: %(calls)d of %(limit)d calls, %(tokens)d tokens."))
-            % {"calls": spent.calls, "limit": plugin.settings.daily_calls, "tokens": spent.tokens}
+            _told(_("Today: %(calls)d of %(limit)s calls, %(tokens)d tokens."))
+            % {"calls": spent.calls, "limit": plugin.settings.daily_calls or "∞", "tokens": spent.tokens}
         )
         for line in table:
             click.echo("  ".join(str(value) for value in line.values()))

@@ -11,7 +11,7 @@ from lanmu.interfaces.clock import Clock
 from lanmu.interfaces.rewriting import Brief, Draft, Proposal, RewriterFailed
 from lanmu_llm_copy import prompt
 from lanmu_llm_copy.answer import AnswerUnusable, Variant, bare, read_answer
-from lanmu_llm_copy.calls import CallLedger
+from lanmu_llm_copy.calls import BudgetUsedUp, CallLedger
 from lanmu_llm_copy.endpoint import RETRYABLE, CallFailed, Endpoint, Fault, Reply
 from lanmu_llm_copy.glyphs import clean
 from lanmu_llm_copy.mask import Masked, mask
@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 RETRIES = 2
 _LADDER = ("json_schema", "json_object", "text")
 _PAUSE_S = (0.5, 1.5)
+_TRIP_AFTER = 5
+_REST_S = 60.0
 
 
 class ModelFailed(RewriterFailed):
@@ -40,7 +42,7 @@ class _Job:
     progress: Callable[[str], None]
     max_tokens: int
     calls: int = 0
-    last_call: int = 0
+    answered: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
     estimated: bool = False
@@ -68,6 +70,8 @@ class ModelWriter:
         self._rung = 0
         self._stream_usage = True
         self._lock = threading.Lock()
+        self._failed_in_row = 0
+        self._rest_until = 0.0
 
     def propose(self, brief: Brief, progress: Callable[[str], None] | None = None) -> Draft:
         """Raises ModelFailed, and BudgetUsedUp when today's calls are used up before the first."""
@@ -79,6 +83,7 @@ class ModelWriter:
                     limit=prompt.SOURCE_LIMIT,
                 )
             )
+        self._mind_rest()
         masked = mask(brief.text, names_of(brief))
         job = _Job(
             brief,
@@ -109,7 +114,7 @@ class ModelWriter:
             )
         notices += notices_on_likeness(proposals)
         self._ledger.judge(
-            job.last_call, "usable" if usable >= wanted else "partial" if usable else "rejected"
+            job.answered, "usable" if usable >= wanted else "partial" if usable else "rejected"
         )
         usage = {
             "calls": job.calls,
@@ -151,9 +156,29 @@ class ModelWriter:
                 continue
             return reply
 
+    def _mind_rest(self) -> None:
+        """A server that failed time and again is left alone for a while: nobody should wait in vain."""
+        left = self._rest_until - self._clock.boottime()
+        if left > 0:
+            raise ModelFailed(
+                Filled(
+                    _("%(host)s failed %(times)d times in a row; it is asked again in %(seconds)d seconds."),
+                    host=self._settings.host,
+                    times=_TRIP_AFTER,
+                    seconds=round(left) or 1,
+                )
+            )
+
+    def _count(self, failed: bool) -> None:
+        with self._lock:
+            self._failed_in_row = self._failed_in_row + 1 if failed else 0
+            if self._failed_in_row >= _TRIP_AFTER:
+                self._failed_in_row = 0
+                self._rest_until = self._clock.boottime() + _REST_S
+
     def _once(self, job: _Job, turn: Sequence[dict[str, str]]) -> Reply:
         job.calls += 1
-        call = job.last_call = self._ledger.open(
+        call = self._ledger.open(
             job=job.brief.job,
             brief_hash=prompt.brief_hash(job.brief),
             prompt_version=prompt.VERSION,
@@ -173,6 +198,7 @@ class ModelWriter:
                 progress=lambda size: job.progress(Filled(_("Writing: %(size)d characters"), size=size)),
             )
         except CallFailed as failure:
+            self._count(failure.fault in RETRYABLE)
             self._ledger.close(call, outcome=failure.fault.value, latency_ms=self._since(start))
             log.warning(
                 "model call failed", extra={"host": self._settings.host, "fault": failure.fault.value}
@@ -187,6 +213,8 @@ class ModelWriter:
             completion_tokens=reply.completion_tokens,
             estimated=reply.estimated,
         )
+        self._count(False)
+        job.answered = call
         job.prompt_tokens += reply.prompt_tokens
         job.completion_tokens += reply.completion_tokens
         job.estimated = job.estimated or reply.estimated
@@ -228,7 +256,7 @@ class ModelWriter:
         try:
             variants = read_answer(reply.text)
         except AnswerUnusable as fault:
-            self._ledger.judge(job.last_call, "not_json")
+            self._ledger.judge(job.answered, "not_json")
             return [], [f"JSON: {fault}"]
         problems = []
         wanted = len(prompt.angles_for(job.brief))
@@ -263,8 +291,8 @@ class ModelWriter:
         said = {"role": "assistant", "content": bare(reply.text)[:8000] or "{}"}
         try:
             second = self._ask(job, [*turn, said, prompt.repair(problems)])
-        except RewriterFailed:
-            return variants, reply
+        except (RewriterFailed, BudgetUsedUp):
+            return variants, reply  # what is right in the first answer is worth more than none
         mended, _problems = self._read(job, second)
         by_key = {variant.key: variant for variant in variants}
         for variant in mended:

@@ -49,9 +49,7 @@ class CopyRewriter:
             return self._checked(self._model.propose(brief, progress))
         except BudgetUsedUp as spent:
             reason: str = Filled(
-                _(
-                    "Today's model budget is used up (%(limit)d %(what)s); it starts anew at %(time)s."
-                ),
+                _("Today's model budget is used up (%(limit)d %(what)s); it starts anew at %(time)s."),
                 limit=spent.limit,
                 what=Filled(_("calls") if spent.what == "calls" else _("tokens")),
                 time=spent.spent.resets_at.strftime("%m-%d %H:%M"),

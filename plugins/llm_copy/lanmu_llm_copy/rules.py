@@ -330,9 +330,7 @@ def notices_on_likeness(proposals: Sequence[Proposal]) -> Iterator[str]:
             share = similarity(one.text, other.text)
             if share > TOO_ALIKE:
                 yield Filled(
-                    _(
-                        "%(one)s and %(other)s share %(share)d%% of their wording: too alike to test."
-                    ),
+                    _("%(one)s and %(other)s share %(share)d%% of their wording: too alike to test."),
                     one=one.key,
                     other=other.key,
                     share=round(share * 100),

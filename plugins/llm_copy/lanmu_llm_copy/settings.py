@@ -85,7 +85,7 @@ class LlmCopySchema(Schema):
     def _check_zone(self, value: str, **_kwargs: Any) -> None:
         try:
             ZoneInfo(value)
-        except (ValueError, OSError) as error:
+        except (KeyError, ValueError, OSError) as error:
             raise ValidationError(_("No such time zone. Write it like Asia/Shanghai.")) from error
 
     @validates_schema

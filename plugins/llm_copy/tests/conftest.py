@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lanmu_llm_copy.calls import LlmCopyBase
 
 import lanmu_llm_copy
 from lanmu.storage import Database
 from lanmu.storage.migrate import plugin_chain, upgrade
 from lanmu.testing.clock import FakeClock
 from lanmu.testing.host import FakeHost
+from lanmu_llm_copy.calls import LlmCopyBase
 
 Scene = Callable[["Handler", dict[str, Any]], None]
 
@@ -84,10 +84,8 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(b"data: [DONE]\n\n")
 
 
-
-
 class ModelServer(ThreadingHTTPServer):
-    """An OpenAI-compatible server whose answers a test chooses: one scene a request, the last one for the rest."""
+    """An OpenAI-compatible server whose answers a test chooses: a scene a request, the last for the rest."""
 
     daemon_threads = True
 

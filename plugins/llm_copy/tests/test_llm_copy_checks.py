@@ -3,6 +3,7 @@
 import time
 
 import pytest
+
 from lanmu_llm_copy.checks import REASONS, RULES, CopyCheck, verdict
 from lanmu_llm_copy.terms import shipped
 
@@ -70,24 +71,24 @@ FINE = [
 
 
 @pytest.mark.parametrize(("text", "category", "severity"), RISKY)
-def test_a_risk_is_found_with_its_category_and_weight(text, category, severity) -> None:
+def test_a_risk_is_found_with_its_category_and_weight(text: str, category: str, severity: str) -> None:
     assert (category, severity) in {(f.category, f.severity) for f in check.check(text, {})}
 
 
 @pytest.mark.parametrize("text", FINE)
-def test_everyday_wording_is_left_alone(text) -> None:
+def test_everyday_wording_is_left_alone(text: str) -> None:
     found = [finding for finding in check.check(text, {}) if finding.severity != "hint"]
     assert found == []
 
 
 @pytest.mark.parametrize(("text", "_category", "_severity"), RISKY)
-def test_a_span_points_at_the_words_in_the_original(text, _category, _severity) -> None:
+def test_a_span_points_at_the_words_in_the_original(text: str, _category: str, _severity: str) -> None:
     for finding in check.check(f"前面有字。{text}", {}):
         assert f"前面有字。{text}"[finding.start : finding.end] == finding.term
 
 
 @pytest.mark.parametrize("text", ["群规：禁止赌博", "请勿刷单", "本店不做好评返现", "拒绝传销和水军"])
-def test_a_ban_spoken_out_is_only_a_hint(text) -> None:
+def test_a_ban_spoken_out_is_only_a_hint(text: str) -> None:
     assert {finding.severity for finding in check.check(text, {})} == {"hint"}
 
 
@@ -146,9 +147,10 @@ def test_the_rules_are_the_thirteen_of_the_design() -> None:
 
 
 @pytest.mark.parametrize(
-    "piece", ["满199减30，宝宝夜里总醒，分享给好友看看，第一次来的朋友先坐。", "最", "分享转发邀请", "百分之百", "1"]
+    "piece",
+    ["满199减30，宝宝夜里总醒，分享给好友看看，第一次来的朋友先坐。", "最", "分享转发邀请", "百分之百", "1"],
 )
-def test_four_thousand_characters_take_less_than_twenty_milliseconds(piece) -> None:
+def test_four_thousand_characters_take_less_than_twenty_milliseconds(piece: str) -> None:
     text = (piece * 4000)[:4000]
     check.check(text, {})
     best = 1.0

@@ -1,7 +1,10 @@
 """What must hold for every text: order does not matter to the lock, and no digit changes behind its back."""
 
+from random import Random
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from lanmu_llm_copy.facts import extract
 from lanmu_llm_copy.glyphs import clean
 from lanmu_llm_copy.lock import compare
@@ -24,22 +27,34 @@ SENTENCES = st.one_of(
     st.builds("第{}期".format, small),
     st.builds("每天{}分钟就够".format, small),
     st.sampled_from(
-        ["{{ member.nickname }}你好", "不可与其他券叠加", "一起聊聊睡眠", "《简历怎么写》开课", "回复「资料」", "下午三点见", "包邮到家"]
+        [
+            "{{ member.nickname }}你好",
+            "不可与其他券叠加",
+            "一起聊聊睡眠",
+            "《简历怎么写》开课",
+            "回复「资料」",
+            "下午三点见",
+            "包邮到家",
+        ]
     ),
 )
 TEXTS = st.lists(SENTENCES, min_size=1, max_size=7)
-LOOSE = st.text(alphabet="0123456789元折点月日号件名满减买送第前每限最高起宝宝的，。 .:/-%¥一二十半个", min_size=1, max_size=24)
+LOOSE = st.text(
+    alphabet="0123456789元折点月日号件名满减买送第前每限最高起宝宝的，。 .:/-%¥一二十半个",
+    min_size=1,
+    max_size=24,
+)
 
 
 @given(TEXTS, st.randoms(use_true_random=False))
-def test_sentences_in_another_order_keep_every_fact(sentences, random) -> None:
+def test_sentences_in_another_order_keep_every_fact(sentences: list[str], random: Random) -> None:
     shuffled = list(sentences)
     random.shuffle(shuffled)
     assert compare("。\n".join(sentences), "。\n".join(shuffled)).usable
 
 
 @given(TEXTS, st.data())
-def test_any_digit_changed_is_caught(sentences, data) -> None:
+def test_any_digit_changed_is_caught(sentences: list[str], data: st.DataObject) -> None:
     text = "。\n".join(sentences)
     places = [place for place, char in enumerate(text) if char.isdigit()]
     if not places:
@@ -51,7 +66,7 @@ def test_any_digit_changed_is_caught(sentences, data) -> None:
 
 @settings(max_examples=400)
 @given(LOOSE, st.data())
-def test_no_digit_in_any_text_changes_unseen(text, data) -> None:
+def test_no_digit_in_any_text_changes_unseen(text: str, data: st.DataObject) -> None:
     places = [place for place, char in enumerate(text) if char.isdigit()]
     if not places:
         return
@@ -61,14 +76,14 @@ def test_no_digit_in_any_text_changes_unseen(text, data) -> None:
 
 
 @given(st.one_of(LOOSE, st.text(max_size=60)))
-def test_a_text_is_always_equal_to_itself(text) -> None:
+def test_a_text_is_always_equal_to_itself(text: str) -> None:
     result = compare(text, text)
     assert result.usable
     assert not result.problems
 
 
 @given(TEXTS)
-def test_masking_and_restoring_gives_the_text_back_and_leaves_no_digit(sentences) -> None:
+def test_masking_and_restoring_gives_the_text_back_and_leaves_no_digit(sentences: list[str]) -> None:
     text = "。\n".join(sentences)
     masked = mask(text)
     assert masked.restore(masked.text) == text
@@ -80,13 +95,13 @@ def test_masking_and_restoring_gives_the_text_back_and_leaves_no_digit(sentences
 
 
 @given(st.text(max_size=200))
-def test_masking_takes_any_text(text) -> None:
+def test_masking_takes_any_text(text: str) -> None:
     masked = mask(text)
     assert masked.restore(masked.text) == clean(text)
 
 
 @given(LOOSE)
-def test_no_character_belongs_to_two_facts(text) -> None:
+def test_no_character_belongs_to_two_facts(text: str) -> None:
     end = 0
     for fact in extract(text):
         if fact.start != fact.end:
