@@ -24,7 +24,7 @@ def index() -> str:
     return render_template(
         "apidocs.html",
         title=f"{document['info']['title']} API",
-        version=document["info"]["version"],
+        api_version=document["info"]["version"],
         openapi_url="/api/openapi.json",
         rooms=rooms_of(document, server().config.server.base_url),
     )
@@ -44,7 +44,12 @@ def rooms_of(document: Document, base_url: str) -> list[dict[str, Any]]:
                     _operation(document, path, verb, operation, shared, base_url)
                 )
     return [
-        {"name": name, "anchor": f"room-{number}", "detail": details.get(name, ""), "operations": operations}
+        {
+            "name": name.removeprefix("api-").capitalize(),
+            "anchor": f"room-{number}",
+            "detail": details.get(name, ""),
+            "operations": operations,
+        }
         for number, (name, operations) in enumerate(rooms.items())
         if operations
     ]

@@ -118,13 +118,13 @@ def _communities_off(occurrences: list[OccurrenceView]) -> list[dict[str, object
 
 _ISSUES = frozenset({"unknown", "held", "held_units", "missed"})
 _TODO: dict[str, tuple[str, str, str]] = {
-    "unknown": ("help-circle", "red", _("%(n)s units with an unknown outcome")),
-    "held": ("player-pause", "red", _("%(n)s pushes are on hold")),
-    "held_units": ("alert-triangle", "red", _("%(n)s units are on hold")),
-    "missed": ("hourglass", "red", _("%(n)s slots were missed")),
-    "empty": ("circle-dashed", "orange", _("%(n)s slots have no material")),
-    "to_approve": ("calendar-event", "orange", _("%(n)s slots wait for approval")),
-    "to_review": ("checkup-list", "orange", _("%(n)s materials wait for review")),
+    "unknown": ("help-circle", "red", _("Units with an unknown outcome: %(n)s")),
+    "held": ("player-pause", "red", _("Pushes on hold: %(n)s")),
+    "held_units": ("alert-triangle", "red", _("Units on hold: %(n)s")),
+    "missed": ("hourglass", "red", _("Missed slots: %(n)s")),
+    "empty": ("circle-dashed", "orange", _("Slots without material: %(n)s")),
+    "to_approve": ("calendar-event", "orange", _("Slots that wait for approval: %(n)s")),
+    "to_review": ("checkup-list", "orange", _("Materials that wait for review: %(n)s")),
 }
 
 
@@ -142,16 +142,16 @@ def _todo(need: Need) -> Todo:
 
 
 _AHEAD = {
-    Sending.AUTO: _("%(column)s goes out by itself to %(n)s communities"),
-    Sending.CONFIRM: _("%(column)s goes to %(n)s communities once an employee has confirmed"),
-    Sending.PERSON: _("%(column)s is handed to a person, for %(n)s communities"),
+    Sending.AUTO: _("%(column)s goes out by itself (communities: %(n)s)"),
+    Sending.CONFIRM: _("%(column)s goes out once an employee has confirmed (communities: %(n)s)"),
+    Sending.PERSON: _("%(column)s is handed to a person (communities: %(n)s)"),
 }
 
 
 def _told_ahead(each: Happening) -> str:
     if each.state == "empty":
         return say(
-            _("%(column)s has no material for %(n)s communities"), column=each.column, n=each.communities
+            _("%(column)s has no material (communities: %(n)s)"), column=each.column, n=each.communities
         )
     if each.state == "planned" and not each.titles:
         return each.column

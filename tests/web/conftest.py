@@ -1,0 +1,122 @@
+"""A console to click on: a server in a folder of its own, a clock to set, and people who are signed in."""
+
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from lanmu import config
+from lanmu.audience.views import Address, CommunityDraft
+from lanmu.library.content import Content
+from lanmu.schedule.columns import ColumnDraft, SlotDraft
+from lanmu.server import Server
+from lanmu.testing.clock import FakeClock
+from lanmu.web.app import create_app
+
+PASSWORD = "a password for testing alone"
+CHANNEL = "personal_wechat_export.pack"
+_TOKEN = re.compile(r'name="csrf-token" content="([^"]*)"')
+
+
+class Browser:
+    """Somebody signed in, who sends forms with the token of their session as a page would."""
+
+    def __init__(self, client: FlaskClient) -> None:
+        self.client = client
+        self.token = ""
+
+    def get(self, path: str, **headers: str) -> TestResponse:
+        answer = self.client.get(path, headers={"Accept": "text/html", **headers})
+        found = _TOKEN.search(answer.text) if answer.mimetype == "text/html" else None
+        if found:
+            self.token = found[1]
+        return answer
+
+    def post(self, path: str, data: dict[str, Any] | None = None, *, follow: bool = True) -> TestResponse:
+        if not self.token:
+            self.get("/materials")
+        form = {"csrf_token": self.token, **(data or {})}
+        return self.client.post(path, data=form, headers={"Accept": "text/html"}, follow_redirects=follow)
+
+
+@pytest.fixture
+def server(sqlite_template: Path, tmp_path: Path, clock: FakeClock) -> Iterator[Server]:
+    data = tmp_path / "data"
+    data.mkdir()
+    shutil.copy(sqlite_template, data / "lanmu.db")
+    raw = {
+        "server": {"data_dir": str(data), "shop_name": "小满"},
+        "demo": {"enabled": False},
+        "plugins": {"personal_wechat_export": {}, "llm_copy": {}},
+    }
+    made = Server(config.parse(raw, None, {}), clock)
+    for username, roles in (
+        ("admin", ["admin"]),
+        ("writer", ["editor"]),
+        ("reader", ["reviewer"]),
+        ("auditor", ["auditor"]),
+    ):
+        made.staff.create(username, username.capitalize(), PASSWORD, roles)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def app(server: Server) -> Flask:
+    return create_app(server)
+
+
+@pytest.fixture
+def sign_in(app: Flask) -> Callable[[str], Browser]:
+    def sign(username: str) -> Browser:
+        client = app.test_client()
+        answer = client.post("/login", data={"username": username, "password": PASSWORD})
+        assert answer.status_code == 302, answer.text
+        return Browser(client)
+
+    return sign
+
+
+@pytest.fixture
+def admin(sign_in: Callable[[str], Browser]) -> Browser:
+    return sign_in("admin")
+
+
+@pytest.fixture
+def stocked(server: Server) -> Server:
+    """Three approved materials, two communities that a channel reaches, a column, and its plan."""
+    for number, (content_class, kind) in enumerate(
+        (("engagement", "industry_insight"), ("conversion", "product_review"), ("brand", "values"))
+    ):
+        made = server.library.materials.create(
+            Content(
+                title=f"素材{number}",
+                body=f"早安，{{{{ community.name }}}}，第 {number} 条",
+                content_class=content_class,
+                kind=kind,
+                zone="knowledge",
+                genre="guide",
+                topic="早安",
+                form="text",
+                month="202611",
+                owner="writer",
+                tags=("早安",),
+            ),
+            "writer",
+        )
+        server.library.reviews.submit(made.id)
+        server.library.reviews.approve(made.id, 1, "reader")
+    for name in ("一群", "二群"):
+        address = {CHANNEL: Address(name, "admin")}
+        server.audience.communities.create(CommunityDraft(name, size=200, addresses=address))
+    server.schedule.columns.create(
+        ColumnDraft("早安", CHANNEL, (SlotDraft("daily", "12:00"),), cooldown_days=1, approval="each")
+    )
+    server.schedule.plan_ahead()
+    return server
