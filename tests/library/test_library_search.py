@@ -219,7 +219,7 @@ def test_a_row_tells_what_a_list_shows(library, content):
     made = add(library, content)
     (row,) = library.search.find().items
     assert (row.id, row.key, row.name, row.title) == (made.id, made.key, made.name, made.content.title)
-    assert (row.tags, row.excerpt, row.in_use, row.image) == (made.content.tags, made.content.body, False, "")
+    assert (row.tags, row.excerpt, row.in_use, row.cover) == (made.content.tags, made.content.body, False, "")
     assert row.updated_at == made.updated_at
 
 

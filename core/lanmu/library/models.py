@@ -17,6 +17,7 @@ class Material(Public, Base):
     """素材: an item of the library, as it was last written; its words stand in revisions.
 
     What may be sent is `approved_revision_id`, which stays while a newer text is still being written.
+    `excerpt`, `tags` and `cover` (its first file's public id) repeat what stands elsewhere, for lists.
     """
 
     __tablename__ = "material"
@@ -35,6 +36,9 @@ class Material(Public, Base):
     owner: Mapped[str] = mapped_column(String(60))
     state: Mapped[str] = mapped_column(String(16), default="draft")
     weight: Mapped[int] = mapped_column(default=100)
+    excerpt: Mapped[str] = mapped_column(String(120), default="")
+    tags: Mapped[list[str]] = mapped_column(JsonDoc, default=list)
+    cover: Mapped[str] = mapped_column(String(24), default="")
     valid_from: Mapped[datetime | None] = mapped_column(UtcDateTime)
     valid_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     licence: Mapped[dict[str, Any] | None] = mapped_column(JsonDoc)

@@ -21,6 +21,9 @@ from lanmu.library.content import (
 from lanmu.library.models import Asset, Material, MaterialTag, Review, Revision, RevisionAsset
 from lanmu.library.views import AssetView, AttachmentView, RevisionView
 
+EXCERPT = 120
+"""Characters of a text that a list shows."""
+
 
 def find(session: Session, material: str, *, for_update: bool = False) -> Material:
     """The row of a material by its public id. Raises NotFound."""
@@ -136,6 +139,9 @@ def fill(material: Material, content: Content) -> None:
     material.valid_until = content.valid_until
     material.licence = licence_document(content.licence)
     material.consent = content.consent
+    material.excerpt = content.body[:EXCERPT]
+    material.tags = list(content.tags)
+    material.cover = content.attachments[0].asset if content.attachments else ""
 
 
 def write_tags(session: Session, material: Material, tags: Sequence[str]) -> None:
