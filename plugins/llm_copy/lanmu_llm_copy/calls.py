@@ -13,6 +13,9 @@ from lanmu.interfaces.host import Transactions
 from lanmu.storage import UtcDateTime, plugin_base
 
 
+_BUDGET_LOCK = 0x6C6C6D
+
+
 class LlmCopyBase(plugin_base("llm_copy")):  # type: ignore[misc]  # a base made at run time
     """The tables of this plugin."""
 
@@ -91,6 +94,9 @@ class CallLedger:
         """
         now = self._clock.now()
         with self._database.write() as session:
+            if session.get_bind().dialect.name == "postgresql":
+                # SQLite lets one writer in at a time; here two could count before either has booked.
+                session.execute(select(func.pg_advisory_xact_lock(_BUDGET_LOCK)))
             spent = self._spent(session, now)
             if self._daily_calls and spent.calls >= self._daily_calls:
                 raise BudgetUsedUp(spent, self._daily_calls, "calls")

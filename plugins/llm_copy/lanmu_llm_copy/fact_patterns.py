@@ -19,6 +19,8 @@ URL = re.compile(
     r"|(?<![A-Za-z0-9@.])(?:[A-Za-z0-9-]+\.)+(?:com|cn|net|org|top|shop|vip|cc|io|me|link|xyz|site)"
     rf"(?![A-Za-z0-9])(?:/{_URL_CHAR}*)?"
 )
+# An image or link as Markdown writes it, its words included.
+MARKDOWN_LINK = re.compile(r"!?\[[^\[\]\n]{0,80}\]\([^()\s]{1,500}\)")
 MINI_LINK = re.compile(r"#小程序://[^\s，。；！？、]+")
 MINI_PATH = re.compile(
     rf"(?<![A-Za-z0-9/])/?(?:pages?|packages?|subpackages?)/[A-Za-z0-9_\-/]+(?:\.html)?(?:\?{_URL_CHAR}+)?"

@@ -96,7 +96,7 @@ class _Extraction:
         return sorted(self.found, key=lambda fact: (fact.start, fact.end))
 
     def _machine_readable(self) -> None:
-        for link in (pattern.MINI_LINK, pattern.EMAIL, pattern.URL, pattern.MINI_PATH):
+        for link in (pattern.MARKDOWN_LINK, pattern.MINI_LINK, pattern.EMAIL, pattern.URL, pattern.MINI_PATH):
             for match in link.finditer(self.rest):
                 raw = self.text[match.start() : match.end()]
                 kept = raw.rstrip(".,;:!?'\"*_~")

@@ -14,7 +14,6 @@ class CallToAction:
 
     code: str
     strength: int
-    classes: frozenset[str]
     stages: frozenset[str]
     needs: str
     texts: tuple[str, ...]
@@ -73,7 +72,6 @@ def phrasebook() -> Phrasebook:
             CallToAction(
                 item["code"],
                 item["strength"],
-                frozenset(item["classes"]),
                 frozenset(item.get("stages", ())),
                 item.get("needs", ""),
                 tuple(item["texts"]),

@@ -18,9 +18,14 @@ _CALL = re.compile(
     r"点击|点开|戳|下单|扫码|长按|报名|抢购|抢|领取|预约|私信|私聊|加我|回复|回我|拍下|购买链接|联系我|问我|联系客服|咨询|"
     r"收藏|群里(?:说|聊|告诉)|留言|评论|冒泡|来聊|告诉我"
 )
+_ASKS = re.compile(
+    r"回复|回群里|回一[句声个]|群里(?:说|聊|问|告诉|见|发|报|喊|打|晒)|发(?:到|在|进)?群里|发给我|评论|留言|说说你|告诉我|扫码|点击|"
+    r"报名|下单|来聊|接龙|打卡|举手|投票|晒一?[晒张]|[？?]\s*$"
+)
 _URGE = re.compile(
     r"^(?:赶紧|快来?|记得|欢迎|现在就?|马上|立即|别忘了|有(?:需要|兴趣|疑问|问题)的?|想.{0,6}的|点|戳|扫|回复|长按|私信|需要的)"
 )
+_LISTED = re.compile(r"[（(]?\d{1,2}[)）、.．]|[①-⑳·•▪-]|[一二三四五六七八九十]、")
 
 
 def is_fixed(sentence: str) -> bool:
@@ -28,9 +33,25 @@ def is_fixed(sentence: str) -> bool:
     return bool(_TOKEN.search(sentence) or _BINDING.search(sentence))
 
 
+def asks_already(text: str) -> bool:
+    """Does the text end by asking something of the reader, in whatever form?"""
+    bare = EMOJI.sub("", text).strip()
+    return bool(_ASKS.search(bare[-90:]))
+
+
+def header_of(text: str) -> tuple[str, str]:
+    """A headline that stands on a line of its own ("" without one), and the rest."""
+    head, _mark, rest = text.partition("\n")
+    if rest.strip() and len(_TOKEN.sub("店名", head)) <= 24 and not re.search(r"[。！？!?；：:，,]", head):
+        return head.strip(), rest.lstrip("\n")
+    return "", text
+
+
 def is_call(sentence: str) -> bool:
     """Does this sentence ask the reader to do something now?"""
     bare = EMOJI.sub("", sentence).strip()
+    if _LISTED.match(bare):
+        return False  # a step of a list is part of the text, whatever it asks for
     return bool(_CALL.search(bare)) and (len(bare) <= 24 or bool(_URGE.search(bare)))
 
 

@@ -26,11 +26,14 @@ _FAMILIES = {
     "conversion": ("benefit", "scene", "number", "question", "empathy", "contrast", "care"),
     "brand": ("care", "knowledge", "contrast", "empathy", "scene", "question", "instruction"),
 }
+_EVENT = re.compile(
+    r"直播|开播|开课|开讲|公开课|讲座|沙龙|活动|报名|线下|见面会|集合|分享会|开营|答疑|上课|发布会|体验日|会员日"
+)
 _LAYOUT = {"instruction": "steps", "number": "lead", "benefit": "lead"}
 _CTAS = {
     "engagement": ("reply", "save", "try", "ask", "story", "reserve", "click"),
     "conversion": ("order", "click", "reserve", "ask"),
-    "brand": ("story", "reply", "save", "ask", "try", "click"),
+    "brand": ("story", "thought", "save", "click", "ask"),
 }
 HOOK_WORDS = {
     "question": _("Opens with a question the reader has an answer to"),
@@ -46,6 +49,7 @@ HOOK_WORDS = {
 }
 CTA_WORDS = {
     "reply": _("asks for a reply"),
+    "thought": _("asks what the reader thinks"),
     "save": _("asks to keep it for later"),
     "try": _("asks to try one thing"),
     "ask": _("offers to answer questions"),
@@ -66,6 +70,7 @@ class _Material:
     masked: Masked
     who: str
     had_opening: bool
+    header: str
     sentences: tuple[str, ...]
     has_call: bool
     topic: str
@@ -111,22 +116,25 @@ class RuleWriter:
         masked = mask(brief.text, names)
         text = polish.drop_fillers(masked.text, self._book)
         who, text, had_opening = polish.take_opening(text, self._book)
+        header, text = ("", text) if had_opening else polish.header_of(text)
         sentences, has_call = polish.one_call(split(text))
         facts = extract(brief.text, names)
         kinds = frozenset(fact.kind for fact in facts)
-        offer = Kind.BENEFIT in kinds or any(
-            (fact.kind is Kind.NUMBER and re.search(r"元|折", fact.key))
-            or (fact.kind is Kind.RULE and re.match(r"每?满|买|第|前|限|共|剩|先", fact.key))
+        sells = brief.content_class == "conversion"
+        offer = (sells and Kind.BENEFIT in kinds) or any(
+            (sells and fact.kind is Kind.NUMBER and re.search(r"元|折", fact.key))
+            or (fact.kind is Kind.RULE and re.match(r"每?满|买|第\d+件|前\d|限", fact.key))
             for fact in facts
         )
-        timed = bool(kinds & {Kind.TIME, Kind.DATE})
+        timed = bool(kinds & {Kind.TIME, Kind.DATE}) and bool(_EVENT.search(brief.text))
         return _Material(
             brief,
             masked,
             who,
             had_opening,
+            header,
             tuple(sentences),
-            has_call,
+            has_call or polish.asks_already(text),
             _topic(brief),
             self._book.theme(f"{brief.title} {brief.text}"),
             kinds,
@@ -145,7 +153,7 @@ class RuleWriter:
             family = self._cta(material, 0)
             if family is not None:
                 cta, closing = family.code, self._text_of(family.texts, material, 0)
-        text = _join(body, closing)
+        text = _join(material.header, body, closing)
         angle = "polish"
         rationale = Filled(
             _("Fillers out, %(opening)s, %(tone)s; %(cta)s."),
@@ -179,7 +187,7 @@ class RuleWriter:
             chosen = self._cta(material, n)
             if chosen is not None:
                 cta, closing = chosen.code, self._text_of(chosen.texts, material, n)
-        text = _join(f"{hook}\n{body}", closing)
+        text = _join(material.header, hook, body, closing)
         rationale = Filled(
             _("%(hook)s; %(cta)s."), hook=Filled(HOOK_WORDS[family]), cta=Filled(CTA_WORDS[cta])
         )
@@ -203,7 +211,7 @@ class RuleWriter:
         if material.shelf and family != "care":
             return bool(self._usable(self._book.hooks[material.shelf].get(family, ()), material))
         if family == "instruction":
-            return len(material.sentences) >= 3
+            return 3 <= len(material.sentences) <= 8 and "\n" not in "".join(material.sentences).strip()
         return True
 
     def _hook(self, material: _Material, family: str, n: int) -> str:
@@ -278,7 +286,9 @@ class RuleWriter:
             lead = sentences.pop(first).strip()
             rest = "".join(sentences).strip()
             return f"{lead}\n{rest}" if rest else lead
-        if layout == "steps" or (n % 3 == 2 and len(sentences) >= 3):
+        # A text with lines, lists or quotations of its own has a shape already.
+        plain = not re.search(r"[\n“”\"「」]", "".join(sentences).strip())
+        if plain and 3 <= len(sentences) <= 8 and (layout == "steps" or n % 3 == 2):
             call = [sentences.pop()] if polish.is_call(sentences[-1]) else []
             rows = [row for sentence in sentences for row in [sentence.strip()] if row]
             joint = self._book.joints["steps" if layout == "steps" else "points"]
@@ -337,8 +347,10 @@ def notices_on_likeness(proposals: Sequence[Proposal]) -> Iterator[str]:
                 )
 
 
-def _join(body: str, closing: str) -> str:
-    return f"{body.rstrip()}\n{closing}" if closing else body
+def _join(*parts: str) -> str:
+    """The parts on lines of their own, with blank lines between them where the text itself has some."""
+    gap = "\n\n" if any("\n\n" in part for part in parts) else "\n"
+    return gap.join(part.strip() for part in parts if part.strip())
 
 
 def _draw(brief: Brief, *what: object) -> int:

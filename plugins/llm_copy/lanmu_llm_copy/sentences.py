@@ -2,7 +2,7 @@
 
 import re
 
-_SENTENCE = re.compile(r"[^。！？!?…\n]*(?:[。！？!?…]+[”」』’）)]*[~～]*|\n+|$)")
+_SENTENCE = re.compile(r"[^。！？!?…\n]*(?:[。！？!?…]+[”」』’）)\"']*[~～]*|\n+|$)")
 _CLAUSE = re.compile(r"[^，；,;、]*(?:[，；,;、]|$)")
 
 

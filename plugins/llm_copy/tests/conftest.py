@@ -1,6 +1,7 @@
 """A model's server on loopback that misbehaves to order, a real clock, and the plugin built around both."""
 
 import json
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -167,11 +168,21 @@ def fake_clock() -> FakeClock:
     return FakeClock()
 
 
-@pytest.fixture
-def host(tmp_path: Path, fake_clock: FakeClock) -> Iterator[FakeHost]:
-    """A host whose database has the plugin's table, made by its own migration."""
-    database = Database(f"sqlite:///{tmp_path / 'llm_copy.db'}")
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with the plugin's table, made by its own migration; copied for each test."""
+    path = tmp_path_factory.mktemp("llm_copy") / "template.db"
+    database = Database(f"sqlite:///{path}")
     upgrade(database, chain())
+    database.close()
+    return path
+
+
+@pytest.fixture
+def host(tmp_path: Path, fake_clock: FakeClock, migrated: Path) -> Iterator[FakeHost]:
+    """A host whose database has the plugin's table."""
+    shutil.copy(migrated, tmp_path / "llm_copy.db")
+    database = Database(f"sqlite:///{tmp_path / 'llm_copy.db'}")
     yield FakeHost("llm_copy", clock=fake_clock, database=database, workspace=tmp_path)
     database.close()
 

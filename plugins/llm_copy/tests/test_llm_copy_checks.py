@@ -17,6 +17,7 @@ RISKY = [
     ("领取前需要先分享到群", "share_inducement", "block"),
     ("解锁需先转发", "share_inducement", "block"),
     ("这是最靠谱的选择", "absolute", "review"),
+    ("我们家品质最好！", "absolute", "review"),
     ("我们是最佳选择", "absolute", "block"),
     ("最*佳品质", "absolute", "block"),
     ("最 佳品质", "absolute", "block"),
@@ -67,6 +68,7 @@ FINE = [
     "客服热线 400-820-8820",
     "课程资料在群文件里",
     "宝宝最开心的时刻",
+    "新衣服最好先洗一遍再穿",
 ]
 
 

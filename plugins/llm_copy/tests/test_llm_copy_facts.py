@@ -29,6 +29,7 @@ FOUND = [
     ("#小程序://小满的店/AbC12 打开", "link #小程序://小满的店/AbC12"),
     ("pages/goods/detail?id=88 打开", "link pages/goods/detail?id=88"),
     ("发邮件到 hi@lanmu.cn 吧", "link hi@lanmu.cn"),
+    ("![书桌](images/desk-1.png)", "link ![书桌](images/desk-1.png)"),
     ("优惠码：MAMA30，", "code MAMA30"),
     ("型号A-12B", "code A-12B"),
     ("回复「资料」领", "code 资料"),

@@ -261,3 +261,30 @@ def test_similarity_looks_past_facts() -> None:
     one_text = "满199减30，限购2件，11月30日20:00，https://a.cn/x"
     assert similarity(f"宝宝的尿裤快用完了吗？{one_text}", f"给老朋友留了份心意，先来说：{one_text}") < 0.2
     assert similarity("宝宝要睡好，先看室温", "宝宝要睡好，先看室温！") == 1.0
+
+
+def test_the_steps_of_a_list_stay_whole() -> None:
+    text = "睡前三件事：\n1. 关掉大灯，点开小夜灯\n2. 回复老人别再逗了\n3. 收藏一首固定的歌"
+    for job in ("polish", "variants"):
+        for proposal in writer.propose(Brief(job, text)).proposals:
+            assert proposal.usable
+            assert all(f"\n{n}. " in proposal.text for n in (1, 2, 3))
+
+
+def test_a_headline_stays_first_and_a_text_that_asks_already_gets_no_second_request() -> None:
+    text = "☀️ {{ shop.name }} 周一早报\n\n这周聊聊辅食。\n\n你家宝宝最爱吃什么？在群里说说。"
+    for proposal in writer.propose(Brief("variants", text, count=3)).proposals:
+        assert proposal.text.startswith("☀️ {{ shop.name }} 周一早报\n\n")
+        assert EMOJI.sub("", proposal.text).endswith("在群里说说。")
+
+
+def test_a_text_with_lines_of_its_own_keeps_them() -> None:
+    text = "收纳的三个原则。\n一类放一处。\n常用的放手边。\n不用的请出门。"
+    for proposal in writer.propose(Brief("variants", text, count=4)).proposals:
+        assert "· " not in proposal.text
+
+
+def test_words_of_an_event_are_only_used_for_an_event() -> None:
+    for seed in range(5):
+        draft = writer.propose(Brief("variants", "☀️ 周一早报\n育儿补贴每年发放，线上申请。", seed=seed))
+        assert not any("应一声" in proposal.text for proposal in draft.proposals)
