@@ -14,7 +14,7 @@ from sqlalchemy import Row, Select, bindparam, select
 from sqlalchemy.orm import Session
 
 from lanmu.audience.models import Community, Member
-from lanmu.delivery.intake import approval_hash
+from lanmu.delivery.intake import approval_hash, text_hash
 from lanmu.delivery.models import Push
 from lanmu.delivery.outcomes import Next
 from lanmu.delivery.queue import Claimed
@@ -88,15 +88,17 @@ class Preflight:
 
     def _sheet(self, push: Row[*tuple[Any, ...]]) -> Sheet:
         content, fault, rendered = None, _("The material of this push no longer exists."), ""
-        if push.revision_id is not None:
+        if push.test_text:
+            content = _own_words(push)
+        elif push.revision_id is not None:
             try:
                 content = self._snapshot(push.revision_id, push.lock)
             except LanmuError as error:
                 fault = str(error)
-            else:
-                rendered = approval_hash(
-                    content.content_hash, push.audience_hash, push.channel, push.due_at, push.options
-                )
+        if content is not None:
+            rendered = approval_hash(
+                content.content_hash, push.audience_hash, push.channel, push.due_at, push.options
+            )
         return Sheet(
             push.id, push.public_id, push.deadline_at, push.options, content, fault, push.lock, rendered
         )
@@ -158,6 +160,26 @@ class Preflight:
         return tuple(self._uploads.uploaded(channel, asset) for asset in assets)
 
 
+def _own_words(push: Row[*tuple[Any, ...]]) -> Snapshot:
+    """What a test send carries: its own text, from no material, and usable at any time."""
+    return Snapshot(
+        key=0,
+        revision_key=0,
+        id=push.public_id,
+        name=push.title,
+        number=0,
+        title=push.title,
+        body=push.test_text,
+        assets=(),
+        content_class="",
+        kind="",
+        content_hash=text_hash(push.test_text),
+        usable_from=None,
+        usable_until=None,
+        retired=False,
+    )
+
+
 def _has_placeholders(sheet: Sheet) -> bool:
     try:
         return sheet.content is not None and bool(used_placeholders(sheet.content.body))
@@ -168,7 +190,7 @@ def _has_placeholders(sheet: Sheet) -> bool:
 _PUSHES = (
     select(
         *(getattr(Push, name) for name in ("id", "public_id", "channel", "due_at", "deadline_at", "options")),
-        *(getattr(Push, name) for name in ("revision_id", "audience_hash")),
+        *(getattr(Push, name) for name in ("revision_id", "audience_hash", "title", "test_text")),
         Material.lock,
     )
     .outerjoin(Material, Material.id == Push.material_id)

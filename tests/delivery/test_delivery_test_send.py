@@ -1,0 +1,42 @@
+"""A test send carries its own words to one recipient, by the same way as every push."""
+
+import pytest
+
+from lanmu.interfaces.errors import Invalid
+
+
+def test_a_test_send_goes_out_with_its_own_words_and_its_mark(room):
+    push = room.service.test(room.channel.name, "g1", "", "今晚八点见", "li")
+    assert room.run() == 1
+    assert room.states(push) == ["accepted"]
+    (attempt,) = room.attempts(push)
+    assert "【测试】今晚八点见".encode() in attempt.request
+    assert room.snapshots_read == 0, "no material is read for it"
+
+
+def test_two_test_sends_of_the_same_words_are_two_messages(room):
+    for _again in range(2):
+        room.service.test(room.channel.name, "g1", "", "今晚八点见", "li")
+    room.run()
+    assert room.channel.sends() == {"g1": 2}
+
+
+def test_placeholders_in_a_test_send_are_filled(room):
+    push = room.service.test(room.channel.name, "g1", "", "欢迎来到{{ shop.name }}", "li")
+    room.run()
+    (attempt,) = room.attempts(push)
+    assert "欢迎来到Little Star".encode() in attempt.request
+
+
+def test_objections_hold_a_test_send_too(room):
+    room.objects.append("a forbidden word")
+    push = room.service.test(room.channel.name, "g1", "", "最好的奶粉", "li")
+    room.run()
+    assert room.states(push) == ["held"]
+    assert room.unit(push).reason == "a forbidden word"
+
+
+@pytest.mark.parametrize(("channel", "text"), [("nobody.runs", "hello"), (None, "  ")])
+def test_a_test_send_without_words_or_channel_is_refused(room, channel, text):
+    with pytest.raises(Invalid):
+        room.service.test(channel or room.channel.name, "g1", "", text, "li")
