@@ -2,7 +2,7 @@
 
     python -m bench.plan [N] [--rounds 3] [--tight 20] [--seconds 20]
 
-N communities (1,000 unless told) × 30 days × 3 slots from 10 N materials, each with 2 of 120 tags; a
+N communities (1,000 unless told) × 30 days × 3 slots from 10,000 materials, each with 2 of 120 tags; a
 community draws from 2 or 3 tags. The floor does the least that a plan must do, a slot at a time with numpy:
 the class with the largest shortfall in the rolling week, then the material of its pool used longest ago. The
 array floor does the same for all communities at once, each slot of the month in one sweep; it can say
@@ -38,6 +38,7 @@ PARTS = (5, 3, 2)
 DAYS, HOURS = 30, (9, 15, 20)
 SLOTS = DAYS * len(HOURS)
 WEEK = 7 * len(HOURS)
+MATERIALS = 10_000
 TAGS = 120
 NEVER = -10_000
 
@@ -304,7 +305,7 @@ def told(name: str, value: float, goal: str, met: bool) -> None:
 
 
 def speed(count: int, rounds: int) -> None:
-    base, twice, tenfold = b1(count, 10 * count), b1(2 * count, 10 * count), b1(count, 100 * count)
+    base, twice, tenfold = b1(count, MATERIALS), b1(2 * count, MATERIALS), b1(count, 10 * MATERIALS)
     slots = count * SLOTS
     took = medians(
         {
@@ -319,7 +320,7 @@ def speed(count: int, rounds: int) -> None:
     )
     drawn = statistics.median(draw(base, 10) for _round in range(rounds))
     rate, least = slots / took["plan"], slots / took["floor"]
-    print(f"B1  {count} communities × {SLOTS} slots from {10 * count} materials")
+    print(f"B1  {count} communities × {SLOTS} slots from {MATERIALS} materials")
     print(f"  slots a CPU second: planner {rate:,.0f}, floor {least:,.0f}, ORDER BY random() {drawn:,.0f},")
     print(f"  array floor {slots / took['arrays']:,.0f}")
     told("planning alone ÷ floor", rate / least, "≥ 0.5", rate / least >= 0.5)

@@ -458,6 +458,13 @@ def test_a_community_has_its_own_budget():
     assert Counter(pick.content_class for pick in plan(request).picks) == {"product": 3, "values": 2}
 
 
+def test_a_budget_of_one_class_is_planned_in_a_tight_library_too():
+    column = ColumnRules(1, cooldown_days=3)
+    state = CommunityState(1, MixBudget.of({"brand": 1}))
+    request = PlanRequest([opening(column, day) for day in range(9)], shelf(brand=2), [state])
+    assert len(plan(request).picks) == 6
+
+
 def test_a_fixed_place_counts_for_the_mix_and_for_the_cooldown_on_both_sides():
     column = ColumnRules(1, cooldown_days=3)
     fixed = FixedPick(1, 1, opening(column, 3).local, "brand-0", "brand", 3)

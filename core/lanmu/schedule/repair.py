@@ -3,6 +3,7 @@
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from itertools import accumulate
+from operator import add
 
 from lanmu.schedule.lane import CAPPED, WEEK, Lane
 from lanmu.schedule.shelves import NOTHING
@@ -39,7 +40,9 @@ def repair(lane: Lane) -> set[int]:
             break
     work.left += REPLAYS // 4
     work.fill_empty()
-    lane.fill(work.script)
+    if not lane.fill(work.script):
+        lane.fill()
+        return set()
     for place in work.capped:
         lane.chosen[place] = CAPPED
     return {place for place, code in enumerate(work.script) if code >= 0 and code != greedy[place]}
@@ -75,14 +78,12 @@ class _Work:
         self.begin = [bisect_left(ends, minute) for minute in minutes]
         self.end = [bisect_left(ends, minute + WEEK) for minute in minutes]
         self.near = [bisect_left(minutes, minute + 2 * WEEK) for minute in minutes]
-        self.weeks = [[0] * len(ends) for _part in self.parts]
+        # far[code][week]: how far the class lies above its share of the week, times the budget's total.
+        self.far = [[0] * len(ends) for _part in self.parts]
         for minute, code in lane.past:
-            for week in range(bisect_left(ends, minute + WEEK)):
-                self.weeks[code][week] += 1
+            self._count(0, bisect_left(ends, minute + WEEK), NOTHING, code)
         for place, code in enumerate(self.script):
-            if code >= 0:
-                for week in range(self.begin[place], self.end[place]):
-                    self.weeks[code][week] += 1
+            self._count(self.begin[place], self.end[place], NOTHING, code)
         for pool in {o.column.pool for o in lane.openings if o is not None}:
             for name in lane.mix.codes:
                 lane.library.members(pool, name)  # merged once here, not in every filling
@@ -95,20 +96,25 @@ class _Work:
         """Running sums of what each week's cost would change by, were one `old` a `new` in it."""
         sums = self._gains.get((old, new))
         if sums is None:
-            parts, total = self.parts, self.total
-            held = [sum(column) for column in zip(*self.weeks, strict=True)]
-            more = (new >= 0) - (old >= 0)
-            changes = [0] * len(held)
-            for code, row in enumerate(self.weeks):
-                step = (code == new) - (code == old)
-                if not step and not more:
-                    continue
-                part, plus = parts[code], total * step - parts[code] * more
-                for week, (had, n) in enumerate(zip(row, held, strict=True)):
-                    far = total * had - part * n
-                    changes[week] += abs(far + plus) - abs(far)
+            changes = [0] * len(self.far[0])
+            for far, step in zip(self.far, self._steps(old, new), strict=True):
+                if step:
+                    changes = list(map(add, changes, [abs(now + step) - abs(now) for now in far]))
             sums = self._gains[old, new] = [0, *accumulate(changes)]
         return sums
+
+    def _steps(self, old: int, new: int) -> list[int]:
+        """What each class's `far` changes by in a week where one `old` becomes a `new`."""
+        more = (new >= 0) - (old >= 0)
+        return [
+            self.total * ((code == new) - (code == old)) - part * more for code, part in enumerate(self.parts)
+        ]
+
+    def _count(self, begin: int, end: int, old: int, new: int) -> None:
+        for far, step in zip(self.far, self._steps(old, new), strict=True):
+            if step:
+                for week in range(begin, end):
+                    far[week] += step
 
     def fill_empty(self) -> int:
         """Give a material to places that have none; where needed, another place changes class to free one."""
@@ -168,7 +174,9 @@ class _Work:
                     continue
                 # Weeks that hold both do not change: those that hold p alone end at `middle`, those that hold
                 # q alone begin at `later`.
-                first, second = self.gain(a, b), self.gain(b, a)
+                gains = self._gains
+                first = gains.get((a, b)) or self.gain(a, b)
+                second = gains.get((b, a)) or self.gain(b, a)
                 middle, later = min(begin[q], end[p]), max(begin[q], end[p])
                 if first[middle] - first[begin[p]] + second[end[q]] - second[later] < 0:
                     done += self.attempt([(p, b), (q, a)])
@@ -181,20 +189,17 @@ class _Work:
         """Make the changes if the lane can be filled so."""
         if self.left <= 0 or (self.room is not None and not self.room.takes(self.script, changes)):
             return False
-        self.left -= 1
         old = [(place, self.script[place]) for place, _code in changes]
         for place, code in changes:
             self.script[place] = code
-        if not self.lane.fill(self.script):
-            for place, code in old:
-                self.script[place] = code
-            return False
+        if self.room is None or not self.room.exact:
+            self.left -= 1
+            if not self.lane.fill(self.script):
+                for place, code in old:
+                    self.script[place] = code
+                return False
         for (place, was), (_place, now) in zip(old, changes, strict=True):
-            for week in range(self.begin[place], self.end[place]):
-                if now >= 0:
-                    self.weeks[now][week] += 1
-                if was >= 0:
-                    self.weeks[was][week] -= 1
+            self._count(self.begin[place], self.end[place], was, now)
             if self.room is not None:
                 self.room.move(place, was, now)
         self._gains.clear()
@@ -204,17 +209,28 @@ class _Work:
 class _Room:
     """How often each class is used in any stretch of cooldown days, where all places share one pool.
 
-    A quick look that spares most of the fillings that would fail.
+    A quick look that spares most of the fillings that would fail. Where nothing but the cooldown counts
+    (`exact`), it spares all: materials of a class are then alike, and handing out the one that was used
+    longest ago works out whenever no stretch of days needs more than there are.
     """
 
-    def __init__(self, lane: Lane, sizes: list[int], cooldown: int) -> None:
-        self.sizes, self.cooldown = sizes, cooldown
+    def __init__(self, lane: Lane, members: list[list[int]], cooldown: int) -> None:
+        self.sizes, self.cooldown = [len(row) for row in members], cooldown
+        timed = lane.library.timed
+        self.exact = lane.state.daily_cap is None and not any(
+            number in timed for row in members for number in row
+        )
         self.first = lane.days[0] - cooldown
         self.days = [day - self.first for day in lane.days]
         # uses[code][s]: how often the class is used on the days s .. s + cooldown - 1.
-        self.uses = [[0] * (self.days[-1] + 1) for _size in sizes]
+        self.uses = [[0] * (self.days[-1] + 1) for _row in members]
         for place, code in enumerate(lane.classes):
-            self.move(place, NOTHING, code)
+            self._count(self.days[place], code, 1)
+        before = dict(lane.before)
+        for code, row in enumerate(members):
+            for number in row if before else ():
+                if number in before:
+                    self._count(before[number] - self.first, code, 1)
 
     @classmethod
     def of(cls, lane: Lane) -> "_Room | None":
@@ -226,16 +242,18 @@ class _Room:
         pool, cooldown = next(iter(rules))
         if not cooldown:
             return None
-        return cls(lane, [len(lane.library.members(pool, code)) for code in lane.mix.codes], cooldown)
+        return cls(lane, [lane.library.members(pool, code) for code in lane.mix.codes], cooldown)
 
     def move(self, place: int, old: int, new: int) -> None:
         """Count a place's use of another class."""
-        day = self.days[place]
-        for start in range(max(0, day - self.cooldown + 1), day + 1):
-            if old >= 0:
-                self.uses[old][start] -= 1
-            if new >= 0:
-                self.uses[new][start] += 1
+        self._count(self.days[place], old, -1)
+        self._count(self.days[place], new, 1)
+
+    def _count(self, day: int, code: int, step: int) -> None:
+        if code >= 0:
+            row = self.uses[code]
+            for start in range(max(0, day - self.cooldown + 1), min(day + 1, len(row))):
+                row[start] += step
 
     def takes(self, script: list[int], changes: list[tuple[int, int]]) -> bool:
         """False where a stretch of days would need more materials of a class than there are."""
