@@ -56,7 +56,9 @@ def index() -> str:
     figures = server().reports.day(start, end)
     needs = server().reports.needs()
     dots = _dots(today, start)
-    mix = mix_of(server().reports.mix(sent=False), server().reports.mix(sent=True))
+    reports = server().reports
+    order = list(server().library.taxonomy().shares)
+    mix = mix_of(reports.mix(sent=False), reports.mix(sent=True), order)
     return render_template(
         "board.html",
         stats={
@@ -107,7 +109,7 @@ def _communities_off(occurrences: list[OccurrenceView]) -> list[dict[str, object
         planned = classes.get(community.row, [])
         if len(planned) < 5:  # fewer slots than that cannot come near any mix, and nobody could help it
             continue
-        worst = furthest_off(shares_from(planned, dict(community.mix or house)))
+        worst = furthest_off(shares_from(planned, dict(community.mix or house), list(house)))
         if worst:
             url = url_for("communities.detail", community=community.id)
             found.append(

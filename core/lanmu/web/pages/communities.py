@@ -44,7 +44,7 @@ def index() -> str:
                 **_shown(community),
                 "addresses": list(community.addresses),
                 "next_at": own[0].due_at if own else None,
-                "shares": shares_from(classes, dict(community.mix or house)),
+                "shares": shares_from(classes, dict(community.mix or house), list(house)),
                 "count": len(classes),
             }
         )
@@ -109,7 +109,9 @@ def _page(community: CommunityView, errors: Errors) -> str:
             for channel, address in community.addresses.items()
         ],
         mix=mix_of(
-            reports.mix(sent=False, community=community.row), reports.mix(sent=True, community=community.row)
+            reports.mix(sent=False, community=community.row),
+            reports.mix(sent=True, community=community.row),
+            list(taxonomy.shares),
         ),
         form={"mix": {code: request.form.get(f"mix-{code}", share) for code, share in goal.items()}},
         errors=errors,

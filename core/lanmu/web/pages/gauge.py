@@ -30,23 +30,28 @@ class Mix:
     days: int = MIX_WINDOW.days
 
 
-def mix_of(planned: MixReport, sent: MixReport) -> Mix:
-    return Mix(shares_of(planned), planned.count, shares_of(sent), sent.count)
+def mix_of(planned: MixReport, sent: MixReport, order: Sequence[str]) -> Mix:
+    """The gauge, its classes in the taxonomy's `order`."""
+    return Mix(shares_of(planned, order), planned.count, shares_of(sent, order), sent.count)
 
 
-def shares_of(report: MixReport) -> list[Share]:
+def shares_of(report: MixReport, order: Sequence[str]) -> list[Share]:
     """The report's counts as shares; all nothing where nothing was counted."""
     whole = report.count or 1
-    return [Share(gauge.code, gauge.count * 100 / whole, round(gauge.share * 100)) for gauge in report.gauges]
+    shares = [
+        Share(gauge.code, gauge.count * 100 / whole, round(gauge.share * 100)) for gauge in report.gauges
+    ]
+    known = {code: number for number, code in enumerate(order)}
+    return sorted(shares, key=lambda each: known.get(each.code, len(known)))
 
 
-def shares_from(classes: Iterable[str], targets: Mapping[str, int]) -> list[Share]:
+def shares_from(classes: Iterable[str], targets: Mapping[str, int], order: Sequence[str]) -> list[Share]:
     """Shares counted from the classes themselves, for a list that must not ask once for each line."""
     counted: dict[str, int] = {}
     for code in classes:
         counted[code] = counted.get(code, 0) + 1
     whole = sum(counted.values()) or 1
-    codes = [*targets, *(code for code in counted if code not in targets)]
+    codes = dict.fromkeys([*order, *targets, *counted])
     return [Share(code, counted.get(code, 0) * 100 / whole, targets.get(code, 0)) for code in codes]
 
 

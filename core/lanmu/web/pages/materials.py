@@ -178,7 +178,7 @@ def _row(row: MaterialRow, used: int) -> dict[str, Any]:
         **{name: getattr(row, name) for name in names},
         "public_id": row.id,
         "used": used,
-        "thumb": url_for("materials.file", asset=row.image) if row.image else "",
+        "thumb": url_for("materials.file", asset=row.cover) if row.cover else "",
         "expired": ends is not None and ends <= server().clock.now(),
     }
 
