@@ -1,5 +1,6 @@
 """Points in and out: once, within their caps, from live lots, and never below nothing."""
 
+import threading
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
@@ -40,6 +41,23 @@ def test_a_rule_gives_no_more_than_its_cap_a_day(ledger: LedgerService) -> None:
     assert [each.capped for each in earned] == [False, False, True, True]
     tomorrow = award("message:9", per_day=25, local_date=MONDAY + timedelta(days=1))
     assert ledger.earn(tomorrow).earned == 10
+
+
+def test_a_cap_holds_for_twelve_messages_at_once(ledger: LedgerService) -> None:
+    start = threading.Barrier(12)
+    earned: list[int] = []
+
+    def speak(number: int) -> None:
+        start.wait()
+        earned.append(ledger.earn(award(f"message:{number}", per_day=55)).earned)
+
+    threads = [threading.Thread(target=speak, args=(number,)) for number in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(earned, reverse=True) == [10] * 5 + [5] + [0] * 6
+    assert ledger.balance(LI) == 55
 
 
 def test_what_was_capped_stays_capped_when_it_comes_again(ledger: LedgerService) -> None:
@@ -167,6 +185,20 @@ def test_an_order_sent_back_after_its_points_are_spent_is_owed(ledger: LedgerSer
     assert ledger.totals().owed == 0
     ledger.spend(LI, 10, "u", reason="A gift", actor="test")
     assert ledger.reverse("order:1", reason="Returned", actor="test").id == taken.id
+
+
+@pytest.mark.parametrize("written_off", [True, False])
+def test_taking_back_what_has_expired_costs_nothing_more(
+    ledger: LedgerService, clock: FakeClock, written_off: bool
+) -> None:
+    ledger.earn(award("order:1", 100, expires_after_days=1))
+    ledger.earn(award("other", 50))
+    clock.advance(timedelta(days=1))
+    if written_off:
+        ledger.expire()
+    ledger.reverse("order:1", reason="Returned", actor="test")
+    ledger.expire()
+    assert (ledger.balance(LI), ledger.totals().owed) == (50, 0)
 
 
 def test_an_adjustment_needs_a_reason(ledger: LedgerService) -> None:

@@ -84,7 +84,8 @@ def reverse(posting: Posting, member: str, earned: int) -> None:
     """Take an earning back: from its own lot, then from others; the rest is owed.
 
     So a member who earns by an order, spends, and sends the order back, does not keep the points; and the
-    account still never goes below 0.
+    account still never goes below 0. What has expired of its lot is gone already and is not taken again,
+    whether or not the expiry job has come by.
     """
     holder = posting.lock(member)
     session = posting.session
@@ -95,15 +96,17 @@ def reverse(posting: Posting, member: str, earned: int) -> None:
     ).one()
     left = posting.lots(holder, live_only=False)
     own = set(session.scalars(select(Lot.id).where(Lot.tx_id == earned)))
-    takes = [Take(lot.id, min(lot.remaining, points)) for lot in left if lot.id in own]
-    others = [lot for lot in left if lot.id not in own]
-    takes += take(others, points - _sum(takes), posting.now)
+    expired = reading.expired_of(session, own)
+    posting.enter(posting.account("expired"), -expired)
+    owing = points - expired
+    takes = [Take(lot.id, min(lot.remaining, owing)) for lot in left if lot.id in own]
+    takes += take((lot for lot in left if lot.id not in own), owing - _sum(takes), posting.now)
     found = _sum(takes)
     if found:
         posting.change_member(holder, -found)
         posting.move(takes, -1)
-    if points > found:
-        posting.change_owed(member, holder, found - points)
+    if owing > found:
+        posting.change_owed(member, holder, found - owing)
     posting.enter(account, points)
 
 

@@ -1,13 +1,13 @@
 """Reading the books: statements, balances, totals."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from sqlalchemy import BigInteger, ColumnElement, and_, case, cast, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from lanmu.interfaces.host import StatementLine
-from lanmu.ledger.models import Account, Entry, Lot, Tx
+from lanmu.ledger.models import Account, Entry, Lot, LotMove, Tx
 from lanmu.ledger.views import KIND_WORDS, AccountLine, Flow, PostingLine, Totals
 
 _MEMBERS = ("member", "owed")
@@ -53,6 +53,16 @@ def refunded(session: Session, spent: int) -> int:
         )
         or 0
     )
+
+
+def expired_of(session: Session, lots: Collection[int]) -> int:
+    """The points that have been written off of these lots."""
+    written_off = (
+        select(_total(-LotMove.delta))
+        .join(Tx, Tx.id == LotMove.tx_id)
+        .where(LotMove.lot_id.in_(lots), Tx.kind == "expire")
+    )
+    return session.scalar(written_off) or 0
 
 
 def reversed_before(session: Session, earned: int, besides: int) -> bool:
