@@ -19,6 +19,7 @@ from lanmu.delivery.preflight import Preflight
 from lanmu.delivery.results import Results
 from lanmu.delivery.service import DeliveryService
 from lanmu.events import Events
+from lanmu.experiments.service import Experiments
 from lanmu.hosting import PluginHost
 from lanmu.i18n import Catalog
 from lanmu.interfaces.clock import Clock
@@ -71,7 +72,14 @@ class Server:
         self.delivery = DeliveryService(self.database, self.clock, self.plugins.channels)
         self.results = Results(self.database, self.clock, self.plugins.channels)
         self.schedule = ScheduleService(
-            self.database, self.clock, self.library.materials, self.delivery, self.plugins.channels
+            self.database,
+            self.clock,
+            self.library.materials,
+            self.delivery,
+            self.experiments,
+            self.plugins.channels,
+            horizon=timedelta(days=config.schedule.horizon_days),
+            ahead=timedelta(minutes=config.schedule.hand_over_minutes),
         )
         self.reports = Reports(self.database, self.clock)
 
@@ -96,6 +104,7 @@ class Server:
             usage=Reports(database, clock).usage,
         )
         self.library.seed()
+        self.experiments = Experiments(database, clock, self.library)
 
     def _signing_secret(self) -> Secret:
         """The secret of config.toml, or one made at first start and kept in the database."""

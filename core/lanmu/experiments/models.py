@@ -35,7 +35,5 @@ class Arm(Base):
     experiment_id: Mapped[int] = mapped_column(ForeignKey("experiment.id", ondelete="CASCADE"))
     key: Mapped[str] = mapped_column(String(2))
     revision_id: Mapped[int] = mapped_column(ForeignKey("revision.id"))
-    approved_by: Mapped[str] = mapped_column(String(60), default="")
-    approved_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
     __table_args__ = (UniqueConstraint("experiment_id", "key"),)

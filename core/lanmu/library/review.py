@@ -59,19 +59,7 @@ class Reviews:
         with self._context.database.write() as session:
             row = self._row(session, material, "in_review")
             newest = self._read_revision(session, row, revision)
-            if newest.author == by and not self._context.solo_approval:
-                raise Denied(
-                    material,
-                    _("%(by)s wrote this version and cannot approve it."),
-                    _("Ask a colleague to review it."),
-                    by=by,
-                )
-            if not criteria.all_met:
-                raise Invalid(
-                    "criteria",
-                    _("not every criterion is met."),
-                    _("Send it back with a comment, so that the author knows what to change."),
-                )
+            require_reviewer(self._context, material, newest, by, criteria)
             self._require_complete(session, row)
             event = let_through(session, row, newest, by, criteria, _comment(comment), self._now())
             answer = self._touched(session, row)
@@ -86,7 +74,7 @@ class Reviews:
         with self._context.database.write() as session:
             row = self._row(session, material, "in_review")
             newest = self._read_revision(session, row, revision)
-            _decide(session, row, newest, by, criteria, comment, self._now(), approved=False)
+            decide(session, row, newest, by, criteria, comment, self._now(), approved=False)
             row.state = "draft"
             return self._touched(session, row)
 
@@ -149,6 +137,26 @@ class Reviews:
         return self._context.clock.now()
 
 
+def require_reviewer(
+    context: LibraryContext, material: str, revision: Revision, by: str, criteria: Criteria
+) -> None:
+    """Raises Denied where reviewer and author are one (unless the shop allows it), Invalid where a criterion
+    is not met."""
+    if revision.author == by and not context.solo_approval:
+        raise Denied(
+            material,
+            _("%(by)s wrote this version and cannot approve it."),
+            _("Ask a colleague to review it."),
+            by=by,
+        )
+    if not criteria.all_met:
+        raise Invalid(
+            "criteria",
+            _("not every criterion is met."),
+            _("Send it back with a comment, so that the author knows what to change."),
+        )
+
+
 def let_through(
     session: Session,
     row: Material,
@@ -159,13 +167,13 @@ def let_through(
     now: datetime,
 ) -> MaterialApproved:
     """Record an approval and put the revision in use; the caller touches the material and tells the event."""
-    _decide(session, row, revision, by, criteria, comment, now, approved=True)
+    decide(session, row, revision, by, criteria, comment, now, approved=True)
     row.state = "approved"
     row.approved_revision_id = revision.id
     return MaterialApproved(material=row.public_id, revision=revision.number, approved_by=by, at=now)
 
 
-def _decide(
+def decide(
     session: Session,
     row: Material,
     revision: Revision,
@@ -176,6 +184,7 @@ def _decide(
     *,
     approved: bool,
 ) -> None:
+    """Write a decision down; what it means for the material is the caller's affair."""
     session.add(
         Review(
             material_id=row.id,

@@ -15,6 +15,7 @@ from lanmu.library.review import Reviews
 from lanmu.library.search import MaterialSearch
 from lanmu.library.sync import FolderSync
 from lanmu.library.taxonomy import Taxonomy
+from lanmu.library.variants import Variants
 from lanmu.storage import Database
 
 
@@ -26,7 +27,7 @@ def _nothing_counted(keys: Sequence[int]) -> Mapping[int, int]:
 
 
 class Library:
-    """素材库: `materials`, `reviews`, `assets`, `search`, `folder` (the sync with files) and the taxonomy.
+    """素材库: `materials`, `reviews`, `variants`, `assets`, `search`, `folder` (sync with files), taxonomy.
 
     `data_dir` holds the stored files, `zone` is the shop's. `approved` hears of every approval after the
     commit; `usage` counts, for keys of materials, how often each was planned or sent.
@@ -55,6 +56,7 @@ class Library:
         self._database = database
         self.materials = Materials(context)
         self.reviews = Reviews(context)
+        self.variants = Variants(context)
         self.assets = Assets(context)
         self.search = MaterialSearch(context)
         self.folder = FolderSync(context, self.assets)

@@ -3,7 +3,7 @@
 import hashlib
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import groupby
 
@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from lanmu.audience.models import Community, CommunityAddress
 from lanmu.delivery.intake import PushRequest, Recipient
 from lanmu.delivery.service import DeliveryService
+from lanmu.experiments.service import Experiments
 from lanmu.i18n import _
 from lanmu.interfaces.clock import Clock
 from lanmu.interfaces.errors import LanmuError
@@ -34,7 +35,9 @@ class _Row:
     community: Community
     local_time: str
     due_at: datetime
+    material_id: int
     revision_id: int
+    sent_revision_id: int
     approved_by: str
     approved_at: datetime | None
     content_class: str
@@ -48,12 +51,14 @@ class HandOver:
         database: Database,
         clock: Clock,
         delivery: DeliveryService,
+        experiments: Experiments,
         snapshot: Callable[[int], Snapshot],
         ahead: timedelta,
     ) -> None:
         self._database = database
         self._clock = clock
         self._delivery = delivery
+        self._experiments = experiments
         self._snapshot = snapshot
         self._ahead = ahead
 
@@ -62,16 +67,29 @@ class HandOver:
         now = self._clock.now()
         self._mark_missed(now)
         with self._database.read() as session:
-            rows = _due_soon(session, now, now + self._ahead)
+            rows = self._with_arms(session, _due_soon(session, now, now + self._ahead))
         handed = 0
-        for _key, group in groupby(rows, key=lambda row: (row.column.id, row.due_at, row.revision_id)):
+        for _key, group in groupby(rows, key=lambda row: (row.column.id, row.due_at, row.sent_revision_id)):
             handed += self._hand_over(list(group), now)
         return handed
+
+    def _with_arms(self, session: Session, rows: list[_Row]) -> list[_Row]:
+        """Where a material is being tested, each community gets the wording of its arm."""
+        found = [
+            replace(
+                row,
+                sent_revision_id=self._experiments.revision_for(
+                    session, row.material_id, row.revision_id, row.community.public_id
+                ),
+            )
+            for row in rows
+        ]
+        return sorted(found, key=lambda row: (row.column.id, row.due_at, row.sent_revision_id, row.id))
 
     def _hand_over(self, rows: Sequence[_Row], now: datetime) -> int:
         first = rows[0]
         try:
-            snapshot = self._snapshot(first.revision_id)
+            snapshot = self._snapshot(first.sent_revision_id)
         except LanmuError as error:
             return self._give_up(rows, str(error))
         if snapshot.retired or (snapshot.usable_until and snapshot.usable_until <= first.due_at):
@@ -83,7 +101,8 @@ class HandOver:
                     .where(
                         Occurrence.id.in_([row.id for row in rows]),
                         Occurrence.state.in_(("planned", "approved")),
-                        Occurrence.revision_id == first.revision_id,
+                        # A person may have chosen other material since it was read.
+                        Occurrence.revision_id.in_([row.revision_id for row in rows]),
                     )
                     .values(state="handed_over")
                     .returning(Occurrence.id)
@@ -153,6 +172,8 @@ def _due_soon(session: Session, now: datetime, until: datetime) -> list[_Row]:
             community,
             occurrence.local_time,
             occurrence.due_at,
+            occurrence.material_id or 0,
+            occurrence.revision_id or 0,
             occurrence.revision_id or 0,
             occurrence.approved_by,
             occurrence.approved_at,

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 from lanmu.delivery.service import DeliveryService
+from lanmu.experiments.service import Experiments
 from lanmu.interfaces.channels import Channel
 from lanmu.interfaces.clock import Clock
 from lanmu.library.materials import Materials
@@ -24,6 +25,7 @@ class ScheduleService:
         clock: Clock,
         materials: Materials,
         delivery: DeliveryService,
+        experiments: Experiments,
         channels: Mapping[str, Channel],
         *,
         horizon: timedelta = timedelta(days=14),
@@ -35,7 +37,7 @@ class ScheduleService:
         self.columns = Columns(database, clock, channels)
         self.occurrences = Occurrences(database, clock, materials.snapshot)
         self._planning = Planning(database, clock, materials.candidates, horizon, workdays)
-        self._hand_over = HandOver(database, clock, delivery, materials.snapshot, ahead)
+        self._hand_over = HandOver(database, clock, delivery, experiments, materials.snapshot, ahead)
 
     def plan_ahead(self) -> PlanReport:
         """Lay out the coming days; see `Planning.run`."""
