@@ -12,7 +12,6 @@ from lanmu.interfaces.clock import Clock
 from lanmu.interfaces.host import Transactions
 from lanmu.storage import UtcDateTime, plugin_base
 
-
 _BUDGET_LOCK = 0x6C6C6D
 
 
