@@ -169,6 +169,28 @@ def test_a_proposal_is_shown_with_its_label_and_accepted_as_a_draft(admin: Brows
     assert (found.content.body, found.state, found.in_use) == ("改写后的话", "draft", True)
 
 
+def test_a_version_is_kept_approved_by_another_and_tested(sign_in: Callable[[str], Browser], stocked: Server):
+    row = stocked.library.search.find().items[0]
+    writer, reader, admin = sign_in("writer"), sign_in("reader"), sign_in("admin")
+    writer.post(f"/materials/{row.id}/accept", {"text": "另一种说法", "as": "arm", "generator": "rules@1"})
+    kept = stocked.experiments.of(row.id)
+    assert kept is not None
+    assert [(arm.body, arm.approved) for arm in kept.arms[1:]] == [("另一种说法", False)]
+    assert stocked.library.materials.get(row.id).content.body != "另一种说法"
+    assert _flashed(admin.post(f"/materials/{row.id}/test", {"running": "1"}).text)[0] == "error"
+    path = f"/materials/{row.id}/versions/{kept.arms[1].revision}"
+    assert _flashed(reader.post(path, {"compliance": "1", "appeal": "1"}).text)[0] == "error"
+    reader.post(path, {"compliance": "1", "relevance": "1", "appeal": "1"})
+    page = admin.post(f"/materials/{row.id}/test", {"running": "1"})
+    assert _flashed(page.text)[0] == "success"
+    running = stocked.experiments.of(row.id)
+    assert running is not None
+    assert running.state == "running"
+    admin.post(f"/materials/{row.id}/test")
+    stopped = stocked.experiments.of(row.id)
+    assert stopped is None or stopped.state == "stopped"
+
+
 def test_a_search_answers_a_part_of_the_page_where_the_page_asks_for_it(admin: Browser, stocked: Server):
     part = admin.get("/materials?q=早安&content_class=brand", **{"HX-Request": "true"})
     assert "<html" not in part.text

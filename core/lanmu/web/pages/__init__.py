@@ -16,6 +16,7 @@ from lanmu.web.pages import (
     points,
     pushes,
     settings,
+    versions,
 )
 from lanmu.web.pages.choices import channel_title
 from lanmu.web.people import locale, person, server
@@ -31,6 +32,7 @@ _ROOMS = (
     points,
     pushes,
     settings,
+    versions,
 )
 
 

@@ -180,18 +180,28 @@ def rewrite(material: str) -> str | tuple[str, int]:
             answer["fault"] = translate(str(fault))
         answer["label"] = translate(rewriter.label)
     return render_template(
-        "materials/_proposals.html", proposals=answer, material={"public_id": found.id, "lock": found.lock}
+        "materials/_proposals.html",
+        proposals=answer,
+        material={"public_id": found.id, "lock": found.lock, "testable": found.approved_number is not None},
     )
 
 
 @blueprint.post("/materials/<material>/accept")
 @requires("content.edit")
 def accept(material: str) -> Response:
-    """Take a proposal over as a new draft of the material; it is reviewed like any other."""
+    """Take a proposal over: as a new draft of the material, or as a version to test against its text."""
 
     def do() -> str:
         found = server().library.materials.get(material)
         form = request.form
+        if form.get("as") == "arm":
+            server().experiments.accept(
+                material,
+                form.get("text", "").replace("\r\n", "\n"),
+                signed_in().username,
+                generator=form.get("generator", "")[:60],
+            )
+            return say(_("Kept as a version to test. It takes part once it has been approved."))
         server().library.materials.edit(
             material,
             replace(found.content, body=form.get("text", "").replace("\r\n", "\n")),

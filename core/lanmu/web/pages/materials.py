@@ -95,6 +95,7 @@ def page(material: str, errors: Errors) -> str:
         rewriters=[(each.name, translate(each.title)) for each in server().rewriters()],
         channels=choices.channels(),
         stages=choices.stages(),
+        experiment=server().experiments.of(material),
         proposals=None,
         errors=errors,
         comment=request.form.get("comment", ""),

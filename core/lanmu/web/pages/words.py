@@ -49,6 +49,11 @@ WORDS: dict[str, dict[str, str]] = {
         "planned": _("Planned"),
         "postponed": _("Postponed"),
     },
+    "experiment": {
+        "draft": _("Test in preparation"),
+        "running": _("Test running"),
+        "stopped": _("Test over"),
+    },
     "outcome": {
         "accepted": _("Accepted by the channel"),
         "handed_over": _("Handed over to a person"),
