@@ -176,7 +176,7 @@ def _progress(quiet: bool) -> Callable[[str], None] | None:
 
 def _told(text: str) -> str:
     """In the language of the shell: English where LANG says so, else Chinese."""
-    lang = os.environ.get("LANMU_LANG") or os.environ.get("LANG") or ""
+    lang = os.environ.get("LANMU_LANG") or os.environ.get("LC_ALL") or os.environ.get("LANG") or ""
     return _CATALOG.gettext("en" if lang.lower().startswith("en") else "zh-CN", text)
 
 

@@ -5,19 +5,24 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 import lanmu_llm_copy
+from lanmu.interfaces.secrets import Secret
 from lanmu.storage import Database
 from lanmu.storage.migrate import plugin_chain, upgrade
 from lanmu.testing.clock import FakeClock
 from lanmu.testing.host import FakeHost
-from lanmu_llm_copy.calls import LlmCopyBase
+from lanmu_llm_copy.calls import Call, CallLedger, LlmCopyBase
+from lanmu_llm_copy.model import ModelWriter
+from lanmu_llm_copy.settings import LlmCopySettings
 
 Scene = Callable[["Handler", dict[str, Any]], None]
 
@@ -204,3 +209,41 @@ def kit() -> Any:
         real_clock = RealClock()
 
     return Kit
+
+
+KEY = "sk-canary-7f3d91"
+
+
+@pytest.fixture
+def settings(server: Any) -> Any:
+    return LlmCopySettings(server.url, "m", Secret(KEY), deadline_s=10)
+
+
+@pytest.fixture
+def build(host: FakeHost, kit: Any, settings: Any) -> Any:
+    """A writer on the settings of this test; pauses between tries are noted and not waited."""
+    waits: list[float] = []
+
+    def made(**changes: Any) -> Any:
+        wanted = replace(settings, **changes)
+        ledger = CallLedger(
+            host.database,
+            host.clock,
+            daily_calls=wanted.daily_calls,
+            daily_tokens=wanted.daily_tokens,
+        )
+        writer: Any = ModelWriter(wanted, ledger, kit.real_clock, wait=waits.append)
+        writer.waits = waits
+        writer.ledger = ledger
+        return writer
+
+    return made
+
+
+@pytest.fixture
+def rows(host: FakeHost) -> Any:
+    def read() -> Any:
+        with host.database.read() as session:
+            return session.scalars(select(Call).order_by(Call.id)).all()
+
+    return read

@@ -157,7 +157,7 @@ def test_four_thousand_characters_take_less_than_twenty_milliseconds(piece: str)
     check.check(text, {})
     best = 1.0
     for _round in range(5):
-        start = time.perf_counter()
+        start = time.process_time()
         check.check(text, {})
-        best = min(best, time.perf_counter() - start)
+        best = min(best, time.process_time() - start)
     assert best < 0.02

@@ -303,6 +303,6 @@ def test_the_kinds_are_all_reachable() -> None:
 )
 def test_a_hostile_text_of_four_thousand_characters_is_read_in_time(piece: str) -> None:
     text = (piece * 4000)[:4000]
-    start = time.perf_counter()
+    start = time.process_time()
     extract(text)
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
