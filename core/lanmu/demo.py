@@ -121,7 +121,7 @@ def _orders(server: Server, document: Mapping[str, Any]) -> None:
                         data={
                             "shop": "demo",
                             "order": f"{each['wecom']}-{number}",
-                            "amount_cents": str(amount * 100),
+                            "amount": str(amount * 100),
                         },
                     )
                 )

@@ -85,9 +85,9 @@ def record(given: dict[str, Any]) -> Any:
     day = at.astimezone(ZoneInfo(member.zone)).date()
     make_key = _KEYS[given["kind"]]
     key = make_key(given) if make_key else f"checkin:{member.id}:{day.isoformat()}"
-    data = {
-        name: str(given[name]) for name in ("shop", "order", "amount_cents", "message", "text") if given[name]
-    }
+    data = {name: given[name] for name in ("shop", "order", "message", "text") if given[name]}
+    if given["amount_cents"] is not None:
+        data["amount"] = str(given["amount_cents"])
     posted = server().events.record(MemberEvent(key, given["kind"], member.id, at, day, data))
     server().audit.record(
         signed_in().username,
