@@ -1,39 +1,41 @@
 """Structured logs: readable in a terminal, JSON for programs, and never a secret in either."""
 
+import json
 import logging
 import re
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 import structlog
 
+from lanmu.interfaces.secrets import living
+
 _SECRETS = re.compile(
-    r"(access_token=|corpsecret=|key=|Bearer\s+|api_key[\"'=: ]+|lanmu_[0-9A-Za-z]{8}_)[^\s&\"']+",
+    r"((?:access_token|corpsecret|key)=|Bearer\s+|api_key[\\\"'=: ]+|lanmu_[0-9A-Za-z]{8}_)[^\s&\\\"']+"
+    r"|(://[^/\s:@]*:)[^\s/@]+(?=@)",
     re.IGNORECASE,
 )
-_HIDDEN_KEYS = frozenset({"password", "secret", "token", "authorization", "cookie", "csrf"})
+_SECRET_NAME = re.compile(r"(password|secret|token|authorization|cookie|csrf|api_?key)$", re.IGNORECASE)
 
 
 def configure(level: str, form: str) -> None:
     """Send every log of the process, ours and the libraries', through one scrubbed way."""
-    shared: list[Any] = [
+    common: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.stdlib.ExtraAdder(),
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.format_exc_info if form == "json" else _plain,
-        scrub,
     ]
     renderer: Any = (
-        structlog.processors.JSONRenderer(ensure_ascii=False)
+        structlog.processors.JSONRenderer(ensure_ascii=False, default=str)
         if form == "json"
         else structlog.dev.ConsoleRenderer(
             colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
         )
     )
     structlog.configure(
-        processors=[*shared[:-2], structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=[*common, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
@@ -41,8 +43,14 @@ def configure(level: str, form: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared[1:4],
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *shared[4:], renderer],
+            foreign_pre_chain=common,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.format_exc_info,
+                mask,
+                renderer,
+                scrub,
+            ],
         )
     )
     root = logging.getLogger()
@@ -62,15 +70,26 @@ def configure(level: str, form: str) -> None:
         logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))
 
 
-def scrub(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Take out whatever looks like a secret, wherever it stands."""
-    for key, value in event.items():
-        if key.lower() in _HIDDEN_KEYS:
-            event[key] = "***"
-        elif isinstance(value, str):
-            event[key] = _SECRETS.sub(r"\1***", value)
-    return event
+def mask(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Hide the values whose names say that they are secret, however deep they stand."""
+    return {key: _masked(key, value) for key, value in event.items()}
 
 
-def _plain(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    return event
+def _masked(key: object, value: Any) -> Any:
+    if isinstance(key, str) and _SECRET_NAME.search(key):
+        return "***"
+    if isinstance(value, Mapping):
+        return {inner: _masked(inner, item) for inner, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_masked(None, item) for item in value]
+    return value
+
+
+def scrub(_logger: Any, _name: str, line: str) -> str:
+    """Take out of the finished line what is a secret of this process or looks like anybody's.
+
+    It comes last, after exceptions and objects have become text: nothing is written that it has not read.
+    """
+    for secret in sorted(living(), key=len, reverse=True):
+        line = line.replace(secret, "***").replace(json.dumps(secret, ensure_ascii=False)[1:-1], "***")
+    return _SECRETS.sub(r"\1\2***", line)
