@@ -1,0 +1,107 @@
+"""The console in a real browser: nothing breaks the Content-Security-Policy or runs off a phone's edge."""
+
+import shutil
+import threading
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from flask import Flask
+from playwright.sync_api import Browser as Chromium
+from playwright.sync_api import Page, expect, sync_playwright
+from tests.web.conftest import PASSWORD
+from werkzeug.serving import make_server
+
+from lanmu.schedule.occurrences import OccurrenceView
+from lanmu.server import Server
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+pytestmark = pytest.mark.skipif(
+    CHROMIUM is None, reason="no Chromium on this machine: `apt install chromium`"
+)
+PAGES = (
+    "/", "/calendar", "/materials", "/materials/new", "/review", "/columns", "/columns/new", "/pushes",
+    "/communities", "/points", "/settings/plugins", "/settings/audit", "/api/docs",
+)  # fmt: skip
+OUT_OF_PAGE = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Chromium]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def address(app: Flask) -> Iterator[str]:
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def _sign_in(chromium: Chromium, address: str, width: int) -> tuple[Page, list[str]]:
+    context = chromium.new_context(
+        viewport={"width": width, "height": 800}, locale="zh-CN", timezone_id="Asia/Shanghai"
+    )
+    page = context.new_page()
+    told: list[str] = []
+    page.on("console", lambda message: told.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: told.append(str(error)))
+    page.goto(f"{address}/login")
+    page.fill("#f-username", "admin")
+    page.fill("#f-password", PASSWORD)
+    page.click(".door-go")
+    page.wait_for_url(f"{address}/")
+    return page, told
+
+
+@pytest.mark.parametrize("width", [1440, 375])
+def test_no_page_breaks_the_policy_or_runs_off_the_edge(
+    chromium: Chromium, address: str, stocked: Server, width: int
+):
+    page, told = _sign_in(chromium, address, width)
+    column = stocked.schedule.columns.everything()[0]
+    material = stocked.library.search.find().items[0]
+    community = stocked.audience.communities.find()[0]
+    details = (
+        f"/columns/{column.id}", f"/columns/{column.id}/edit", f"/materials/{material.id}",
+        f"/materials/{material.id}/edit", f"/communities/{community.id}",
+    )  # fmt: skip
+    for path in (*PAGES, *details):
+        page.goto(address + path)
+        assert not page.evaluate(OUT_OF_PAGE), path
+        assert told == [], path
+    page.context.close()
+
+
+def test_a_search_follows_the_typing_and_a_question_stands_before_an_act(
+    chromium: Chromium, address: str, stocked: Server
+):
+    page, told = _sign_in(chromium, address, 1440)
+    page.goto(f"{address}/materials")
+    assert page.locator("#results tbody tr").count() == 3
+    page.fill(".filters input[type=search]", "素材1")
+    expect(page.locator("#results tbody tr")).to_have_count(1)
+    column = stocked.schedule.columns.everything()[0]
+    page.goto(f"{address}/columns/{column.id}")
+    page.locator("form[data-ask] button", has_text="跳过").first.click()
+    page.click("[data-ask-no]")
+    states = {each.state for each in _coming(stocked)}
+    assert states == {"planned"}
+    page.locator("form[data-ask] button", has_text="跳过").first.click()
+    page.click("[data-ask-yes]")
+    page.wait_for_selector(".flash-success")
+    assert sum(each.state == "skipped" for each in _coming(stocked)) == 1
+    assert told == []
+    page.context.close()
+
+
+def _coming(server: Server) -> list[OccurrenceView]:
+    now = server.clock.now()
+    return list(server.schedule.occurrences.between(now, now + timedelta(days=14)))
