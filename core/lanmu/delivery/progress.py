@@ -4,8 +4,9 @@ from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from typing import cast
 
-from sqlalchemy import exists, func, select, text, update
+from sqlalchemy import BindParameter, Table, bindparam, exists, func, select, text, update
 from sqlalchemy.orm import Session
 
 from lanmu.delivery.models import Push, Unit, UnitTarget
@@ -46,14 +47,39 @@ def lock_pushes(session: Session, push_ids: Collection[int]) -> None:
 
     Without it, two workers that each finish one of the last two units would both see the other's as open.
     """
-    if session.get_bind().dialect.name != "sqlite":
-        session.execute(select(Push.id).where(Push.id.in_(push_ids)).order_by(Push.id).with_for_update())
+    connection = session.connection()
+    if connection.dialect.name != "sqlite":
+        connection.execute(_LOCKED, {"ids": list(push_ids)})
 
+
+_PUSH = cast(Table, Push.__table__)
+_UNIT = cast(Table, Unit.__table__)
+_IDS: BindParameter[int] = bindparam("ids", expanding=True)
+_LOCKED = select(_PUSH.c.id).where(_PUSH.c.id.in_(_IDS)).order_by(_PUSH.c.id).with_for_update()
 
 # One probe of a partial index, in its very words: counting would cost more with each unit of the push.
-_HAS_OPEN = exists().where(
-    Unit.push_id == Push.id,
-    text("unit.state IN ('pending','leased','calling','retry_wait','unknown','held')"),
+_LOOK = select(
+    _PUSH.c.id,
+    _PUSH.c.state,
+    exists()
+    .where(
+        _UNIT.c.push_id == _PUSH.c.id,
+        text("unit.state IN ('pending','leased','calling','retry_wait','unknown','held')"),
+    )
+    .label("open"),
+).where(_PUSH.c.id.in_(_IDS))
+_COUNT = (
+    select(_UNIT.c.push_id, _UNIT.c.state, func.count())
+    .where(_UNIT.c.push_id.in_(_IDS))
+    .group_by(_UNIT.c.push_id, _UNIT.c.state)
+)
+_MOVE = (
+    update(_PUSH)
+    .where(_PUSH.c.id.in_(_IDS))
+    .values(
+        state=bindparam("to"),
+        finished_at=bindparam("at", type_=_PUSH.c.finished_at.type),
+    )
 )
 
 
@@ -62,42 +88,22 @@ def settle(session: Session, now: datetime, push_ids: Collection[int]) -> list[i
 
     A push that had finished is open again once a person has one of its units sent anew.
     """
-    looked_at = session.execute(
-        select(Push.id, Push.state, _HAS_OPEN.label("open")).where(Push.id.in_(push_ids))
-    ).all()
-    reopened = [
-        row.id
-        for row in looked_at
-        if row.open and (row.state == PushState.SCHEDULED or row.state in FINISHED_PUSHES)
-    ]
-    if reopened:
-        _move(session, reopened, PushState.RUNNING, None)
+    connection = session.connection()
+    looked_at = connection.execute(_LOOK, {"ids": list(push_ids)}).all()
+    moves: defaultdict[PushState, list[int]] = defaultdict(list)
     done = {row.id: row.state for row in looked_at if not row.open}
-    if not done:
-        return []
-    counted: defaultdict[int, dict[str, int]] = defaultdict(dict)
-    for push_id, state, count in session.execute(
-        select(Unit.push_id, Unit.state, func.count())
-        .where(Unit.push_id.in_(done))
-        .group_by(Unit.push_id, Unit.state)
-    ):
-        counted[push_id][state] = count
-    ends: defaultdict[PushState, list[int]] = defaultdict(list)
-    for push_id, before in done.items():
-        after = push_state_from_units(counted[push_id])
-        if after != before:
-            ends[after].append(push_id)
-    for state, ended in ends.items():
-        _move(session, ended, state, now)
+    for row in looked_at:
+        if row.open and (row.state == PushState.SCHEDULED or row.state in FINISHED_PUSHES):
+            moves[PushState.RUNNING].append(row.id)
+    if done:
+        counted: defaultdict[int, dict[str, int]] = defaultdict(dict)
+        for push_id, state, count in connection.execute(_COUNT, {"ids": list(done)}):
+            counted[push_id][state] = count
+        for push_id, before in done.items():
+            after = push_state_from_units(counted[push_id])
+            if after != before:
+                moves[after].append(push_id)
+    for to, ids in moves.items():
+        finished_at = None if to is PushState.RUNNING else now
+        connection.execute(_MOVE, {"ids": ids, "to": to, "at": finished_at})
     return list(done)
-
-
-def _move(
-    session: Session, push_ids: Collection[int], state: PushState, finished_at: datetime | None
-) -> None:
-    session.execute(
-        update(Push)
-        .where(Push.id.in_(push_ids))
-        .values(state=state, finished_at=finished_at)
-        .execution_options(synchronize_session=False)
-    )

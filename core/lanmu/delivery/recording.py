@@ -1,7 +1,6 @@
 """What became of the units of a batch, written down with one statement for each table."""
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -18,6 +17,7 @@ from lanmu.delivery.queue import ATTEMPT, SENDING, TARGET, UNIT, Claimed
 from lanmu.delivery.states import AWAITED, TARGET_STATE_OF_UNIT, PushState, UnitState
 from lanmu.interfaces.channels import Observation
 from lanmu.storage.rows import Rows
+from lanmu.storage.types import json_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,16 +111,11 @@ def _unit_row(result: Recorded, now: datetime) -> tuple[object, ...]:
         now + next_.wait if next_.wait is not None else None,
         int(next_.counts_as_try),
         next_.ref.id if next_.ref else None,
-        _document(dict(next_.ref.detail)) if next_.ref and next_.ref.detail else None,
+        json_text(dict(next_.ref.detail)) if next_.ref and next_.ref.detail else None,
         now if awaited else None,
         now + next_.results_after if next_.results_after is not None else None,
         now if final else None,
     )
-
-
-def _document(value: Mapping[str, object]) -> str:
-    """As a JsonDoc column stores it."""
-    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
 
 @cache
@@ -162,7 +157,7 @@ def _attempt_row(result: Recorded, seen: Observation) -> tuple[object, ...]:
         "fault": seen.fault,
         "answer": seen.body[:_EVIDENCE_CAP].decode("utf-8", "replace"),
     }
-    return result.unit.id, result.unit.fence, result.next.state, _document(evidence)
+    return result.unit.id, result.unit.fence, result.next.state, json_text(evidence)
 
 
 @cache

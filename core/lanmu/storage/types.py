@@ -52,6 +52,10 @@ class UtcDateTime(TypeDecorator[datetime]):
         return cast(datetime, value).astimezone(UTC)
 
 
+# Built once: json.dumps would build one for each document.
+json_text = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
+
+
 class JsonDoc(TypeDecorator[Any]):
     """A small JSON document, stored as readable text with sorted keys."""
 
@@ -61,7 +65,7 @@ class JsonDoc(TypeDecorator[Any]):
     def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
         if value is None:
             return None
-        return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+        return json_text(value)
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
         return None if value is None else json.loads(value)

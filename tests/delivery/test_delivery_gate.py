@@ -1,0 +1,212 @@
+"""The last door and pre-flight: what keeps a message in the house, and what a person can do about it."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import update
+
+from lanmu.audience.models import Community
+from lanmu.delivery import gate
+from lanmu.delivery.intake import Recipient
+from lanmu.delivery.models import Push
+from lanmu.interfaces.channels import Abilities
+from lanmu.interfaces.clock import utc
+
+NOON = utc(2026, 11, 23, 12)
+FINE = gate.Question(
+    now=NOON,
+    due_at=NOON,
+    deadline_at=NOON + timedelta(hours=6),
+    late_after=timedelta(minutes=15),
+    late_policy="ask",
+    push_state="running",
+    cancel_requested=False,
+    approved_hash="h",
+    rendered_hash="h",
+    content_changed=False,
+    content_fault="",
+    late_decided=False,
+)
+
+
+@pytest.mark.parametrize(
+    ("changes", "door", "code"),
+    [
+        ({}, "send", ""),
+        ({"cancel_requested": True}, "drop", "cancelled"),
+        ({"push_state": "paused"}, "back", "paused"),
+        ({"push_state": "held"}, "back", "paused"),
+        ({"now": NOON - timedelta(microseconds=1)}, "back", "early"),
+        ({"content_changed": True}, "back", "changed"),
+        ({"rendered_hash": "other"}, "hold", "not_approved"),
+        ({"approved_hash": "", "rendered_hash": ""}, "hold", "not_approved"),
+        ({"content_fault": "retired"}, "hold", "content_out"),
+        ({"now": NOON + timedelta(minutes=15)}, "send", ""),
+        ({"now": NOON + timedelta(minutes=16)}, "hold", "late"),
+        ({"now": NOON + timedelta(minutes=16), "late_policy": "skip"}, "drop", "late"),
+        ({"now": NOON + timedelta(minutes=16), "late_policy": "send"}, "send", ""),
+        ({"now": NOON + timedelta(minutes=16), "late_decided": True}, "send", ""),
+        ({"now": NOON + timedelta(hours=6), "late_policy": "send"}, "drop", "expired"),
+        ({"now": NOON + timedelta(hours=6), "late_decided": True}, "drop", "expired"),
+    ],
+)
+def test_the_gate_decides(changes, door, code):
+    answer = gate.ask(replace(FINE, **changes))
+    assert (answer.door, answer.code) == (door, code)
+
+
+def test_what_changed_after_the_approval_does_not_go_out(room):
+    push = room.send("g1")
+    room.change_material(content_hash="hash-2", body="Buy now.")
+    room.run()
+    assert room.channel.writes == []
+    assert room.states(push) == ["held"]
+    assert room.push(push).state == "held"
+    assert "not what was approved" in room.push(push).held_reason
+
+
+def test_moving_the_time_of_an_approved_push_voids_its_approval(room):
+    push = room.send("g1", due_at=room.clock.now() + timedelta(hours=1))
+    with room.database.write() as session:
+        session.execute(update(Push).where(Push.id == push.row).values(due_at=room.clock.now()))
+    room.clock.advance(timedelta(hours=1))
+    room.run()
+    assert room.channel.writes == []
+    assert room.unit(push).code == "not_approved"
+
+
+def test_a_material_retired_between_pre_flight_and_intent_is_looked_at_again_and_held(room):
+    push = room.send("g1")
+    connect = room.channel.connect
+
+    def and_retire(request):
+        if not room.snapshot.retired:
+            room.change_material(retired=True)
+        return connect(request)
+
+    room.channel.connect = and_retire
+    room.run()
+    assert room.channel.writes == []
+    assert room.unit(push).code == "content_out"
+
+
+def test_the_library_is_asked_once_for_many_batches_and_again_after_a_change(make_room, database):
+    room = make_room(database, abilities=Abilities(batch_max=1))
+    dispatcher = room.dispatcher(concurrency=2)
+    room.send(*[f"g{number}" for number in range(10)])
+    dispatcher.run_due()
+    assert room.snapshots_read == 1
+    room.change_material(usable_until=room.clock.now())
+    push = room.send("g1")
+    dispatcher.run_due()
+    assert room.snapshots_read == 2
+    assert room.unit(push).code == "content_out"
+
+
+def test_a_material_that_is_gone_or_not_approved_holds_the_push_with_the_librarys_words(room):
+    push = room.send("g1")
+    room.change_material(revision_key=-1)
+    room.run()
+    assert room.states(push) == ["held"]
+    assert room.push(push).held_reason == "revision: there is no such revision."
+
+
+def test_an_objection_holds_the_unit_with_its_reason(room):
+    room.objects.append("mentions a price that is not in the catalogue")
+    push = room.send("g1")
+    room.run()
+    assert room.channel.writes == []
+    assert (room.unit(push).state, room.unit(push).code) == ("held", "objection")
+    assert "price" in room.unit(push).reason
+    room.objects.clear()
+    room.send("g2")
+    room.run()
+    assert room.channel.sends() == {"g2": 1}
+
+
+def test_a_channel_that_is_gone_holds_the_push(room):
+    push = room.send("g1")
+    del room.channels[room.channel.name]
+    room.run()
+    assert room.unit(push).code == "channel_missing"
+    assert room.push(push).state == "held"
+
+
+def test_a_missing_value_holds_only_the_unit_that_lacks_it(room):
+    room.change_material(body="Hello {{community.name}} of {{shop.name}}, {{community.size}} of you")
+    with room.database.write() as session:
+        known = Community(
+            public_id=Community.fresh_id(), name="Night owls", size=12, created_at=room.clock.now()
+        )
+        session.add(known)
+        session.flush()
+        recipients = [Recipient("g1", "Night owls", community_id=known.id), Recipient("g2", "No row")]
+    push = room.send(recipients=recipients, body=room.snapshot.body)
+    room.run()
+    assert room.states(push) == ["accepted", "held"]
+    assert room.channel.effects[0].text == "Hello Night owls of Little Star, 12 of you"
+    assert "community.name" in room.unit(push, 2).reason
+    assert room.push(push).state == "running"
+
+
+@pytest.mark.parametrize(
+    ("policy", "sent", "state"), [("ask", 0, "held"), ("skip", 0, "expired"), ("send", 1, "finished")]
+)
+def test_what_is_late_follows_its_policy(room, policy, sent, state):
+    push = room.send("g1", late_policy=policy)
+    room.clock.advance(timedelta(minutes=16))
+    room.run()
+    assert len(room.channel.writes) == sent
+    assert room.push(push).state == state
+
+
+def test_a_person_may_send_what_is_late_but_nothing_crosses_the_deadline(room):
+    push = room.send("g1")
+    other = room.send("g2")
+    room.clock.advance(timedelta(minutes=16))
+    room.run()
+    room.service.resume(push.id)
+    room.run()
+    assert room.channel.sends() == {"g1": 1}
+    room.clock.advance(timedelta(hours=6))
+    room.service.resume(other.id)
+    room.run()
+    assert room.channel.sends() == {"g1": 1}
+    assert room.target_states(other) == {"g2": "skipped"}
+    assert room.push(other).state == "expired"
+
+
+def test_a_file_is_uploaded_once_and_again_before_its_name_dies(make_room, database, picture):
+    room = make_room(database, abilities=Abilities(batch_max=1, asset_ttl=timedelta(days=3)))
+    room.change_material(assets=(picture,))
+    room.send("g1", "g2", "g3")
+    room.run()
+    room.send("g4")
+    room.run()
+    assert len(room.channel.uploads) == 1
+    assert b"media-1" in room.channel.writes[-1].body
+    room.clock.advance(timedelta(days=3) - timedelta(hours=1))
+    room.send("g5")
+    room.run()
+    assert len(room.channel.uploads) == 2
+    assert b"media-2" in room.channel.writes[-1].body
+
+
+def test_many_hands_that_want_a_file_at_once_upload_it_once(make_room, database, picture):
+    room = make_room(database, abilities=Abilities(batch_max=1, asset_ttl=timedelta(days=3)))
+    room.change_material(assets=(picture,))
+    dispatcher = room.dispatcher(concurrency=16)
+    dispatcher._lining_up._slow = True
+    room.send(*[f"g{number}" for number in range(16)])
+    dispatcher.run_due()
+    assert len(room.channel.uploads) == 1
+    assert len(room.channel.effects) == 16
+
+
+def test_files_travel_inside_the_request_where_the_channel_wants_no_upload(room, picture):
+    room.change_material(assets=(picture,))
+    room.send("g1")
+    room.run()
+    assert room.channel.uploads == []
+    assert picture.sha256.encode() in room.channel.writes[0].body
