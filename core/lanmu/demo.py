@@ -1,7 +1,7 @@
 """The demo shop: communities, members, offers and columns, made from data where they are not there yet."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,23 @@ from lanmu.interfaces.events import MemberEvent
 from lanmu.schedule.columns import ColumnDraft, PoolDraft, SlotDraft, Targets
 from lanmu.server import Server
 
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """A column that shows a channel at work."""
+
+    name: str
+    channel: str
+    communities: tuple[str, ...]
+    pool: tuple[str, ...]
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
 _SHOWN = (
-    # Name, channel, tags of the communities, tags of the pool
-    (_("Demo: customer groups"), "wecom.group", ("母婴",), ("母婴", "干货")),
-    (_("Demo: internal group"), "wecom.robot", ("内部",), ("母婴", "早安")),
-    (_("Demo: personal WeChat"), "personal_wechat_export.pack", ("个人微信",), ("母婴", "干货")),
+    _Shown(_("Demo: customer groups"), "wecom.group", ("母婴",), ("母婴", "干货")),
+    # A robot's message is one call, and a call holds either the words or a picture: the words matter here.
+    _Shown(_("Demo: internal group"), "wecom.robot", ("内部",), ("母婴", "干货"), {"pictures": "leave_out"}),
+    _Shown(_("Demo: personal WeChat"), "personal_wechat_export.pack", ("个人微信",), ("母婴", "干货")),
 )
 _SOON = timedelta(seconds=20)
 
@@ -166,15 +178,16 @@ def _due_soon(server: Server) -> Demo:
     rule = f"DTSTART:{due:%Y%m%dT%H%M%S}\nRRULE:FREQ=DAILY;COUNT=1"
     say: Callable[[str], str] = lambda text: server.catalog.gettext(server.config.server.locale, text)  # noqa: E731
     made = []
-    for name, channel, tags, pool in _SHOWN:
-        if channel not in server.plugins.channels:
+    for shown in _SHOWN:
+        if shown.channel not in server.plugins.channels:
             continue
         draft = ColumnDraft(
-            name=say(name),
-            channel=channel,
+            name=say(shown.name),
+            channel=shown.channel,
             slots=(SlotDraft(rrule=rule),),
-            targets=Targets(tags=tags),
-            pool=PoolDraft(tags=pool),
+            targets=Targets(tags=shown.communities),
+            pool=PoolDraft(tags=shown.pool),
+            options=shown.options,
             goal=say(_("Shows a push going out, a minute after the start.")),
             zone=zone,
             cooldown_days=0,

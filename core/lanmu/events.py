@@ -1,7 +1,8 @@
 """A member's event on its way: kept as a fact once, points posted by the rules, plugins told."""
 
-from lanmu.interfaces.events import MemberEvent, PointsRule
+from lanmu.interfaces.events import Award, MemberEvent, PointsRule
 from lanmu.interfaces.host import PointsPosted
+from lanmu.ledger.refusals import KeyReused
 from lanmu.ledger.service import LedgerService
 from lanmu.metrics.service import MetricsService
 from lanmu.plugins import Plugins
@@ -18,17 +19,26 @@ class Events:
     def record(self, event: MemberEvent) -> PointsPosted:
         """Store the event and post its points, both once for their keys.
 
-        The points are proposed anew on a repetition too: if the server stopped between the two, they are
+        The rules propose first, so that an event that one of them cannot read is refused and not stored. On
+        a repetition they propose anew: if the server stopped between storing and posting, the points are
         posted now, and if not, the ledger knows their keys.
         """
+        awards = self._proposed(event)
         new = self._metrics.record_event(event)
-        earned, capped, replayed = 0, False, not new
-        for _plugin, offered in self._plugins.offers("lanmu_points_rules"):
-            rule: PointsRule = offered
-            for award in rule.propose(event):
+        earned, capped = 0, False
+        for award in awards:
+            try:
                 posted = self._ledger.earn(award, occurred_at=event.at)
-                earned += posted.earned
-                capped = capped or posted.capped
+            except KeyReused:
+                if new:
+                    raise
+                continue  # posted then, under the settings of then
+            earned += posted.earned
+            capped = capped or posted.capped
         if new:
             self._plugins.tell("lanmu_member_event", event=event)
-        return PointsPosted(earned, self._ledger.balance(event.member), replayed, capped)
+        return PointsPosted(earned, self._ledger.balance(event.member), not new, capped)
+
+    def _proposed(self, event: MemberEvent) -> list[Award]:
+        rules: list[PointsRule] = [rule for _plugin, rule in self._plugins.offers("lanmu_points_rules")]
+        return [award for rule in rules for award in rule.propose(event)]

@@ -11,8 +11,9 @@ from typing import Any
 import click
 import structlog
 
+from lanmu.cli.commands import Command
 from lanmu.cli.context import CONFIG, done, progress_bar, read_config, starter
-from lanmu.cli.words import Command, say, told
+from lanmu.cli.words import say, told
 from lanmu.config import Config
 from lanmu.i18n import _
 from lanmu.interfaces.errors import LanmuError
@@ -32,7 +33,7 @@ def serve(ctx: click.Context, no_worker: bool) -> None:
     with ExitStack() as stack:
         server = Server(config)
         stack.callback(server.close)
-        password = server.staff.ensure_admin()
+        password = server.staff.ensure_admin(server.catalog.gettext(config.server.locale, _("Administrator")))
         _fill_library(server)
         web = _Web(server)
         stack.callback(web.stop)

@@ -53,19 +53,19 @@ class StaffService:
         self._database = database
         self._clock = clock
 
-    def ensure_admin(self) -> str | None:
+    def ensure_admin(self, name: str) -> str | None:
         """Create `admin` where there is nobody yet; answers the one-time password, None otherwise."""
         with self._database.read() as session:
             if session.scalar(select(func.count()).select_from(Staff)):
                 return None
         password = made_up_password()
-        self.create("admin", _("Administrator"), password, ["admin"], one_time=True)
+        self.create("admin", name, password, ["admin"], one_time=True)
         return password
 
     def create(
         self, username: str, name: str, password: str, roles: list[str], *, one_time: bool = False
     ) -> Person:
-        """Add an account. Raises Invalid for a bad name, role or password, Conflict where the name is taken."""
+        """Add an account. Raises Invalid for a bad name, role or password, Conflict for a taken name."""
         username = username.strip().lower()
         if not username or not username.isascii() or len(username) > 60 or " " in username:
             raise Invalid("username", _("must be 1 to 60 Latin letters, digits or signs without blanks."))
@@ -111,7 +111,7 @@ class StaffService:
     def login(self, username: str, password: str, address: str) -> tuple[str, Person]:
         """A session for the right password: the cookie's value and who it is.
 
-        Raises TooManyTries, or Denied; it tells neither which of the two was wrong nor whether the name exists.
+        Raises TooManyTries, or Denied, which tells neither what was wrong nor whether the name exists.
         """
         username = username.strip().lower()[:60]
         now = self._clock.now()
