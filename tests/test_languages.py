@@ -1,5 +1,6 @@
 """Every text that a person can see stands in both languages."""
 
+import re
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
@@ -19,14 +20,14 @@ def _texts(package: Path) -> Iterator[tuple[str, str]]:
     """Every marked text with the place where it stands."""
     for path in sorted(package.rglob("*.py")):
         with path.open("rb") as file:
-            for _line, _function, message, _comments in extract_python(file, ["_"], [], {}):
+            for _line, _function, message, _comments in extract_python(file, {"_": None}, [], {}):
                 if isinstance(message, str):
                     yield message, f"{path.relative_to(ROOT)}:{_line}"
     for path in sorted(package.rglob("*.html")):
-        found = extract("jinja2.ext:babel_extract", BytesIO(path.read_bytes()), keywords={"_": None}, options={})
-        for line, message, _comments, _context in found:
-            if isinstance(message, str):
-                yield message, f"{path.relative_to(ROOT)}:{line}"
+        source = BytesIO(path.read_bytes())
+        for found in extract("jinja2.ext:babel_extract", source, keywords={"_": None}, options={}):
+            if isinstance(found[1], str):
+                yield found[1], f"{path.relative_to(ROOT)}:{found[0]}"
 
 
 def _translated(package: Path) -> dict[str, dict[str, str]]:
@@ -60,8 +61,6 @@ def test_no_translation_is_left_over(package: str):
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_a_translation_keeps_the_slots_of_its_text(package: str):
-    import re
-
     slot = re.compile(r"%\(\w+\)[sd]")
     for name, texts in _translated(PACKAGES[package]).items():
         for text, chinese in texts.items():

@@ -102,7 +102,8 @@ class Lanmu:
 
     def received(self, call: str) -> list[dict[str, Any]]:
         """What the sandbox received of a call, as JSON."""
-        return self.sandbox(f"received?call={call}")["received"]
+        calls: list[dict[str, Any]] = self.sandbox(f"received?call={call}")["received"]
+        return calls
 
     def query(self, statement: str) -> list[Any]:
         """Rows straight from the database, as a stranger to the program sees them."""

@@ -14,8 +14,8 @@ from lanmu.web.people import LANGUAGE_COOKIE, find_person, person, secure, serve
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
-    "connect-src 'self'; font-src 'self'; form-action 'self'; base-uri 'none'; object-src 'none'; frame-src 'self'; "
-    "frame-ancestors 'none'"
+    "connect-src 'self'; font-src 'self'; form-action 'self'; base-uri 'none'; object-src 'none'; "
+    "frame-src 'self'; frame-ancestors 'none'"
 )
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _TOKEN_IN_URL = re.compile(r"(^|[?&=])lanmu_[0-9A-Za-z]{8}_")

@@ -95,7 +95,7 @@ def _menu(app: Flask) -> list[Group]:
         entries = tuple(
             Entry(
                 translate(item.label),
-                url_for(item.endpoint, **(item.params or {})),
+                url_for(item.endpoint, **dict[str, Any](item.params or {})),
                 item.icon,
                 request.endpoint == item.endpoint or _under(item.endpoint),
             )
