@@ -1,4 +1,4 @@
-"""Holds the house to its rules: no file above 400 lines, and every file says in its first line what it is for."""
+"""Holds the house to its rules: no file above 400 lines, and each says first what it is for."""
 
 import ast
 import sys

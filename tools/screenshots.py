@@ -1,4 +1,4 @@
-"""Makes the README's pictures: starts the demo in a temporary folder, waits for its pushes, photographs pages.
+"""Makes the README's pictures: starts the demo in a temporary folder, waits for its pushes, takes photographs.
 
     python -m tools.screenshots [FOLDER] [--all]
 
