@@ -1,10 +1,11 @@
 """A delivery room to test in: one material, a scripted channel, and as many dispatchers as a test wants."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -116,10 +117,8 @@ class Room:
 
     def target_states(self, push: PushView) -> dict[str, str]:
         with self.database.read() as session:
-            rows = session.execute(
-                select(UnitTarget.recipient_key, UnitTarget.state).where(UnitTarget.push_id == push.row)
-            )
-            return {key: state for key, state in rows}
+            query = select(UnitTarget.recipient_key, UnitTarget.state).where(UnitTarget.push_id == push.row)
+            return {key: state for key, state in session.execute(query)}  # noqa: C416  rows are no pairs to mypy
 
     def push(self, push: PushView) -> Push:
         with self.database.read() as session:
@@ -142,7 +141,7 @@ def pool() -> Iterator[ThreadPoolExecutor]:
 
 
 @pytest.fixture
-def make_room(clock: FakeClock, pool: ThreadPoolExecutor):
+def make_room(clock: FakeClock, pool: ThreadPoolExecutor) -> Callable[..., Room]:
     def make(database: Database, **channel: Any) -> Room:
         snapshot = stored_material(database, clock.now())
         return Room(database, clock, FakeChannel(clock=clock, **channel), pool, snapshot)
@@ -151,13 +150,13 @@ def make_room(clock: FakeClock, pool: ThreadPoolExecutor):
 
 
 @pytest.fixture
-def room(make_room, database: Database) -> Room:
+def room(make_room: Callable[..., Room], database: Database) -> Room:
     """On each of the two databases."""
     return make_room(database)
 
 
 @pytest.fixture
-def picture(tmp_path) -> Asset:
+def picture(tmp_path: Path) -> Asset:
     path = tmp_path / "picture.png"
     path.write_bytes(b"\x89PNG")
     return Asset("picture.png", "image/png", "ab" * 32, 4, path)

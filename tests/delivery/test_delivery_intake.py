@@ -27,9 +27,13 @@ def test_one_firing_makes_one_push_however_many_ask(room):
 
 
 def test_a_request_in_a_transaction_that_fails_leaves_nothing(room):
-    with pytest.raises(RuntimeError), room.database.write() as session:
-        room.service.request(session, room.request("g1"))
-        raise RuntimeError("the caller's own step failed")
+    def ask_and_fail():
+        with room.database.write() as session:
+            room.service.request(session, room.request("g1"))
+            raise RuntimeError("the caller's own step failed")
+
+    with pytest.raises(RuntimeError):
+        ask_and_fail()
     assert room.run() == 0
 
 
