@@ -1,4 +1,4 @@
-"""Makes the README's pictures: starts the demo in a temporary folder, waits for its pushes, takes photographs.
+"""Makes the README's pictures: starts the demo in a temporary folder, waits for its pushes, takes pictures.
 
     python -m tools.screenshots [FOLDER] [--all]
 
