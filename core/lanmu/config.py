@@ -1,6 +1,5 @@
 """config.toml → a frozen Config; every fault is told at once, with its key's whole path."""
 
-import difflib
 import os
 import re
 import stat
@@ -12,8 +11,9 @@ from types import MappingProxyType
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from marshmallow import Schema, ValidationError, fields, post_load, validate
+from marshmallow import Schema, ValidationError, fields, validate
 
+from lanmu import validation
 from lanmu.i18n import DEFAULT_LOCALE, LOCALES, _
 from lanmu.interfaces.errors import Faults, Invalid, LanmuError
 from lanmu.interfaces.secrets import Secret
@@ -116,11 +116,11 @@ def _zone(value: str) -> None:
     try:
         ZoneInfo(value)
     except (KeyError, ValueError, OSError) as error:
-        raise ValidationError(_("is not a time zone; write one like Asia/Shanghai")) from error
+        raise ValidationError(_("is not a time zone; write one like Asia/Shanghai.")) from error
 
 
-class _Strict(Schema):
-    """Refuses unknown keys; marshmallow's own messages are put into our words by `_tell`."""
+_BASE_URL = re.compile(r"^(https?://[^/\s]+)?$")
+_NO_BASE_URL = _("is not an address like https://lanmu.example.com, without a path.")
 
 
 class _SecretField(fields.String):
@@ -129,10 +129,10 @@ class _SecretField(fields.String):
         return Secret(text) if text else None
 
 
-class _ServerSchema(_Strict):
+class _ServerSchema(Schema):
     host = fields.String(load_default="127.0.0.1", validate=validate.Length(min=1))
     port = fields.Integer(strict=True, load_default=8640, validate=validate.Range(0, 65535))
-    base_url = fields.String(load_default="", validate=validate.Regexp(r"^(https?://[^/\s]+)?$"))
+    base_url = fields.String(load_default="", validate=validate.Regexp(_BASE_URL, error=_NO_BASE_URL))
     data_dir = fields.String(load_default="data", validate=validate.Length(min=1))
     secret_key = _SecretField(load_default=None)
     shop_name = fields.String(load_default="栏目示范店", validate=validate.Length(min=1, max=40))
@@ -143,42 +143,42 @@ class _ServerSchema(_Strict):
     threads = fields.Integer(strict=True, load_default=8, validate=validate.Range(2, 64))
 
 
-class _DatabaseSchema(_Strict):
+class _DatabaseSchema(Schema):
     url = _SecretField(load_default=None)
     pool_size = fields.Integer(strict=True, load_default=16, validate=validate.Range(2, 200))
 
 
-class _QueueSchema(_Strict):
+class _QueueSchema(Schema):
     backend = fields.String(load_default="sqlite", validate=validate.OneOf(["sqlite", "redis"]))
     url = _SecretField(load_default=None)
     workers = fields.Integer(strict=True, load_default=2, validate=validate.Range(1, 32))
 
 
-class _LibrarySchema(_Strict):
+class _LibrarySchema(Schema):
     folder = fields.String(load_default="content_library")
 
 
-class _ScheduleSchema(_Strict):
+class _ScheduleSchema(Schema):
     horizon_days = fields.Integer(strict=True, load_default=14, validate=validate.Range(1, 90))
     hand_over_minutes = fields.Integer(strict=True, load_default=10, validate=validate.Range(1, 1440))
 
 
-class _DeliverySchema(_Strict):
+class _DeliverySchema(Schema):
     concurrency = fields.Integer(strict=True, load_default=16, validate=validate.Range(1, 256))
     lease_seconds = fields.Integer(strict=True, load_default=60, validate=validate.Range(20, 600))
     sweep_seconds = fields.Float(load_default=5.0, validate=validate.Range(0.2, 60))
 
 
-class _LogSchema(_Strict):
+class _LogSchema(Schema):
     level = fields.String(load_default="info", validate=validate.OneOf(["debug", "info", "warning", "error"]))
     format = fields.String(load_default="console", validate=validate.OneOf(["console", "json"]))
 
 
-class _DemoSchema(_Strict):
+class _DemoSchema(Schema):
     enabled = fields.Boolean(load_default=False)
 
 
-class _ConfigSchema(_Strict):
+class _ConfigSchema(Schema):
     server = fields.Nested(_ServerSchema, load_default=lambda: _ServerSchema().load({}))
     database = fields.Nested(_DatabaseSchema, load_default=lambda: _DatabaseSchema().load({}))
     queue = fields.Nested(_QueueSchema, load_default=lambda: _QueueSchema().load({}))
@@ -188,10 +188,6 @@ class _ConfigSchema(_Strict):
     log = fields.Nested(_LogSchema, load_default=lambda: _LogSchema().load({}))
     demo = fields.Nested(_DemoSchema, load_default=lambda: _DemoSchema().load({}))
     plugins = fields.Dict(keys=fields.String(), values=fields.Dict(keys=fields.String()), load_default=dict)
-
-    @post_load
-    def build(self, data: dict[str, Any], **_kwargs: Any) -> dict[str, Any]:
-        return data
 
 
 def load(path: Path, environ: Mapping[str, str] = os.environ) -> Config:
@@ -215,13 +211,13 @@ def parse(raw: Mapping[str, Any], path: Path | None, environ: Mapping[str, str])
     faults: list[LanmuError] = []
     literal_secrets: list[str] = []
     filled = _fill(raw, "", environ, faults, literal_secrets)
-    data: dict[str, Any] = {}
+    data: Any = {}
     try:
         data = _ConfigSchema().load(filled)
     except ValidationError as error:
-        faults.extend(_tell(_nested(error), "", _ConfigSchema(), filled))
-    if data:
-        faults.extend(_contradictions(data))
+        faults.extend(validation.faults(error.messages, _ConfigSchema()))
+        data = error.valid_data
+    faults.extend(_contradictions(data))
     if path is not None and literal_secrets and _others_can_read(path):
         faults.append(
             Invalid(
@@ -294,47 +290,18 @@ def _fill(
     return value.replace("$$", "$")
 
 
-def _tell(messages: Any, place: str, schema: Schema | None, raw: Any) -> list[LanmuError]:
-    """Marshmallow's nested messages as faults with whole key paths."""
-    found: list[LanmuError] = []
-    for key, inner in messages.items():
-        here = f"{place}.{key}" if place and key != "_schema" else str(key if key != "_schema" else place)
-        if isinstance(inner, Mapping):
-            field = schema.fields.get(key) if schema else None
-            nested = field.schema if isinstance(field, fields.Nested) else None
-            found.extend(_tell(inner, here, nested if isinstance(nested, Schema) else None, raw))
-        elif "Unknown field." in inner and schema is not None:
-            near = difflib.get_close_matches(str(key), list(schema.fields), n=1)
-            way_out = _("Did you mean %(near)s?") if near else _("Known keys: %(known)s.")
-            found.append(
-                Invalid(
-                    here,
-                    _("is not a setting of Lanmu."),
-                    way_out,
-                    near=near[0] if near else "",
-                    known=", ".join(schema.fields),
-                )
-            )
-        else:
-            found.append(Invalid(here, " ".join(str(text) for text in inner)))
-    return found
-
-
 def settings_faults(plugin: str, error: ValidationError, schema: Schema) -> Faults:
     """What is wrong in a plugin's `[plugins.NAME]` table, in the same words as the core's own faults."""
-    return Faults(_tell(_nested(error), f"plugins.{plugin}", schema, None))
+    return Faults(validation.faults(error.messages, schema, f"plugins.{plugin}"))
 
 
-def _nested(error: ValidationError) -> Mapping[str, Any]:
-    messages = error.messages
-    return messages if isinstance(messages, dict) else {"_schema": messages}
-
-
-def _contradictions(data: dict[str, Any]) -> list[LanmuError]:
+def _contradictions(data: Any) -> list[LanmuError]:
+    """Values that are right alone and wrong together; of the faulty ones `data` may lack some."""
     found: list[LanmuError] = []
-    if data["queue"]["backend"] == "redis" and not data["queue"]["url"]:
+    queue = data.get("queue") or {}
+    if queue.get("backend") == "redis" and not queue.get("url"):
         found.append(Invalid("queue.url", _("is missing, and queue.backend is redis.")))
-    url = data["database"]["url"]
+    url = (data.get("database") or {}).get("url")
     if url and not re.match(r"^(postgres(ql)?(\+psycopg)?|sqlite)://", url.reveal()):
         found.append(
             Invalid("database.url", _("must begin with postgresql:// or sqlite://; leave it out for SQLite."))

@@ -1,9 +1,13 @@
 """Two languages from plain .po files: English is the source text, zh-CN is complete and the default."""
 
+import os
+import re
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib import resources
 from importlib.resources.abc import Traversable
+
+from lanmu.interfaces.errors import Faults, LanmuError
 
 LOCALES = ("zh-CN", "en")
 DEFAULT_LOCALE = "zh-CN"
@@ -29,6 +33,60 @@ class Filled(str):
         self.msgid = msgid
         self.params = params
         return self
+
+
+def told(error: LanmuError) -> Filled:
+    """An error as one text that is translated where it is shown; a line for each fault."""
+    faults = error.faults if isinstance(error, Faults) else (error,)
+    lines = {f"line{number}": _line(each) for number, each in enumerate(faults)}
+    return Filled("\n".join(f"%({name})s" for name in lines), **lines)
+
+
+def _line(error: LanmuError) -> Filled:
+    line = _with_params(error.fault, error.params)
+    if error.way_out:
+        # A text of its own, because Chinese needs no space between two sentences.
+        way_out = _with_params(error.way_out, error.params)
+        line = Filled(_("%(fault)s %(way_out)s"), fault=line, way_out=way_out)
+    return Filled("%(place)s: %(line)s", place=error.place, line=line) if error.place else line
+
+
+def _with_params(text: str, params: Mapping[str, object]) -> Filled:
+    return text if isinstance(text, Filled) else Filled(text, **params)
+
+
+class Rewording:
+    """What a library says in its own English, said in our words, so that it can be translated.
+
+    `texts` gives for each of its templates ("Must be one of: {choices}.") a marked text of ours with the same
+    slots. What fills a slot may be such a text in turn.
+    """
+
+    def __init__(self, texts: Mapping[str, str]) -> None:
+        self._texts = [(_pattern(template), ours) for template, ours in texts.items()]
+
+    def __call__(self, said: str) -> str:
+        """Our text for what the library said; where it is not known, as it stands."""
+        for pattern, ours in self._texts:
+            if found := pattern.fullmatch(said):
+                return Filled(ours, **{slot: self(text) for slot, text in found.groupdict().items()})
+        return said
+
+
+def _pattern(template: str) -> re.Pattern[str]:
+    literals_and_slots = re.split(r"\{(\w+)\}", template)
+    pieces = [
+        f"(?P<{piece}>.+?)" if index % 2 else re.escape(piece)
+        for index, piece in enumerate(literals_and_slots)
+    ]
+    return re.compile("".join(pieces), re.DOTALL)
+
+
+def terminal_locale(environ: Mapping[str, str] = os.environ) -> str:
+    """`LANMU_LANG`, or what the terminal speaks; Chinese where that is not English."""
+    names = ("LANMU_LANG", "LC_ALL", "LC_MESSAGES", "LANG")
+    chosen = next((value for name in names if (value := environ.get(name))), "")
+    return "en" if chosen.lower().startswith("en") else DEFAULT_LOCALE
 
 
 class Catalog:

@@ -3,6 +3,7 @@
 import importlib
 import inspect
 import logging
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
@@ -15,9 +16,9 @@ from marshmallow import ValidationError
 from lanmu import hookspecs
 from lanmu.authoring import AnyPlugin, Plugin
 from lanmu.config import settings_faults
-from lanmu.i18n import _
+from lanmu.i18n import _, told
 from lanmu.interfaces.channels import Channel, Message
-from lanmu.interfaces.errors import Conflict, Invalid, LanmuError
+from lanmu.interfaces.errors import Conflict, Faults, Invalid, LanmuError
 from lanmu.interfaces.events import Objection
 from lanmu.interfaces.host import Host
 from lanmu.storage.migrate import Chain, plugin_chain
@@ -68,17 +69,12 @@ class Plugins:
         self._aside: dict[str, PluginStatus] = {}
         self.channels: dict[str, Channel] = {}
         found = _entry_points()
+        self._packages = [found[name].module.partition(".")[0] for name in settings if name in found]
         for name in settings:
             if name in found:
                 self._load(found[name], dict(settings[name]))
             else:
-                self._aside[name] = PluginStatus(
-                    name,
-                    "",
-                    "",
-                    "missing",
-                    str(Invalid(f"plugins.{name}", _("no installed plugin has this name."))),
-                )
+                self._aside[name] = PluginStatus(name, "", "", "missing", told(_not_installed(name)))
         self._off = {
             name: PluginStatus(name, _distribution(point), _version(point), "off")
             for name, point in found.items()
@@ -88,18 +84,7 @@ class Plugins:
     def _load(self, point: metadata.EntryPoint, table: dict[str, Any]) -> None:
         name = point.name
         try:
-            made = point.load()
-            if not (isinstance(made, type) and issubclass(made, Plugin)):
-                raise Invalid(
-                    f"plugins.{name}",
-                    _("its entry point %(point)s is not a lanmu.Plugin."),
-                    point=point.value,
-                )
-            schema = made.settings_schema()
-            try:
-                loaded = schema.load(table)
-            except ValidationError as error:
-                raise settings_faults(name, error, schema) from error
+            made, loaded = _with_settings(point, table)
             plugin: AnyPlugin = made(loaded, self._host_for(name))
             self._manager.register(plugin, name)
             self._manager.check_pending()
@@ -120,7 +105,7 @@ class Plugins:
             self._manager.unregister(name=name)
             for channel in loaded.channels:
                 self.channels.pop(channel, None)
-        reason = str(error) if isinstance(error, LanmuError) else f"{type(error).__name__}: {error}"
+        reason = told(error) if isinstance(error, LanmuError) else f"{type(error).__name__}: {error}"
         self._aside[name] = PluginStatus(
             name,
             loaded.distribution if loaded else _distribution(point),
@@ -211,8 +196,8 @@ class Plugins:
         return flat
 
     def packages(self) -> list[str]:
-        """The import packages of the plugins that run."""
-        return [loaded.package for loaded in self._loaded.values()]
+        """The import packages of the plugins: also of one set aside, whose reason may be in its own words."""
+        return [package for package in self._packages if package in sys.modules]
 
     def statuses(self) -> list[PluginStatus]:
         """All that are installed or asked for: running, set aside, missing or off."""
@@ -230,6 +215,41 @@ class Plugins:
             for loaded in self._loaded.values()
         ]
         return [*running, *self._aside.values(), *self._off.values()]
+
+
+def settings_in_need(settings: Mapping[str, Mapping[str, Any]]) -> list[LanmuError]:
+    """What is wrong with the plugins' tables of config.toml, found without starting a plugin."""
+    points = _entry_points()
+    found: list[LanmuError] = []
+    for name, table in settings.items():
+        if name not in points:
+            found.append(_not_installed(name))
+            continue
+        try:
+            _with_settings(points[name], dict(table))
+        except Faults as error:
+            found.extend(error.faults)
+        except Exception as error:  # noqa: BLE001  a stranger's import may fail in any way
+            fault = error if isinstance(error, LanmuError) else None
+            found.append(fault or Invalid(f"plugins.{name}", f"{type(error).__name__}: {error}"))
+    return found
+
+
+def _with_settings(point: metadata.EntryPoint, table: dict[str, Any]) -> tuple[type[AnyPlugin], Any]:
+    """A plugin's class and its checked settings."""
+    made = point.load()
+    if not (isinstance(made, type) and issubclass(made, Plugin)):
+        fault = _("its entry point %(point)s is not a lanmu.Plugin.")
+        raise Invalid(f"plugins.{point.name}", fault, point=point.value)
+    schema = made.settings_schema()
+    try:
+        return made, schema.load(table)
+    except ValidationError as error:
+        raise settings_faults(point.name, error, schema) from error
+
+
+def _not_installed(name: str) -> Invalid:
+    return Invalid(f"plugins.{name}", _("no installed plugin has this name."))
 
 
 def _entry_points() -> dict[str, metadata.EntryPoint]:

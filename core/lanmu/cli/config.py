@@ -5,10 +5,12 @@ from typing import Any
 
 import click
 
+from lanmu.cli.commands import Group
 from lanmu.cli.context import done, print_json, read_config
-from lanmu.cli.words import Group
 from lanmu.i18n import _
+from lanmu.interfaces.errors import Faults
 from lanmu.interfaces.secrets import Secret
+from lanmu.plugins import settings_in_need
 
 
 @click.group(cls=Group, help=_("Check or show the settings."))
@@ -19,7 +21,9 @@ def config() -> None:
 @config.command("check", help=_("Say all that is wrong with config.toml, or that it is fine."))
 @click.pass_context
 def check(ctx: click.Context) -> None:
-    read_config(ctx)
+    loaded = read_config(ctx)
+    if faults := settings_in_need(loaded.plugins):
+        raise Faults(faults)
     done(_("config.toml is fine."))
 
 

@@ -10,8 +10,9 @@ from shutil import copytree
 from typing import Any
 
 import click
+from sqlalchemy.exc import OperationalError
 
-from lanmu.cli.words import say
+from lanmu.cli.words import learn, say
 from lanmu.config import Config, load
 from lanmu.i18n import _
 from lanmu.interfaces.errors import Invalid
@@ -63,11 +64,29 @@ def read_config(ctx: click.Context) -> Config:
 @contextmanager
 def open_server(ctx: click.Context) -> Iterator[Server]:
     """A server for one command; its database is migrated, nothing is started."""
-    server = Server(read_config(ctx))
+    server = start_server(read_config(ctx))
     try:
         yield server
     finally:
         server.close()
+
+
+def start_server(config: Config) -> Server:
+    """A server, whose catalog the command line speaks with from now on.
+
+    Raises Invalid where its database cannot be reached.
+    """
+    try:
+        server = Server(config)
+    except OperationalError as error:
+        raise Invalid(
+            "database.url" if config.database.url else "server.data_dir",
+            _("the database cannot be opened: %(error)s."),
+            _("Look whether it runs, and whether address, name and password are right."),
+            error=str(error.orig).strip().rstrip("."),
+        ) from error
+    learn(server.catalog)
+    return server
 
 
 @contextmanager

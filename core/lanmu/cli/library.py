@@ -2,8 +2,10 @@
 
 import click
 
+from lanmu.cli.commands import FAILED, Group
 from lanmu.cli.context import open_server, print_json, progress_bar
-from lanmu.cli.words import Group, say, told
+from lanmu.cli.layout import table
+from lanmu.cli.words import say, told
 from lanmu.i18n import _
 from lanmu.interfaces.errors import Invalid
 from lanmu.library.sync import SyncReport
@@ -27,11 +29,11 @@ def sync(ctx: click.Context, as_json: bool) -> None:
     if as_json:
         print_json({**_counts(report), "faults": [told(fault) for fault in report.faults]})
     else:
-        for name, count in _counts(report).items():
-            click.echo(f"{say(_COUNTED[name]):12} {count}")
+        for line in table([(say(_COUNTED[name]), str(count)) for name, count in _counts(report).items()]):
+            click.echo(line)
         for fault in report.faults:
             click.echo(told(fault), err=True)
-    ctx.exit(1 if report.faults else 0)
+    ctx.exit(FAILED if report.faults else 0)
 
 
 _COUNTED = {

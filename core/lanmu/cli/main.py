@@ -1,15 +1,14 @@
 """The command `lanmu`: finds the room's commands, and those of the plugins, when they are called for."""
 
 import importlib
-import sys
 import tomllib
 
 import click
 
 from lanmu import __version__
-from lanmu.cli.words import Group
-from lanmu.i18n import _
-from lanmu.interfaces.errors import LanmuError
+from lanmu.cli.commands import Group, spoken
+from lanmu.i18n import Filled, _
+from lanmu.interfaces.errors import Conflict, LanmuError
 
 # Read only when called: most commands need neither the web nor Alembic.
 _COMMANDS = {
@@ -42,7 +41,7 @@ class _OfPlugin(Group):
     """The commands of one plugin. The server is only opened for them when they are listed or called."""
 
     def __init__(self, plugin: str) -> None:
-        super().__init__(plugin, help=_("Commands of this plugin."))
+        super().__init__(plugin, help=Filled(_("Commands of the plugin %(name)s."), name=plugin))
         self._offered: dict[str, click.Command] | None = None
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -57,10 +56,15 @@ class _OfPlugin(Group):
 
             server = ctx.with_resource(open_server(ctx))
             self._offered = {
-                str(command.name): command
+                str(command.name): spoken(command)
                 for plugin, command in server.plugins.offers("lanmu_commands")
                 if plugin == self.name
             }
+            for status in server.plugins.statuses():
+                if status.name == self.name and status.state != "running":
+                    raise Conflict(
+                        "", _("The plugin %(name)s does not run. %(why)s"), name=self.name, why=status.reason
+                    )
         return self._offered
 
 
@@ -77,10 +81,12 @@ def _plugins_asked_for(ctx: click.Context) -> list[str]:
 
 @click.group(cls=_Root, help=_("Lanmu 栏目: a content and scheduling server for private-domain operations."))
 @click.option("--config", metavar="FILE", help=_("The config.toml to use; the one in this folder otherwise."))
-@click.version_option(__version__, prog_name="lanmu")
+@click.version_option(
+    __version__, prog_name="lanmu", message="%(prog)s %(version)s", help=_("Show the version.")
+)
 def main(config: str | None) -> None:
     del config  # read from the context by those that need it
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -2,8 +2,8 @@
 
 import click
 
+from lanmu.cli.commands import Command
 from lanmu.cli.context import open_server, print_json
-from lanmu.cli.words import Command
 from lanmu.i18n import _
 
 

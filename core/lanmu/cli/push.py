@@ -2,11 +2,14 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
+from zoneinfo import ZoneInfo
 
 import click
 
+from lanmu.cli.commands import FAILED, Group
 from lanmu.cli.context import done, open_server, print_json
-from lanmu.cli.words import Group
+from lanmu.cli.layout import table
+from lanmu.cli.words import say
 from lanmu.delivery.owner import this_process
 from lanmu.delivery.service import PushFilter
 from lanmu.i18n import _
@@ -18,20 +21,33 @@ def push() -> None:
 
 
 @push.command("list", help=_("List the latest pushes with their progress."))
-@click.option("--limit", default=20, help=_("How many."))
+@click.option(
+    "--limit", type=click.IntRange(1, 500), default=20, show_default=True, help=_("How many at most.")
+)
 @click.option("--json", "as_json", is_flag=True, help=_("Print JSON."))
 @click.pass_context
 def list_(ctx: click.Context, limit: int, as_json: bool) -> None:
     with open_server(ctx) as server:
         pushes = server.delivery.pushes(PushFilter(), limit)
+        zone = ZoneInfo(server.config.server.zone)
     if as_json:
         print_json([asdict(each) for each in pushes])
         return
-    for each in pushes:
-        click.echo(
-            f"{each.id}  {each.due_at:%Y-%m-%d %H:%M}Z  {each.state:22} "
-            f"{each.progress.out}/{each.progress.planned}  {each.channel:28} {each.title}"
+    if not pushes:
+        done(_("No push yet."))
+    rows = [
+        (
+            each.id,
+            f"{each.due_at.astimezone(zone):%Y-%m-%d %H:%M}",
+            _word("push", each.state),
+            f"{each.progress.out}/{each.progress.planned}",
+            each.channel,
+            each.title,
         )
+        for each in pushes
+    ]
+    for line in table(rows):
+        click.echo(line)
 
 
 @push.command("show", help=_("Show one push with its units and attempts, as JSON."))
@@ -60,5 +76,13 @@ def test(ctx: click.Context, channel: str, key: str, sender: str, text: str) -> 
         with ThreadPoolExecutor(1) as pool:
             server.dispatcher(this_process(), pool, batch=1).run_due()
         unit = server.delivery.units(made.id)[0]
-    done(_("%(push)s: %(state)s %(reason)s"), push=made.id, state=unit.state, reason=unit.reason)
-    ctx.exit(0 if unit.state in ("accepted", "handed_over", "delivered") else 1)
+    state = _word("unit", unit.state)
+    click.echo(f"{made.id}  {state}" + (f"  {say(unit.reason)}" if unit.reason else ""))
+    ctx.exit(0 if unit.state in ("accepted", "handed_over", "delivered") else FAILED)
+
+
+def _word(room: str, code: str) -> str:
+    """The console's own word for a state."""
+    from lanmu.web.pages.words import WORDS  # the web takes half a second to import
+
+    return say(WORDS[room].get(code, code))

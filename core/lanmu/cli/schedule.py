@@ -4,8 +4,8 @@ from dataclasses import asdict
 
 import click
 
+from lanmu.cli.commands import Command
 from lanmu.cli.context import done, open_server, print_json
-from lanmu.cli.words import Command
 from lanmu.i18n import _
 
 

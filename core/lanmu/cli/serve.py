@@ -3,7 +3,6 @@
 import signal
 import threading
 import time
-from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -12,11 +11,12 @@ import click
 import structlog
 
 from lanmu.cli.commands import Command
-from lanmu.cli.context import CONFIG, done, progress_bar, read_config, starter
+from lanmu.cli.context import CONFIG, done, progress_bar, read_config, start_server, starter
+from lanmu.cli.layout import table
 from lanmu.cli.words import say, told
 from lanmu.config import Config
 from lanmu.i18n import _
-from lanmu.interfaces.errors import LanmuError
+from lanmu.interfaces.errors import Invalid, LanmuError
 from lanmu.interfaces.host import Service
 from lanmu.server import Server
 
@@ -31,7 +31,7 @@ _DRAIN_SECONDS = 20.0
 def serve(ctx: click.Context, no_worker: bool) -> None:
     config = _config_or_starter(ctx)
     with ExitStack() as stack:
-        server = Server(config)
+        server = start_server(config)
         stack.callback(server.close)
         password = server.staff.ensure_admin(server.catalog.gettext(config.server.locale, _("Administrator")))
         _fill_library(server)
@@ -59,7 +59,7 @@ def worker(ctx: click.Context) -> None:
     from lanmu.worker import Worker
 
     with ExitStack() as stack:
-        server = Server(read_config(ctx))
+        server = start_server(read_config(ctx))
         stack.callback(server.close)
         running = Worker(server)
         running.start()
@@ -74,7 +74,7 @@ def _config_or_starter(ctx: click.Context) -> Config:
     if ctx.find_root().params.get("config") is None and not Path(CONFIG).is_file():
         made = starter(Path.cwd())
         if made:
-            done(_("A new start: put %(made)s into this folder."), made=", ".join(made))
+            done(_("A new start: put %(made)s into this folder."), made=say(_(", ")).join(made))
     return read_config(ctx)
 
 
@@ -124,9 +124,19 @@ class _Web:
         from lanmu.web.app import create_app
 
         config = server.config.server
-        self._server: Any = create_server(
-            create_app(server), host=config.host, port=config.port, threads=config.threads, ident=""
-        )
+        try:
+            self._server: Any = create_server(
+                create_app(server), host=config.host, port=config.port, threads=config.threads, ident=""
+            )
+        except OSError as error:
+            raise Invalid(
+                "server.port",
+                _("%(host)s:%(port)s cannot be listened on: %(error)s."),
+                _("Stop what holds it, or choose another port."),
+                host=config.host,
+                port=config.port,
+                error=error.strerror or error,
+            ) from error
         self._thread = threading.Thread(target=self._server.run, name="web", daemon=True)
 
     def start(self) -> None:
@@ -158,26 +168,23 @@ def _wait_for_signal() -> None:
 
 
 def _tell(config: Config, services: list[Service], password: str | None, unused: bool, demo: Any) -> None:
-    line: Callable[[str, str], None] = lambda label, text: click.echo(f"  {say(label)}{text}")  # noqa: E731
-    click.echo("")
-    line(_("Console:    "), config.server.base_url)
-    for service in services:
-        click.echo(f"  {service.title}: {service.url}")
+    rows = [(say(_("Console")), config.server.base_url)]
+    rows += [(say(service.title), service.url) for service in services]
     if password:
-        line(_("Sign in as: "), f"admin  {password}")
-        line("", say(_("            (once; you choose your own password then)")))
+        rows.append((say(_("Sign in")), f"admin  {password}"))
+        rows.append(("", say(_("(this once; then you choose a password of your own)"))))
     elif unused:
-        line(_("Sign in as: "), "admin")
-        line("", say(_("            (password lost? `lanmu staff reset-password admin`)")))
+        rows.append((say(_("Sign in")), "admin"))
+        rows.append(("", say(_("(password lost? lanmu staff reset-password admin)"))))
+    click.echo("")
+    for line in table(rows):
+        click.echo(f"  {line}")
     if demo:
+        due = f"{demo.due:%H:%M}"
+        columns, due = say(_(", ")).join(demo.columns), f"{demo.due:%H:%M}"
         click.echo("")
         click.echo(
-            "  "
-            + say(
-                _("At %(time)s the demo columns are due: %(columns)s."),
-                time=f"{demo.due:%H:%M}",
-                columns="、".join(demo.columns),
-            )
+            "  " + say(_("At %(time)s the demo columns are due: %(columns)s."), time=due, columns=columns)
         )
         click.echo("  " + say(_("Watch it on the board, and see it arrive on the phones of the sandbox.")))
     click.echo("")

@@ -4,8 +4,9 @@ from dataclasses import asdict
 
 import click
 
+from lanmu.cli.commands import FAILED, Command
 from lanmu.cli.context import open_server, print_json
-from lanmu.cli.words import Command
+from lanmu.cli.words import say
 from lanmu.i18n import _
 from lanmu.ledger.verify import verify as verify_ledger
 
@@ -23,7 +24,7 @@ def verify(ctx: click.Context, as_json: bool) -> None:
     else:
         for check in checks:
             mark = "✓" if check.ok else "✗"
-            click.echo(f"{mark} {check.invariant:4} {check.rows:>8}  {check.title}")
+            click.echo(f"{mark} {check.invariant:4} {check.rows:>8}  {say(check.title)}")
             if not check.ok:
-                click.echo(f"       {check.first_wrong}")
-    ctx.exit(0 if all(check.ok for check in checks) else 1)
+                click.echo(f"       {say(check.first_wrong)}")
+    ctx.exit(0 if all(check.ok for check in checks) else FAILED)

@@ -1,94 +1,59 @@
-"""The command line in two languages: what it says itself, and the help of every command."""
+"""The command line in two languages: what it says itself, and what click and plugins say through it."""
 
-import os
-from collections.abc import Mapping
-from typing import Any
+from lanmu.i18n import Catalog, Filled, Rewording, _, terminal_locale
+from lanmu.i18n import told as told_as_text
+from lanmu.interfaces.errors import LanmuError
 
-import click
+_known = Catalog()
 
-from lanmu.i18n import Catalog, _
-from lanmu.interfaces.errors import Faults, LanmuError
+CLICK = Rewording(
+    {
+        "No such option {name}. {more}": _("There is no option %(name)s. %(more)s"),
+        "No such option {name}.": _("There is no option %(name)s."),
+        "No such command {name}. {more}": _("There is no command %(name)s. %(more)s"),
+        "No such command {name}.": _("There is no command %(name)s."),
+        "Did you mean {near}?": _("Did you mean %(near)s?"),
+        "(Did you mean one of: {near}?)": _("Did you mean %(near)s?"),
+        "Missing command.": _("A command is missing."),
+        "Missing argument {name}. {more}": _("The argument %(name)s is missing. %(more)s"),
+        "Missing argument {name}.": _("The argument %(name)s is missing."),
+        "Missing option {name}. {more}": _("The option %(name)s is missing. %(more)s"),
+        "Missing option {name}.": _("The option %(name)s is missing."),
+        "Got unexpected extra argument ({names})": _("There is no place for this: %(names)s"),
+        "Got unexpected extra arguments ({names})": _("There is no place for this: %(names)s"),
+        "Option {name} requires an argument.": _("The option %(name)s needs a value."),
+        "Option {name} does not take a value.": _("The option %(name)s takes no value."),
+        "Invalid value for {name}: {fault}": "%(name)s: %(fault)s",
+        "{value} is not a valid integer.": _("%(value)s is not a whole number."),
+        "{value} is not a valid integer range.": _("%(value)s is not a whole number."),
+        "{value} is not a valid float.": _("%(value)s is not a number."),
+        "{value} is not in the range {range}.": _("%(value)s is not in the range %(range)s."),
+        "{value} is not one of {choices}.": _("%(value)s is none of %(choices)s."),
+        "{kind} {name} does not exist.": _("%(name)s does not exist."),
+        "{kind} {name} is a directory.": _("%(name)s is a folder."),
+        "{kind} {name} is a file.": _("%(name)s is a file."),
+        "{kind} {name} is not readable.": _("%(name)s cannot be read."),
+        "{kind} {name} is not writable.": _("%(name)s cannot be written."),
+        "Could not open file {name}: {fault}": "%(name)s: %(fault)s",
+        "Choose from:\n\t{choices}": _("Choose from: %(choices)s"),
+        "default: {value}": _("default: %(value)s"),
+        "required": _("required"),
+    }
+)
+"""What click says when a command is mistyped, and beside an option in its help."""
 
-_catalog = Catalog()
 
-
-def locale(environ: Mapping[str, str] = os.environ) -> str:
-    """`LANMU_LANG`, or what the terminal speaks; Chinese where that is neither."""
-    chosen = environ.get("LANMU_LANG") or environ.get("LC_ALL") or environ.get("LANG") or ""
-    return "en" if chosen.lower().startswith("en") else "zh-CN"
+def learn(catalog: Catalog) -> None:
+    """Speak with this catalog from now on: a server's knows the words of its plugins too."""
+    global _known
+    _known = catalog
 
 
 def say(text: str, **params: object) -> str:
     """The text in the reader's language, its slots filled."""
-    translated = _catalog.gettext(locale(), text)
-    return translated % params if params else translated
+    return _known.gettext(terminal_locale(), Filled(text, **params) if params else text)
 
 
 def told(error: LanmuError) -> str:
     """An error as a person reads it, a line for each fault."""
-    lines = []
-    for each in error.faults if isinstance(error, Faults) else (error,):
-        words = " ".join(say(text, **each.params) for text in (each.fault, each.way_out) if text)
-        lines.append(f"{each.place}: {words}" if each.place else words)
-    return "\n".join(lines)
-
-
-class Command(click.Command):
-    """A command whose help is translated when it is shown."""
-
-    def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        pieces = " ".join(self.collect_usage_pieces(ctx))
-        formatter.write_usage(ctx.command_path, pieces, prefix=say(_("Usage: ")))
-
-    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        formatter.write_paragraph()
-        with formatter.indentation():
-            for paragraph in (say(part) for part in [" ".join((self.help or "").split())] if part):
-                formatter.write_text(paragraph)
-
-    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        rows = []
-        for param in self.get_params(ctx):
-            record = param.get_help_record(ctx)
-            if record is not None:
-                shown = getattr(param, "help", None) or ""
-                rows.append((record[0], record[1].replace(shown, say(shown)) if shown else record[1]))
-        if rows:
-            with formatter.section(say(_("Options"))):
-                formatter.write_dl(rows)
-        if isinstance(self, click.Group):
-            self.format_commands(ctx, formatter)
-
-    def get_help_option(self, ctx: click.Context) -> click.Option | None:
-        option = super().get_help_option(ctx)
-        if option is not None:
-            option.help = _("Show this help.")
-        return option
-
-    def get_short_help_str(self, limit: int = 60) -> str:
-        return say(" ".join((self.help or "").split())).split("。")[0].split(". ")[0]
-
-
-class Group(Command, click.Group):
-    """A group of commands in the reader's language."""
-
-    command_class = Command
-    group_class = type
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        rows = []
-        for name in self.list_commands(ctx):
-            command = self.get_command(ctx, name)
-            if command is not None and not command.hidden:
-                rows.append((name, command.get_short_help_str()))
-        if rows:
-            with formatter.section(say(_("Commands"))):
-                formatter.write_dl(rows)
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """Tell our own errors as they stand, without a traceback."""
-        try:
-            return super().invoke(ctx)
-        except LanmuError as error:
-            click.echo(told(error), err=True)
-            ctx.exit(2)
+    return say(told_as_text(error))

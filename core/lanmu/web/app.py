@@ -2,14 +2,17 @@
 
 import secrets
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import structlog
 from flask import Flask, Response, g, jsonify, render_template, request
+from marshmallow import Schema
 from werkzeug.exceptions import HTTPException
 
+from lanmu import validation
 from lanmu.i18n import _
-from lanmu.interfaces.errors import Faults, LanmuError
+from lanmu.interfaces.errors import Faults, Invalid, LanmuError
 from lanmu.web import guard, health, session, show
 from lanmu.web.api import install as install_api
 from lanmu.web.pages import install as install_pages
@@ -103,6 +106,9 @@ def _tell_http_error(error: HTTPException) -> Any:
     code = error.code or 500
     if code < 400:
         return error
+    data = getattr(error, "data", None) or {}
+    if "messages" in data:
+        return _tell(code, "invalid", Faults(_faults_of_request(data["messages"], data.get("schema"))))
     texts = {
         404: _("there is nothing at this address."),
         405: _("this address does not take that kind of request."),
@@ -112,6 +118,19 @@ def _tell_http_error(error: HTTPException) -> Any:
     }
     fault = texts.get(code, error.description or error.name)
     return _tell(code, error.name.lower().replace(" ", "_"), LanmuError("", fault))
+
+
+def _faults_of_request(messages: Mapping[str, object], schema: Schema | None) -> list[Invalid]:
+    """What is wrong with a request's values; `messages` has them by where in the request they stand."""
+    found = [
+        (location, fault)
+        for location, inner in messages.items()
+        for fault in validation.faults(inner, schema)
+    ]
+    return [
+        fault if fault.place else Invalid("body" if location == "json" else location, fault.fault)
+        for location, fault in found
+    ]
 
 
 def _tell_crash(error: Exception) -> tuple[Any, int]:
@@ -130,7 +149,7 @@ def _tell(status: int, code: str, error: LanmuError) -> tuple[Any, int]:
         return render_template(page, status=status, **words, request_id=g.get("request_id")), status
     problem = {
         "type": f"about:blank#{code}",
-        "title": faults[0]["fault"],
+        "title": f"{faults[0]['place']}: {faults[0]['fault']}".removeprefix(": "),
         "status": status,
         "detail": " ".join(
             f"{each['place']}: {each['fault']} {each['way_out']}".strip(" :") for each in faults
