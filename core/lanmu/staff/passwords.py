@@ -1,6 +1,7 @@
 """Passwords: Argon2id at OWASP's parameters, and the one that is made up at first start."""
 
 import secrets
+from functools import cache
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -11,7 +12,6 @@ from lanmu.interfaces.errors import Invalid
 # OWASP Password Storage Cheat Sheet: 19 MiB, two passes, one lane; the library's default takes 7 × as long
 # and would let a handful of logins fill a small server.
 _HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
-_NOBODY = _HASHER.hash(secrets.token_hex(8))
 
 SHORTEST = 12
 LONGEST = 128
@@ -24,10 +24,15 @@ def hash_password(password: str) -> str:
 def check_password(stored: str | None, password: str) -> bool:
     """Whether the password is right. With nobody to compare to it takes as long, and is wrong."""
     try:
-        _HASHER.verify(stored or _NOBODY, password)
+        _HASHER.verify(stored or _nobody(), password)
     except (VerificationError, InvalidHashError):
         return False
     return stored is not None
+
+
+@cache
+def _nobody() -> str:
+    return _HASHER.hash(secrets.token_hex(8))
 
 
 def acceptable(password: str) -> None:

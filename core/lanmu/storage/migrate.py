@@ -1,10 +1,11 @@
 """Migrations at start: one Alembic chain an owner, that is the core and each plugin with tables."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import MetaData
+from sqlalchemy import Connection, MetaData, inspect
 
 from lanmu.interfaces.errors import Conflict
 from lanmu.storage.base import Base
@@ -14,6 +15,7 @@ if TYPE_CHECKING:  # Alembic takes a third of a second to import, and most comma
     from alembic.config import Config
 
 _HERE = Path(__file__).parent / "migrations"
+_STEP = re.compile(r'^(revision|down_revision)\b[^=\n]*=\s*["\']([^"\']+)["\']', re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,10 @@ def upgrade(database: Database, chain: Chain) -> None:
     Raises Conflict where the database is newer than this program: an old program on new tables would
     write what the new one does not expect.
     """
+    with database.engine.connect() as connection:
+        if _is_newest(connection, chain):
+            return
+
     from alembic import command
     from alembic.runtime.migration import MigrationContext
     from alembic.script import ScriptDirectory
@@ -73,6 +79,21 @@ def upgrade(database: Database, chain: Chain) -> None:
         if current != script.get_current_head():
             command.upgrade(config, "head")
             connection.commit()
+
+
+def _is_newest(connection: Connection, chain: Chain) -> bool:
+    """Whether there is nothing to do, found out without Alembic: a start as any other should not wait for it.
+
+    A doubt (branches, a version made by calculation) is no; then Alembic finds out.
+    """
+    if not inspect(connection).has_table(chain.version_table):
+        return False
+    current = connection.exec_driver_sql(f"SELECT version_num FROM {chain.version_table}").scalars().all()  # noqa: S608
+    steps: dict[str, set[str]] = {"revision": set(), "down_revision": set()}
+    for path in chain.versions.glob("*.py"):
+        for name, revision in _STEP.findall(path.read_text(encoding="utf-8")):
+            steps[name].add(revision)
+    return current == sorted(steps["revision"] - steps["down_revision"]) and len(current) == 1
 
 
 def differences(database: Database, chain: Chain) -> list[Any]:
