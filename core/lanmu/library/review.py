@@ -16,6 +16,11 @@ from lanmu.library.models import Material, Review, Revision
 from lanmu.library.views import MaterialView
 
 COMMENT_MOST = 2000
+_NOT_IN = {
+    "draft": _("it is not a draft."),
+    "in_review": _("it is not in review."),
+    "retired": _("it has not been retired."),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +109,8 @@ class Reviews:
         if row.state != state:
             raise Conflict(
                 material,
-                _("its state is “%(state)s”, and this can be done only from “%(needed)s”."),
+                _NOT_IN[state],
                 _("Reload the page to see where it stands."),
-                state=row.state,
-                needed=state,
             )
         return row
 
