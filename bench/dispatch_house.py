@@ -1,0 +1,183 @@
+"""A delivery room over a bare database, with a channel to the sink: Lanmu's side of bench.dispatch."""
+
+import json
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from datetime import datetime, timedelta
+from itertools import islice
+
+from bench.sink import Line, request
+from sqlalchemy import func, select
+
+import lanmu.every_model  # noqa: F401  the tables must be known before they are migrated
+from lanmu.authoring import BaseChannel
+from lanmu.clock import SystemClock
+from lanmu.delivery.dispatcher import Dispatcher
+from lanmu.delivery.intake import PushRequest, Recipient
+from lanmu.delivery.models import Attempt, Push, Unit, UnitTarget
+from lanmu.delivery.owner import this_process
+from lanmu.delivery.preflight import Preflight
+from lanmu.delivery.service import DeliveryService
+from lanmu.interfaces.channels import (
+    Abilities,
+    Message,
+    NotConnected,
+    Observation,
+    Outcome,
+    Ref,
+    Request,
+    Target,
+    Verdict,
+)
+from lanmu.interfaces.channels import Line as OpenLine
+from lanmu.interfaces.clock import utc
+from lanmu.library.models import Material, Revision
+from lanmu.library.views import Snapshot
+from lanmu.storage import Database
+from lanmu.storage.migrate import CORE, upgrade
+
+TEXT = "宝宝夜里总醒？今晚八点，育儿师在群里说说睡前一小时怎么过。" * 4
+_LONG_AGO = utc(2026, 1, 1)
+
+
+class _Kept:
+    """A line that goes back to its channel instead of being closed, unless it failed."""
+
+    def __init__(self, idle: "deque[_Kept]", line: Line) -> None:
+        self.idle, self.line, self.whole = idle, line, True
+
+    def close(self) -> None:
+        if self.whole:
+            self.idle.append(self)
+        else:
+            self.line.close()
+
+
+class SinkChannel(BaseChannel):
+    """One HTTP request for each message, as a light client makes it."""
+
+    name = title = "sink"
+    abilities = Abilities(batch_max=1)
+
+    def __init__(self, port: int, *, fresh_lines: bool) -> None:
+        self._port = port
+        self._fresh = fresh_lines
+        self._idle: deque[_Kept] = deque()
+
+    def compose(self, message: Message, targets: Sequence[Target]) -> Request:
+        return Request("m", (message.token + message.text).encode(), tuple(each.key for each in targets))
+
+    def connect(self, request: Request) -> OpenLine:
+        try:
+            if self._fresh:
+                return Line(self._port)
+            return self._idle.popleft() if self._idle else _Kept(self._idle, Line(self._port))
+        except OSError as error:
+            raise NotConnected(str(error)) from error
+
+    def transmit(self, request_: Request, line: OpenLine | None) -> Observation:
+        way = line.line if isinstance(line, _Kept) else line
+        assert isinstance(way, Line)
+        try:
+            way.write(request("/m", request_.body))
+            return Observation(wrote=True, status=200, body=way.read())
+        except OSError as error:
+            if isinstance(line, _Kept):
+                line.whole = False
+            return Observation(wrote=True, fault=str(error))
+
+    def classify(self, observation: Observation) -> Verdict:
+        if observation.body and json.loads(observation.body)["errcode"] == 0:
+            return Verdict(Outcome.ACCEPTED, ref=Ref("m"))
+        return Verdict(Outcome.AMBIGUOUS, reason=observation.fault)
+
+
+class House:
+    """The rooms that a push goes through, with one approved material."""
+
+    def __init__(self, url: str, port: int, *, fresh_lines: bool = False) -> None:
+        self.clock = SystemClock()
+        self.database = Database(url, pool_size=32)
+        self._channels = {"sink": SinkChannel(port, fresh_lines=fresh_lines)}
+        self.service = DeliveryService(self.database, self.clock, self._channels)
+
+    def dispatcher(self, pool: Executor, concurrency: int) -> Dispatcher:
+        preflight = Preflight(
+            self.database, self.clock, _snapshot, lambda _message, _channel: (), "Little Star"
+        )
+        return Dispatcher(
+            self.database,
+            self.clock,
+            self._channels,
+            preflight,
+            this_process(),
+            pool,
+            lambda _receipt: None,
+            concurrency=concurrency,
+        )
+
+    def fill(self, n: int, due_at: datetime, recipients: int = 20) -> None:
+        """Pushes of so many recipients each, `n` messages in all, due at one instant."""
+        upgrade(self.database, CORE)
+        with self.database.write() as session:
+            session.add(
+                Material(
+                    id=1, public_id="mat_bench", title="t", content_class="engagement", kind="tips",
+                    zone="z", genre="g", topic="t", form="text", month="202601", origin="original",
+                    owner="o", state="approved", created_at=_LONG_AGO, updated_at=_LONG_AGO,
+                )
+            )  # fmt: skip
+            session.flush()
+            session.add(
+                Revision(
+                    id=1, material_id=1, number=1, title="t", body=TEXT, author="o", fields={},
+                    content_hash="h", created_at=_LONG_AGO,
+                )
+            )  # fmt: skip
+        requests = (
+            _request(number, [f"c{each}" for each in range(number, min(n, number + recipients))], due_at)
+            for number in range(0, n, recipients)
+        )
+        while some := list(islice(requests, 200)):
+            with self.database.write() as session:
+                for request_ in some:
+                    self.service.request(session, request_)
+
+    def books(self) -> dict[str, int]:
+        """What the database says afterwards, to be compared with what the sink saw."""
+        with self.database.read() as session:
+            return {
+                "accepted": session.scalar(select(func.count()).where(Unit.state == "accepted")) or 0,
+                "targets": session.scalar(select(func.count()).where(UnitTarget.state == "accepted")) or 0,
+                "attempts": session.scalar(select(func.count(Attempt.id))) or 0,
+                "unfinished": session.scalar(select(func.count()).where(Push.state != "finished")) or 0,
+            }
+
+
+def _snapshot(_revision: int) -> Snapshot:
+    return Snapshot(
+        key=1, revision_key=1, id="mat_bench", name="n", number=1, title="t", body=TEXT, assets=(),
+        content_class="engagement", kind="tips", content_hash="h", usable_from=None, usable_until=None,
+        retired=False,
+    )  # fmt: skip
+
+
+def _request(number: int, keys: Sequence[str], due_at: datetime) -> PushRequest:
+    return PushRequest(
+        source_key=f"bench:{number}",
+        title="t",
+        channel="sink",
+        revision_id=1,
+        material_id=1,
+        content_hash="h",
+        body=TEXT,
+        due_at=due_at,
+        zone="Asia/Shanghai",
+        recipients=[Recipient(key, "群") for key in keys],
+        approved_by="o",
+        approved_at=_LONG_AGO,
+        created_by="o",
+        late_policy="send",
+        deadline_at=due_at + timedelta(hours=6),
+    )
