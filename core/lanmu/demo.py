@@ -175,7 +175,7 @@ def _due_soon(server: Server) -> Demo:
     zone = server.config.server.zone
     soon = server.clock.now() + _SOON
     due = (soon + timedelta(minutes=1)).replace(second=0, microsecond=0).astimezone(ZoneInfo(zone))
-    rule = f"DTSTART:{due:%Y%m%dT%H%M%S}\nRRULE:FREQ=DAILY;COUNT=1"
+    rule = f"DTSTART:{due:%Y%m%dT%H%M%S} RRULE:FREQ=DAILY;COUNT=1"
     say: Callable[[str], str] = lambda text: server.catalog.gettext(server.config.server.locale, text)  # noqa: E731
     made = []
     for shown in _SHOWN:

@@ -26,20 +26,23 @@ _FORBIDDEN = {
 
 
 def read_rule(text: str, place: str = "rrule") -> tuple[str, datetime | None]:
-    """The bare rule (`FREQ=…;…`) and the local start that a DTSTART line before it gives, if there is one."""
+    """The bare rule (`FREQ=…;…`) and the local start that a DTSTART before it gives, if there is one.
+
+    RFC 5545 puts the two on lines of their own; blanks do as well, since a form's field has one line.
+    """
     start: datetime | None = None
     rule = ""
-    for line in text.replace("\\n", "\n").upper().split("\n"):
-        name, colon, value = line.strip().rpartition(":")
+    for line in text.replace("\\n", "\n").upper().split():
+        name, colon, value = line.rpartition(":")
         if name == "DTSTART":
             start = _local_time(value, f"{place}.DTSTART")
-        elif line.strip():
+        else:
             if rule or (colon and name != "RRULE"):
                 raise Invalid(
                     place,
                     _("“%(line)s” is not understood."),
                     _("Give one rule, with a line DTSTART:20260101T200000 before it where it needs one."),
-                    line=line.strip(),
+                    line=line,
                 )
             rule = value
     _check(_parts(rule, place), place)
