@@ -61,7 +61,8 @@ class Lane:
 
     Parallel lists: `openings[i]` is None at a fixed place; `classes[i]` and `chosen[i]` are indices, NOTHING
     where the place is empty, and `chosen[i]` is CAPPED where the day was full. `past` are the classes of
-    the week before, with their minutes; `before` the materials used before the horizon, with their days.
+    the week before, with their minutes; `before` the materials used before the horizon, with their days and
+    the cooldowns that count from them.
     """
 
     def __init__(
@@ -83,7 +84,10 @@ class Lane:
         self.places: list[Opening | FixedPick] = sorted(openings, key=attrgetter("local", "column.id"))
         if fixed:
             self._put_in(fixed)
-        self.before = [(self.index_of(key), day.toordinal()) for key, day in state.last_used.items()]
+        self.before = [
+            (self.index_of(key), day.toordinal(), (state.free_from.get(key, day) - day).days)
+            for key, day in state.last_used.items()
+        ]
         self._ahead = [
             (self.index_of(pick.material_id), (pick.local.toordinal(), pick.cooldown_days))
             for pick in fixed
@@ -108,8 +112,8 @@ class Lane:
         self.befores: list[int | None] = []
         self.settled = not self._ahead
         self.uses = Uses()
-        for index, day in self.before:
-            self.uses.use(index, day, 0)
+        for index, day, cooldown in self.before:
+            self.uses.use(index, day, cooldown)
         for index, use in self._ahead:
             self.uses.coming.setdefault(index, []).append(use)
 

@@ -6,31 +6,42 @@ What a person has changed or what delivery has taken over is handed to the plann
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import and_, bindparam, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from lanmu.audience.models import Community
 from lanmu.interfaces.clock import Clock
 from lanmu.library.models import ContentClass
 from lanmu.library.views import Candidate as LibraryCandidate
-from lanmu.schedule.calendar import Moment, MondayToFriday, Workdays, moments_of
+from lanmu.schedule.calendar import MondayToFriday, Workdays, moments_of
 from lanmu.schedule.columns import calendar_slot, communities_of, rules_of, slots_of
 from lanmu.schedule.mix import MixBudget
 from lanmu.schedule.models import Column, Occurrence
 from lanmu.schedule.planner import plan
-from lanmu.schedule.problem import Candidate, CommunityState, FixedPick, Opening, Plan, PlanRequest
+from lanmu.schedule.problem import Candidate, CommunityState, FixedPick, Key, Opening, Plan, PlanRequest
 from lanmu.storage import Database
+from lanmu.storage.once import insert_missing
 
 _WEEK = timedelta(days=7)
 _PLANNED = ("planned", "empty")
+_UNTOUCHED = and_(
+    or_(*(Occurrence.state == state for state in _PLANNED)),  # an IN cannot be sent for many rows at once
+    Occurrence.pinned.is_(False),
+)
+"""Asked with every write: since it was read, a person may have changed it, or delivery taken it."""
+
 _WRITE_AT_ONCE = 2000
+Row = TypeVar("Row")
 
 
 @dataclass(frozen=True, slots=True)
 class PlanReport:
-    """What a planning run did: occurrences laid out, of those empty, kept as they were, and taken out."""
+    """What a planning run came to: places with a material, places left empty, and places that were set.
+
+    `changed` counts the occurrences that were written, new ones among them, and `removed` those taken out.
+    """
 
     planned: int
     empty: int
@@ -74,7 +85,7 @@ class Planning:
                 seed=self._seed,
             )
         answer = plan(request)
-        return self._store(answer, existing, now)
+        return self._store(answer, existing)
 
     def _longest_cooldown(self, session: Session) -> timedelta:
         return timedelta(days=session.scalar(select(func.max(Column.cooldown_days))) or 0) + _WEEK
@@ -90,13 +101,34 @@ class Planning:
             rules = rules_of(column)
             drafts = [calendar_slot(slot, column.zone, column.created_at) for slot in slots[column.id]]
             for moment in moments_of(drafts, now, until, self._workdays):
-                local = moment.local
+                local = moment.local.replace(second=0)  # as it is stored
                 for community in reached:
-                    place = (column.id, community.id, _local_text(moment))
-                    openings[place] = Opening(rules, community.id, moment.instant, local)
+                    opening = Opening(rules, community.id, moment.instant, local)
+                    openings[_place(opening)] = opening
         return openings
 
-    def _store(self, answer: Plan, existing: Mapping["Place", "Existing"], now: datetime) -> PlanReport:
+    def _store(self, answer: Plan, existing: Mapping["Place", "Existing"]) -> PlanReport:
+        wanted = self._wanted(answer)
+        # What is fixed may be missing from `wanted` (a place without an opening): it stays all the same.
+        open_ = {place: row for place, row in existing.items() if not _is_fixed(row)}
+        stale = [row.id for place, row in open_.items() if place not in wanted]
+        changed = [
+            {"row": row.id, **wanted[place]}
+            for place, row in open_.items()
+            if place in wanted and row.differs(wanted[place])
+        ]
+        new = [_row(place, values) for place, values in wanted.items() if place not in existing]
+        return PlanReport(
+            planned=len(answer.picks),
+            empty=len(answer.empty),
+            kept=len(answer.kept),
+            removed=self._write(_remove, stale),
+            changed=self._write(_change, changed) + self._write(_add, new),
+        )
+
+    def _wanted(self, answer: Plan) -> dict["Place", dict[str, Any]]:
+        with self._database.read() as session:
+            zones = {row.id: row.zone for row in session.execute(select(Column.id, Column.zone))}
         wanted: dict[Place, dict[str, Any]] = {}
         for pick in answer.picks:
             wanted[_place(pick.opening)] = {
@@ -116,32 +148,17 @@ class Planning:
                 "why": hole.as_doc(),
                 "due_at": hole.opening.instant,
             }
-        # An approved occurrence is fixed for the planner; here it is simply not in `wanted`.
-        stale = [row.id for place, row in existing.items() if not _is_fixed(row) and place not in wanted]
-        new = [place for place in wanted if place not in existing]
-        changed = [
-            (existing[place].id, values)
-            for place, values in wanted.items()
-            if place in existing and not _is_fixed(existing[place]) and existing[place].differs(values)
-        ]
-        with self._database.write() as session:
-            zones = dict(session.execute(select(Column.id, Column.zone)).tuples().all())
-            _remove(session, stale)
-            for start in range(0, len(new), _WRITE_AT_ONCE):
-                part = new[start : start + _WRITE_AT_ONCE]
-                session.execute(insert(Occurrence), [_row(place, wanted[place], zones) for place in part])
-            for row_id, values in changed:
-                # The state in the condition: a person may have approved it while the plan was made.
-                session.execute(
-                    update(Occurrence)
-                    .where(
-                        Occurrence.id == row_id, Occurrence.state.in_(_PLANNED), Occurrence.pinned.is_(False)
-                    )
-                    .values(values)
-                )
-        return PlanReport(
-            len(answer.picks), len(answer.empty), len(answer.kept), len(new) + len(changed), len(stale)
-        )
+        for place, values in wanted.items():
+            values["zone"] = zones[place[0]]
+        return wanted
+
+    def _write(self, work: Callable[[Session, Sequence[Row]], int], rows: Sequence[Row]) -> int:
+        """Transactions of a bounded length, so that nobody who sends has to wait for a long plan."""
+        done = 0
+        for start in range(0, len(rows), _WRITE_AT_ONCE):
+            with self._database.write() as session:
+                done += work(session, rows[start : start + _WRITE_AT_ONCE])
+        return done
 
 
 Place = tuple[int, int, str]
@@ -162,12 +179,13 @@ class Existing:
     material_id: int | None
     revision_id: int | None
     due_at: datetime
+    zone: str
     cooldown_days: int
 
     def differs(self, values: Mapping[str, Any]) -> bool:
         return any(
             getattr(self, name) != values[name]
-            for name in ("state", "content_class", "material_id", "revision_id", "due_at")
+            for name in ("state", "content_class", "material_id", "revision_id", "due_at", "zone")
         )
 
 
@@ -200,6 +218,7 @@ def _existing(session: Session, now: datetime, until: datetime) -> dict[Place, E
             Occurrence.material_id,
             Occurrence.revision_id,
             Occurrence.due_at,
+            Occurrence.zone,
             Column.cooldown_days,
         )
         .join(Column, Column.id == Occurrence.column_id)
@@ -217,6 +236,7 @@ def _existing(session: Session, now: datetime, until: datetime) -> dict[Place, E
             row.material_id,
             row.revision_id,
             row.due_at,
+            row.zone,
             row.cooldown_days,
         )
         for row in rows
@@ -226,25 +246,35 @@ def _existing(session: Session, now: datetime, until: datetime) -> dict[Place, E
 def _communities(session: Session, now: datetime, back: timedelta) -> list[CommunityState]:
     """Every active community with its budget and what it had in the time that matters."""
     default = default_budget(session)
-    last_used: dict[int, dict[int | str, date]] = {}
+    last_used: dict[int, dict[Key, date]] = {}
+    free_from: dict[int, dict[Key, date]] = {}
     recent: dict[int, list[tuple[datetime, str]]] = {}
     past = session.execute(
         select(
-            Occurrence.community_id, Occurrence.material_id, Occurrence.local_time, Occurrence.content_class
+            Occurrence.community_id,
+            Occurrence.material_id,
+            Occurrence.local_time,
+            Occurrence.content_class,
+            Column.cooldown_days,
         )
+        .join(Column, Column.id == Occurrence.column_id)
         .where(Occurrence.state == "handed_over", Occurrence.due_at >= now - back, Occurrence.due_at < now)
         .order_by(Occurrence.due_at)
     )
-    for community_id, material_id, local_time, content_class in past:
+    for community_id, material_id, local_time, content_class, cooldown_days in past:
         local = datetime.fromisoformat(local_time)
-        if material_id is not None:
-            last_used.setdefault(community_id, {})[material_id] = local.date()
         recent.setdefault(community_id, []).append((local, content_class))
+        if material_id is not None:
+            free = local.date() + timedelta(days=cooldown_days)
+            resting = free_from.setdefault(community_id, {})
+            resting[material_id] = max(free, resting.get(material_id, free))
+            last_used.setdefault(community_id, {})[material_id] = local.date()
     return [
         CommunityState(
             id=community.id,
             budget=MixBudget.of(community.mix) if community.mix else default,
             last_used=last_used.get(community.id, {}),
+            free_from=free_from.get(community.id, {}),
             recent=recent.get(community.id, ()),
             daily_cap=community.daily_cap,
         )
@@ -273,15 +303,11 @@ def as_candidate(material: LibraryCandidate) -> Candidate:
     )
 
 
-def _local_text(moment: Moment) -> str:
-    return moment.local.isoformat(timespec="minutes")
-
-
 def _place(opening: Opening) -> Place:
     return (int(opening.column.id), int(opening.community_id), opening.local.isoformat(timespec="minutes"))
 
 
-def _row(place: Place, values: Mapping[str, Any], zones: Mapping[int, str]) -> dict[str, Any]:
+def _row(place: Place, values: Mapping[str, Any]) -> dict[str, Any]:
     column_id, community_id, local_time = place
     return {
         "public_id": Occurrence.fresh_id(),
@@ -289,16 +315,23 @@ def _row(place: Place, values: Mapping[str, Any], zones: Mapping[int, str]) -> d
         "community_id": community_id,
         "local_time": local_time,
         "fold": 0,
-        "zone": zones[column_id],
         **values,
     }
 
 
-def _remove(session: Session, stale: Sequence[int]) -> None:
-    for start in range(0, len(stale), _WRITE_AT_ONCE):
-        part = stale[start : start + _WRITE_AT_ONCE]
-        session.execute(
-            delete(Occurrence).where(
-                Occurrence.id.in_(part), Occurrence.state.in_(_PLANNED), Occurrence.pinned.is_(False)
-            )
-        )
+def _add(session: Session, rows: Sequence[dict[str, Any]]) -> int:
+    """A place may be taken by what lies outside the days that are planned: its zone was changed since, or
+    another process has just planned it. Then it has had its turn."""
+    return insert_missing(session, Occurrence, ["column_id", "community_id", "local_time", "fold"], rows)
+
+
+_CHANGE = update(Occurrence).where(Occurrence.id == bindparam("row"), _UNTOUCHED)
+
+
+def _change(session: Session, rows: Sequence[dict[str, Any]]) -> int:
+    return session.connection().execute(_CHANGE, rows).rowcount
+
+
+def _remove(session: Session, rows: Sequence[int]) -> int:
+    statement = delete(Occurrence).where(Occurrence.id.in_(rows), _UNTOUCHED)
+    return session.connection().execute(statement).rowcount

@@ -113,9 +113,10 @@ class FixedPick:
 class CommunityState:
     """A community's budget and what it has had.
 
-    `last_used`: the local day on which each material last went there. `recent`: local time and class of
-    what went there, at least through the last week before the horizon; older entries do no harm.
-    `daily_cap`: the most a day, None for no limit.
+    `last_used`: the local day on which each material last went there; `free_from`: the first day on which the
+    columns that used it allow another use. `recent`: local time and class of what went there, at least
+    through the last week before the horizon; older entries do no harm. `daily_cap`: the most a day, None for
+    no limit.
     """
 
     id: Key
@@ -123,6 +124,7 @@ class CommunityState:
     last_used: Mapping[Key, date] = field(default_factory=dict)
     recent: Sequence[tuple[datetime, str]] = ()
     daily_cap: int | None = None
+    free_from: Mapping[Key, date] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -217,8 +217,10 @@ class _Room:
     def __init__(self, lane: Lane, members: list[list[int]], cooldown: int) -> None:
         self.sizes, self.cooldown = [len(row) for row in members], cooldown
         timed = lane.library.timed
-        self.exact = lane.state.daily_cap is None and not any(
-            number in timed for row in members for number in row
+        self.exact = (
+            lane.state.daily_cap is None
+            and not any(number in timed for row in members for number in row)
+            and all(its <= cooldown for _number, _day, its in lane.before)
         )
         self.first = lane.days[0] - cooldown
         self.days = [day - self.first for day in lane.days]
@@ -226,7 +228,7 @@ class _Room:
         self.uses = [[0] * (self.days[-1] + 1) for _row in members]
         for place, code in enumerate(lane.classes):
             self._count(self.days[place], code, 1)
-        before = dict(lane.before)
+        before = {number: day for number, day, _cooldown in lane.before}
         for code, row in enumerate(members):
             for number in row if before else ():
                 if number in before:

@@ -10,8 +10,8 @@ class Timeline:
     def __init__(self, lane: Lane) -> None:
         self.lane = lane
         self.uses: dict[int, list[tuple[int, int]]] = {}
-        for number, day in lane.before:
-            self.uses.setdefault(number, []).append((day, 0))
+        for number, day, cooldown in lane.before:
+            self.uses.setdefault(number, []).append((day, cooldown))
         for place, number, day in zip(lane.places, lane.chosen, lane.days, strict=True):
             if number >= 0:
                 self.add(number, day, _cooldown(place))
