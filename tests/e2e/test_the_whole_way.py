@@ -28,7 +28,7 @@ def plan_column(
                 channel="wecom.group",
                 slots=(SlotDraft(rrule=f"DTSTART:{local:%Y%m%dT%H%M%S}\nRRULE:FREQ=DAILY;COUNT=1"),),
                 targets=Targets(tags=("母婴",)),
-                pool=PoolDraft(tags=("母婴", "干货")),
+                pool=PoolDraft(tags=("母婴", pool)),
                 cooldown_days=0,
                 approval="auto",
                 late_policy="send",
@@ -112,7 +112,7 @@ def test_a_worker_killed_while_it_waits_for_the_answer_sends_nothing_twice(lanmu
     lanmu.worker()
     until("the units are shown as in doubt", lambda: {row[0] for row in _units(lanmu)} == {"unknown"})
     # A second column shows that the new worker works, and gives it the time to do something wrong.
-    plan_column(lanmu, soon(2), "第二个栏目")
+    plan_column(lanmu, soon(2), "第二个栏目", "日记")
     until("the second column went out", lambda: len(sent_of(lanmu, "第二个栏目")) == 3)
     assert len(sent_of(lanmu, "验收栏目")) == 3
     assert {row[0] for row in _units(lanmu)} == {"unknown"}
