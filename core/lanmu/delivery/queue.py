@@ -13,6 +13,7 @@ from typing import Any, cast
 
 from sqlalchemy import (
     ColumnElement,
+    Select,
     Table,
     and_,
     any_,
@@ -154,18 +155,27 @@ def _claiming(dialect: str, limit: int) -> ReturningUpdate[Any]:
     )
 
 
-_TARGETS = (
-    select(
-        *(TARGET.c[name] for name in ("unit_id", "recipient_key", "name", "community_id", "member_id")),
+_TAKEN = Rows("taken", id=int)
+
+
+@cache
+def _targets(dialect: str) -> Select[*tuple[Any, ...]]:
+    taken = _TAKEN.table(dialect)
+    return (
+        select(
+            *(TARGET.c[name] for name in ("unit_id", "recipient_key", "name", "community_id", "member_id"))
+        )
+        .join(taken, TARGET.c.unit_id == taken.c.id)
+        .order_by(TARGET.c.id)
     )
-    .where(TARGET.c.unit_id.in_(bindparam("units", expanding=True)))
-    .order_by(TARGET.c.id)
-)
 
 
 def _targets_of(session: Session, unit_ids: Sequence[int]) -> dict[int, list[Any]]:
+    connection = session.connection()
+    dialect = connection.dialect.name
     found: dict[int, list[Any]] = {unit_id: [] for unit_id in unit_ids}
-    for row in session.connection().execute(_TARGETS, {"units": unit_ids}):
+    taken = _TAKEN.pack(dialect, [(unit_id,) for unit_id in unit_ids])
+    for row in connection.execute(_targets(dialect), taken):
         found[row.unit_id].append(row)
     return found
 
