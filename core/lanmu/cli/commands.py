@@ -26,8 +26,8 @@ class Command(click.Command):
     context_class = Context
 
     def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        pieces = " ".join(self.collect_usage_pieces(ctx))
-        formatter.write_usage(ctx.command_path, pieces, prefix=say(_("Usage: ")))
+        pieces = [say(CLICK(piece)) for piece in self.collect_usage_pieces(ctx)]
+        formatter.write_usage(ctx.command_path, " ".join(pieces), prefix=say(_("Usage: ")))
 
     def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         if self.help:
@@ -130,9 +130,9 @@ def _row(option: click.Option, record: tuple[str, str]) -> tuple[str, str]:
 
 
 def _usage_fault(error: click.ClickException) -> str:
-    fault = say(CLICK(error.format_message()))
     ctx = error.ctx if isinstance(error, click.UsageError) else None
     if ctx is None:
-        return fault
+        return say(CLICK(error.format_message()))
+    fault = say(CLICK(" ".join(error.format_message().split())))
     hint = say(_("`%(command)s --help` tells more."), command=ctx.command_path)
     return f"{fault}\n\n{ctx.get_usage()}\n{hint}"

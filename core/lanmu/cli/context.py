@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from importlib import resources
 from pathlib import Path
 from shutil import copytree
@@ -63,8 +64,13 @@ def read_config(ctx: click.Context) -> Config:
 
 @contextmanager
 def open_server(ctx: click.Context) -> Iterator[Server]:
-    """A server for one command; its database is migrated, nothing is started."""
-    server = start_server(read_config(ctx))
+    """A server for one command; its database is migrated, nothing is started.
+
+    What a running server logs as a warning is not for somebody who asked for something else.
+    """
+    config = read_config(ctx)
+    configure("debug" if config.log.level == "debug" else "error", config.log.format)
+    server = start_server(config)
     try:
         yield server
     finally:
@@ -83,7 +89,7 @@ def start_server(config: Config) -> Server:
             "database.url" if config.database.url else "server.data_dir",
             _("the database cannot be opened: %(error)s."),
             _("Look whether it runs, and whether address, name and password are right."),
-            error=str(error.orig).strip().rstrip("."),
+            error=str(error.orig).strip().splitlines()[0],
         ) from error
     learn(server.catalog)
     return server
@@ -92,6 +98,9 @@ def start_server(config: Config) -> Server:
 @contextmanager
 def progress_bar(text: str) -> Iterator[Callable[[int, int], None]]:
     """A bar on standard error for long work, told (done, of how many); silent where nobody watches."""
+    if not sys.stderr.isatty():
+        yield lambda _position, _total: None
+        return
     with click.progressbar(length=1, label=say(text), file=sys.stderr) as bar:
 
         def show(position: int, total: int) -> None:
@@ -102,7 +111,11 @@ def progress_bar(text: str) -> Iterator[Callable[[int, int], None]]:
 
 
 def print_json(value: Any) -> None:
-    click.echo(json.dumps(value, ensure_ascii=False, indent=2, default=str))
+    click.echo(json.dumps(value, ensure_ascii=False, indent=2, default=_as_text))
+
+
+def _as_text(value: Any) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
 def done(text: str, **params: object) -> None:

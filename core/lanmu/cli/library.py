@@ -37,13 +37,13 @@ def sync(ctx: click.Context, as_json: bool) -> None:
 
 
 _COUNTED = {
-    "added": _("Added"),
-    "changed": _("Changed"),
-    "moved": _("Moved"),
-    "retired": _("Retired"),
+    "added": _("New materials"),
+    "changed": _("Edited materials"),
+    "moved": _("Moved files"),
+    "retired": _("Retired materials"),
     "written": _("Written to files"),
     "conflicts": _("Conflicts"),
-    "unchanged": _("Unchanged"),
+    "unchanged": _("Unchanged files"),
 }
 
 

@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import click
@@ -12,6 +13,7 @@ from lanmu.cli.layout import table
 from lanmu.cli.words import say
 from lanmu.delivery.owner import this_process
 from lanmu.delivery.service import PushFilter
+from lanmu.delivery.views import PushView
 from lanmu.i18n import _
 
 
@@ -31,7 +33,7 @@ def list_(ctx: click.Context, limit: int, as_json: bool) -> None:
         pushes = server.delivery.pushes(PushFilter(), limit)
         zone = ZoneInfo(server.config.server.zone)
     if as_json:
-        print_json([asdict(each) for each in pushes])
+        print_json([_plain(each) for each in pushes])
         return
     if not pushes:
         done(_("No push yet."))
@@ -57,7 +59,7 @@ def show(ctx: click.Context, push_id: str) -> None:
     with open_server(ctx) as server:
         print_json(
             {
-                **asdict(server.delivery.get(push_id)),
+                **_plain(server.delivery.get(push_id)),
                 "units": [asdict(u) for u in server.delivery.units(push_id)],
             }
         )
@@ -79,6 +81,15 @@ def test(ctx: click.Context, channel: str, key: str, sender: str, text: str) -> 
     state = _word("unit", unit.state)
     click.echo(f"{made.id}  {state}" + (f"  {say(unit.reason)}" if unit.reason else ""))
     ctx.exit(0 if unit.state in ("accepted", "handed_over", "delivered") else FAILED)
+
+
+def _plain(push: PushView) -> dict[str, Any]:
+    """A push for a program, without the rows' own numbers."""
+    return {
+        name: value
+        for name, value in asdict(push).items()
+        if name not in ("row", "revision_id", "material_id")
+    }
 
 
 def _word(room: str, code: str) -> str:

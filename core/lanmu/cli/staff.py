@@ -6,12 +6,9 @@ from lanmu.cli.commands import Group
 from lanmu.cli.context import done, open_server, print_json
 from lanmu.cli.layout import table
 from lanmu.cli.words import say
-from lanmu.i18n import Filled, _
+from lanmu.i18n import _
 from lanmu.staff.passwords import made_up_password
 from lanmu.staff.roles import ROLES, SCOPES
-
-_ROLE = Filled(_("A role; may be given several times: %(known)s."), known=", ".join(ROLES))
-_SCOPE = Filled(_("A scope; may be given several times: %(known)s."), known=", ".join(SCOPES))
 
 
 @click.group(cls=Group, help=_("Accounts of staff, and tokens for programs."))
@@ -22,7 +19,14 @@ def staff() -> None:
 @staff.command("create", help=_("Add an account and print its one-time password."))
 @click.argument("username")
 @click.option("--name", default="", help=_("The person's name."))
-@click.option("--role", "roles", multiple=True, required=True, help=_ROLE)
+@click.option(
+    "--role",
+    "roles",
+    type=click.Choice(list(ROLES)),
+    multiple=True,
+    required=True,
+    help=_("A role; may be given several times."),
+)
 @click.pass_context
 def create(ctx: click.Context, username: str, name: str, roles: tuple[str, ...]) -> None:
     password = made_up_password()
@@ -58,7 +62,14 @@ def list_(ctx: click.Context, as_json: bool) -> None:
 @staff.command("token", help=_("Make an API token for an account; it is shown this once."))
 @click.argument("username")
 @click.option("--name", default="token", help=_("What the token is for."))
-@click.option("--scope", "scopes", multiple=True, required=True, help=_SCOPE)
+@click.option(
+    "--scope",
+    "scopes",
+    type=click.Choice(list(SCOPES)),
+    multiple=True,
+    required=True,
+    help=_("A scope; may be given several times."),
+)
 @click.option("--days", default=90, show_default=True, help=_("How many days it is valid."))
 @click.pass_context
 def token(ctx: click.Context, username: str, name: str, scopes: tuple[str, ...], days: int) -> None:

@@ -35,7 +35,9 @@ CLICK = Rewording(
         "{kind} {name} is not readable.": _("%(name)s cannot be read."),
         "{kind} {name} is not writable.": _("%(name)s cannot be written."),
         "Could not open file {name}: {fault}": "%(name)s: %(fault)s",
-        "Choose from:\n\t{choices}": _("Choose from: %(choices)s"),
+        "Choose from: {choices}": _("Choose from: %(choices)s"),
+        "[OPTIONS]": _("[OPTIONS]"),
+        "COMMAND [ARGS]...": _("COMMAND [ARGS]..."),
         "default: {value}": _("default: %(value)s"),
         "required": _("required"),
     }

@@ -6,6 +6,13 @@ from flask import Flask
 from flask_smorest import Api
 
 from lanmu.web.api import communities, events, materials, members, pushes, schedule
+from lanmu.web.api.routes import ProblemSchema
+
+
+class _Api(Api):  # type: ignore[misc]
+    """Describes its errors as they are answered."""
+
+    ERROR_SCHEMA = ProblemSchema
 
 
 def install(app: Flask) -> None:
@@ -20,7 +27,7 @@ def install(app: Flask) -> None:
             "info": {"description": "Content, columns, pushes, members and points of a Lanmu server."},
         },
     )
-    api = Api(app)
+    api = _Api(app)
     api.spec.components.security_scheme("bearer", {"type": "http", "scheme": "bearer"})
     for room in (materials, schedule, pushes, communities, members, events):
         api.register_blueprint(room.blueprint, url_prefix="/api/v1")

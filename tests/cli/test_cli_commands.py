@@ -1,0 +1,161 @@
+"""What the commands do, print and answer to a shell."""
+
+import json
+import sqlite3
+from contextlib import closing
+
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+_GOOD = """---
+title: 一条素材
+class: engagement
+kind: industry_insight
+zone: knowledge
+genre: report
+topic: 早安
+form: text
+month: 2026-11
+tags: [早安]
+origin: original
+owner: 杜若
+state: in_review
+---
+早安，今天聊聊换季。
+"""
+
+
+def test_the_plugins_are_listed_with_their_state(lanmu, folder):
+    with (folder / "config.toml").open("a") as file:
+        file.write("[plugins.nobody]\n[plugins.llm_copy]\nmodel = 3\n")
+    told = lanmu("plugin", "list", lang="zh")
+    assert told.exit_code == 0
+    lines = told.stdout.splitlines()
+    states = {line.split()[0]: line.split()[1] for line in lines if not line.startswith(" ")}
+    assert states == {
+        "personal_wechat_export": "运行中",
+        "points": "运行中",
+        "nobody": "未安装",
+        "llm_copy": "已搁置",
+        "wecom": "停用",
+    }
+    assert "    plugins.llm_copy.model: 不是文本，请加上引号。" in lines
+    assert {line.index("0.1.0") + sum(c > "\u2e80" for c in line) for line in lines if "0.1.0" in line} == {
+        32
+    }
+    listed = json.loads(lanmu("plugin", "list", "--json").stdout)
+    assert {each["name"]: each["state"] for each in listed}["llm_copy"] == "set_aside"
+
+
+def test_one_plugin_is_checked(lanmu):
+    fine = lanmu("plugin", "check", "personal_wechat_export")
+    assert fine.exit_code == 0
+    assert "Channels: personal_wechat_export.pack" in fine.stdout
+    off = lanmu("plugin", "check", "wecom")
+    assert off.exit_code == 1
+    assert "Write [plugins.wecom] into config.toml to switch it on." in off.stderr
+    gone = lanmu("plugin", "check", "nobody", lang="zh")
+    assert gone.exit_code == 1
+    assert gone.stderr == "nobody: 没有安装这个插件。用 lanmu plugin list 查看已安装的插件。\n"
+
+
+def test_an_account_is_made_listed_and_given_a_new_password(lanmu):
+    made = lanmu("staff", "create", "li", "--name", "李", "--role", "editor", "--role", "operator")
+    assert made.exit_code == 0
+    assert made.stdout.startswith("li can sign in once with: ")
+    assert lanmu("staff", "list").stdout == "li  李  editor, operator\n"
+    assert json.loads(lanmu("staff", "list", "--json").stdout)[0]["username"] == "li"
+    again = lanmu("staff", "create", "li", "--role", "editor", lang="zh")
+    assert (again.exit_code, again.stderr) == (1, "username: 账号 li 已存在。\n")
+    fresh = lanmu("staff", "reset-password", "li", lang="zh").stdout
+    assert fresh.startswith("li 的一次性密码：")
+    assert lanmu("staff", "reset-password", "nobody").exit_code == 2
+
+
+def test_a_token_is_shown_once_and_can_be_ended(lanmu):
+    lanmu("staff", "create", "li", "--role", "admin")
+    token = lanmu("staff", "token", "li", "--scope", "content:read").stdout.strip()
+    assert token.startswith("lanmu_")
+    short = token.removeprefix("lanmu_")[:8]
+    assert lanmu("staff", "revoke", short).stdout == "The token is ended.\n"
+    assert lanmu("staff", "revoke", short).exit_code == 1
+    assert lanmu("staff", "token", "li", "--scope", "content:read", "--days", "0").exit_code == 2
+
+
+def test_the_books_are_checked_and_a_wrong_one_is_named(lanmu, folder):
+    fine = lanmu("verify", lang="zh")
+    assert fine.exit_code == 0
+    assert all(line.startswith("✓") for line in fine.stdout.splitlines())
+    with closing(sqlite3.connect(folder / "data" / "lanmu.db")) as books, books:
+        books.execute(
+            "INSERT INTO account (name, kind, owner, balance) VALUES ('member:x', 'member', 'x', 5)"
+        )
+    wrong = lanmu("verify", lang="zh")
+    assert wrong.exit_code == 1
+    (line,) = [line for line in wrong.stdout.splitlines() if line.startswith("✗ I2")]
+    assert "每个账户余额等于分录之和" in line
+    assert "account member:x: keeps 5" in wrong.stdout
+    told = json.loads(lanmu("verify", "--json").stdout)
+    assert {each["invariant"] for each in told if not each["ok"]} >= {"I2"}
+
+
+def test_a_faulty_file_is_named_with_its_line_and_the_rest_is_loaded(lanmu, folder):
+    library = folder / "content_library"
+    library.mkdir()
+    (library / "good.md").write_text(_GOOD, encoding="utf-8")
+    (library / "bad.md").write_text(_GOOD.replace("tags: [早安]", "tags: 3"), encoding="utf-8")
+    told = lanmu("library", "sync", lang="zh")
+    assert told.exit_code == 1
+    assert told.stderr == "bad.md:10 tags: 这里不是词语列表。请写成 [标签, 标签]。\n"
+    assert told.stdout.splitlines()[0].split() == ["新增素材", "1"]
+    (library / "bad.md").unlink()
+    fine = lanmu("library", "sync", "--json")
+    assert fine.exit_code == 0
+    counted = json.loads(fine.stdout)
+    assert (counted["added"], counted["unchanged"], counted["faults"]) == (0, 1, [])
+
+
+def test_a_library_folder_that_is_missing_is_named(lanmu, folder):
+    told = lanmu("library", "sync")
+    assert told.exit_code == 2
+    assert told.stderr.startswith("library.folder: ")
+
+
+def test_the_plan_is_told_in_one_line_and_as_json(lanmu):
+    assert lanmu("plan", lang="zh").stdout.startswith("已排 0 个时段")
+    assert json.loads(lanmu("plan", "--json").stdout)["planned"] == 0
+
+
+def test_a_test_is_sent_listed_and_shown(lanmu):
+    assert lanmu("push", "list", lang="zh").stdout == "还没有推送。\n"
+    sent = lanmu("push", "test", "personal_wechat_export.pack", "--to", "群一", "--text", "你好", lang="zh")
+    assert sent.exit_code == 0, sent.output
+    push, state = sent.stdout.split()
+    assert state == "已交给执行人"
+    assert push in lanmu("push", "list").stdout
+    shown = json.loads(lanmu("push", "show", push).stdout)
+    assert shown["title"] == "【测试】你好"
+    assert "row" not in shown
+    assert shown["units"][0]["targets"][0]["key"] == "群一"
+
+
+def test_a_test_through_a_channel_that_does_not_run_is_refused(lanmu):
+    told = lanmu("push", "test", "wecom.group", "--to", "x", "--text", "y", lang="zh")
+    assert told.exit_code == 2
+    assert told.stderr == "channel: 渠道“wecom.group”没有运行。\n"
+
+
+def test_an_unknown_push_is_told(lanmu):
+    told = lanmu("push", "show", "psh_none", lang="zh")
+    assert (told.exit_code, told.stderr) == (1, "psh_none: 没有这条推送。\n")
+
+
+def test_the_api_is_described_by_a_valid_document(lanmu):
+    document = json.loads(lanmu("openapi").stdout)
+    OpenAPIV31SpecValidator(document).validate()
+    assert document["openapi"] == "3.1.0"
+    assert "/api/v1/events" in document["paths"]
+
+
+def test_a_plugins_command_runs_with_the_server_that_it_needs(lanmu):
+    found = lanmu("personal_wechat_export", "packs", "--json")
+    assert (found.exit_code, json.loads(found.stdout)) == (0, [])
