@@ -5,7 +5,7 @@ import logging
 import re
 import sys
 from collections.abc import Mapping, MutableMapping
-from typing import Any
+from typing import Any, cast
 
 import structlog
 
@@ -35,7 +35,12 @@ def configure(level: str, form: str) -> None:
         )
     )
     structlog.configure(
-        processors=[*common, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        # What the level hides is dropped first: a line that nobody sees costs a quarter of a list's time.
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *common,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
@@ -44,12 +49,13 @@ def configure(level: str, form: str) -> None:
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=common,
+            # The last one reads the line, which the types of structlog do not foresee.
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,
                 mask,
                 renderer,
-                scrub,
+                cast(Any, scrub),
             ],
         )
     )

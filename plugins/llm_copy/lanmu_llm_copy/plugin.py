@@ -1,20 +1,20 @@
 """The plugin: builds the writers and the check from the settings, and offers them."""
 
 from collections.abc import Iterable
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from lanmu import Plugin, hookimpl
 from lanmu.interfaces.host import Host
 from lanmu.interfaces.rewriting import ContentCheck, Rewriter
 from lanmu_llm_copy.calls import CallLedger, LlmCopyBase
-from lanmu_llm_copy.checks import CopyCheck
-from lanmu_llm_copy.model import ModelWriter
-from lanmu_llm_copy.rewriter import CopyRewriter
-from lanmu_llm_copy.rules import RuleWriter
 from lanmu_llm_copy.settings import LlmCopySchema, LlmCopySettings
 
 if TYPE_CHECKING:
     import click
+
+    from lanmu_llm_copy.checks import CopyCheck
+    from lanmu_llm_copy.rewriter import CopyRewriter
 
 
 class LlmCopyPlugin(Plugin[LlmCopySettings]):
@@ -26,7 +26,6 @@ class LlmCopyPlugin(Plugin[LlmCopySettings]):
 
     def __init__(self, settings: LlmCopySettings, host: Host) -> None:
         super().__init__(settings, host)
-        self.check = CopyCheck(settings.banned)
         self.ledger = CallLedger(
             host.database,
             host.clock,
@@ -34,8 +33,24 @@ class LlmCopyPlugin(Plugin[LlmCopySettings]):
             daily_calls=settings.daily_calls,
             daily_tokens=settings.daily_tokens,
         )
-        model = ModelWriter(settings, self.ledger, host.clock) if settings.base_url else None
-        self.rewriter = CopyRewriter(
+
+    # The patterns of facts take 0.1 s to import and compile; a server that starts does not wait for them.
+
+    @cached_property
+    def check(self) -> "CopyCheck":
+        from lanmu_llm_copy.checks import CopyCheck
+
+        return CopyCheck(self.settings.banned)
+
+    @cached_property
+    def rewriter(self) -> "CopyRewriter":
+        from lanmu_llm_copy.model import ModelWriter
+        from lanmu_llm_copy.rewriter import CopyRewriter
+        from lanmu_llm_copy.rules import RuleWriter
+
+        settings = self.settings
+        model = ModelWriter(settings, self.ledger, self.host.clock) if settings.base_url else None
+        return CopyRewriter(
             RuleWriter(),
             self.check,
             model,
