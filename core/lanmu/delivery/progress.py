@@ -1,6 +1,6 @@
 """How far a push is: counted from its units each time, so that there is no second truth to drift."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,34 +12,58 @@ from sqlalchemy.orm import Session
 from lanmu.delivery.models import Push, Unit, UnitTarget
 from lanmu.delivery.states import FINISHED_PUSHES, PushState, push_state_from_units
 
+TAKEN = ("accepted", "handed_over", "postponed")
+"""A target that the channel, or a person, has been given: nobody can say yet what became of it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Units and targets of a push by state. Σ targets = planned, at all times."""
+    """Units and targets of a push by state. Σ targets = planned, at all times.
+
+    `awaited` are targets that the channel has and of which it will still tell what became.
+    """
 
     planned: int
     units: dict[str, int]
     targets: dict[str, int]
+    awaited: int = 0
 
     @property
     def out(self) -> int:
         """Targets that the channel has accepted, or a person has been handed."""
-        return sum(
-            self.targets.get(state, 0)
-            for state in ("accepted", "handed_over", "delivered", "undelivered", "postponed")
-        )
+        return sum(self.targets.get(state, 0) for state in (*TAKEN, "delivered", "undelivered"))
 
 
 def progress(session: Session, push_id: int) -> Progress:
     """The push's units and targets, counted."""
-    units = session.execute(
-        select(Unit.state, func.count()).where(Unit.push_id == push_id).group_by(Unit.state)
-    ).all()
-    targets = session.execute(
-        select(UnitTarget.state, func.count()).where(UnitTarget.push_id == push_id).group_by(UnitTarget.state)
-    ).all()
-    by_state = {str(state): int(count) for state, count in targets}
-    return Progress(sum(by_state.values()), {str(state): int(count) for state, count in units}, by_state)
+    return progress_by_push(session, [push_id])[push_id]
+
+
+def progress_by_push(session: Session, pushes: Collection[int]) -> dict[int, Progress]:
+    """The units and targets of these pushes, counted in two queries however many they are."""
+    units: defaultdict[int, dict[str, int]] = defaultdict(dict)
+    targets: defaultdict[int, Counter[str]] = defaultdict(Counter)
+    awaited: Counter[int] = Counter()
+    for push_id, state, count in session.execute(
+        select(Unit.push_id, Unit.state, func.count())
+        .where(Unit.push_id.in_(pushes))
+        .group_by(Unit.push_id, Unit.state)
+    ):
+        units[push_id][str(state)] = int(count)
+    asked = Unit.results_at.is_not(None)
+    for push_id, state, is_asked, count in session.execute(
+        select(UnitTarget.push_id, UnitTarget.state, asked, func.count())
+        .join(Unit, Unit.id == UnitTarget.unit_id)
+        .where(UnitTarget.push_id.in_(pushes))
+        .group_by(UnitTarget.push_id, UnitTarget.state, asked)
+    ):
+        targets[push_id][str(state)] += int(count)
+        if is_asked and state in TAKEN:
+            awaited[push_id] += int(count)
+    return {
+        push_id: Progress(targets[push_id].total(), units[push_id], dict(targets[push_id]), awaited[push_id])
+        for push_id in pushes
+    }
 
 
 def lock_pushes(session: Session, push_ids: Collection[int]) -> None:

@@ -1,22 +1,24 @@
 """What people and the schedule ask of deliveries: take in, look at, stop, go on, and decide what is held."""
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from lanmu.delivery import listing
 from lanmu.delivery.intake import PushRequest, Recipient, take_in, text_hash
+from lanmu.delivery.listing import Group, RecipientLine
 from lanmu.delivery.models import Push, Unit, UnitTarget, WorkerRecord
 from lanmu.delivery.owner import Owner, is_dead
-from lanmu.delivery.progress import progress, settle
+from lanmu.delivery.progress import Progress, progress, progress_by_push, settle
 from lanmu.delivery.queue import OWNED, next_due, reap
 from lanmu.delivery.states import FINISHED_PUSHES, STOPPABLE, PushState, UnitState
 from lanmu.delivery.views import PushView, UnitView, push_view, unit_views
 from lanmu.i18n import _
-from lanmu.interfaces.channels import Channel
+from lanmu.interfaces.channels import Channel, Sending
 from lanmu.interfaces.clock import Clock
 from lanmu.interfaces.errors import Conflict, Invalid, NotFound
 from lanmu.storage import Database
@@ -36,6 +38,7 @@ class PushFilter:
     """Which pushes to list; empty takes all."""
 
     states: Sequence[str] = ()
+    group: Group | None = None
     channel: str = ""
     since: datetime | None = None
     until: datetime | None = None
@@ -98,6 +101,8 @@ class DeliveryService:
         query = select(Push).order_by(Push.due_at.desc(), Push.id.desc()).limit(limit)
         if wanted.states:
             query = query.where(Push.state.in_(wanted.states))
+        if wanted.group:
+            query = query.where(listing.group_of(self._people()) == wanted.group)
         if wanted.channel:
             query = query.where(Push.channel == wanted.channel)
         if wanted.since:
@@ -108,17 +113,52 @@ class DeliveryService:
             due, row = before
             query = query.where((Push.due_at < due) | ((Push.due_at == due) & (Push.id < row)))
         with self._database.read() as session:
-            return [push_view(push, progress(session, push.id)) for push in session.scalars(query)]
+            found = session.scalars(query).all()
+            counted = progress_by_push(session, [push.id for push in found])
+            return [push_view(push, counted[push.id]) for push in found]
+
+    def groups(self, channel: str = "") -> dict[Group, int]:
+        """How many pushes are in each group, of all channels or of one."""
+        with self._database.read() as session:
+            return listing.count_groups(session, self._people(), channel)
+
+    def undecided(self) -> int:
+        """How many pushes wait for a person's decision: held, or with a unit on hold or in doubt."""
+        with self._database.read() as session:
+            return listing.count_undecided(session)
+
+    def awaited(self, since: datetime, until: datetime) -> int:
+        """How many recipients of the pushes due in `[since, until)` wait for a person to send or confirm."""
+        with self._database.read() as session:
+            return listing.count_awaited(session, self._people(), since, until)
+
+    def progress_of(self, pushes: Collection[str]) -> dict[str, Progress]:
+        """How far each of these pushes is, for lists that must not ask once a line."""
+        with self._database.read() as session:
+            found = session.execute(select(Push.id, Push.public_id).where(Push.public_id.in_(pushes))).all()
+            counted = progress_by_push(session, [row for row, _id in found])
+        return {public_id: counted[row] for row, public_id in found}
+
+    def recipients(self, public_id: str) -> list[RecipientLine]:
+        """Every recipient of a push with what became of it."""
+        with self._database.read() as session:
+            return list(listing.recipient_lines(session, _find(session, public_id).id))
+
+    def _people(self) -> list[str]:
+        """The channels through which people send or confirm."""
+        return [name for name, each in self._channels.items() if each.abilities.sending != Sending.AUTO]
 
     def get(self, public_id: str) -> PushView:
         with self._database.read() as session:
             push = _find(session, public_id)
             return push_view(push, progress(session, push.id))
 
-    def units(self, public_id: str, limit: int = 50, after: int = 0) -> list[UnitView]:
-        """The units of a push with recipients and attempts, in order."""
+    def units(
+        self, public_id: str, limit: int = 50, after: int = 0, states: Collection[str] = ()
+    ) -> list[UnitView]:
+        """The units of a push with recipients and attempts, in order; `states`: only those in one of them."""
         with self._database.read() as session:
-            return unit_views(session, _find(session, public_id).id, limit, after)
+            return unit_views(session, _find(session, public_id).id, limit, after, states)
 
     def cancel(self, public_id: str) -> Stopped:
         """Stop what is certainly not written yet. What is under way finishes; what is out stays out."""
@@ -162,10 +202,20 @@ class DeliveryService:
             push.state = PushState.PAUSED
 
     def resume(self, public_id: str) -> None:
-        """Go on with a paused or held push. A person has looked, so being late is decided too."""
+        """Go on with a paused or held push, or with the units on hold of one that runs.
+
+        A person has looked, so being late is decided too.
+        """
         now = self._clock.now()
         with self._database.write() as session:
-            push = self._found_in(session, public_id, PushState.PAUSED, PushState.HELD)
+            stuck = session.scalar(
+                select(Unit.id)
+                .join(Push, Push.id == Unit.push_id)
+                .where(Push.public_id == public_id, Unit.state == UnitState.HELD)
+                .limit(1)
+            )
+            running = (PushState.RUNNING,) if stuck is not None else ()
+            push = self._found_in(session, public_id, PushState.PAUSED, PushState.HELD, *running)
             begun = now >= push.due_at
             push.state, push.held_reason = PushState.RUNNING if begun else PushState.SCHEDULED, ""
             push.late_decided = push.late_decided or begun

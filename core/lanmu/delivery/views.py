@@ -1,6 +1,6 @@
 """What pages and programs are shown of deliveries: plain values, read in one go."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -110,11 +110,19 @@ def push_view(push: Push, counted: Progress) -> PushView:
 _REQUEST_SHOWN = 4000
 
 
-def unit_views(session: Session, push_id: int, limit: int, after: int = 0) -> list[UnitView]:
-    """The push's units in order from number `after` on, each with its recipients and attempts."""
-    units = session.scalars(
+def unit_views(
+    session: Session, push_id: int, limit: int, after: int = 0, states: Collection[str] = ()
+) -> list[UnitView]:
+    """The push's units in order from number `after` on, each with its recipients and attempts.
+
+    `states` leaves out all that are in none of them.
+    """
+    query = (
         select(Unit).where(Unit.push_id == push_id, Unit.number > after).order_by(Unit.number).limit(limit)
-    ).all()
+    )
+    if states:
+        query = query.where(Unit.state.in_(states))
+    units = session.scalars(query).all()
     ids = [unit.id for unit in units]
     targets: dict[int, list[TargetView]] = {unit_id: [] for unit_id in ids}
     for target in session.scalars(

@@ -217,10 +217,13 @@ class Materials:
                 retired=row.state == "retired",
             )
 
-    def count(self) -> int:
-        """How many materials there are, retired ones among them."""
+    def count(self, state: str = "") -> int:
+        """How many materials there are, retired ones among them, or how many in one state."""
+        query = select(func.count()).select_from(Material)
+        if state:
+            query = query.where(Material.state == state)
         with self._database.read() as session:
-            return session.scalar(select(func.count()).select_from(Material)) or 0
+            return session.scalar(query) or 0
 
     def _usable_until(self, fields: dict[str, object]) -> datetime | None:
         licence = licence_from(fields["licence"])  # type: ignore[arg-type]

@@ -1,7 +1,7 @@
 """What every page is given: who reads it, the menu, the time and zone, and files by their content's hash."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,6 +56,13 @@ MENU: tuple[MenuItem, ...] = (
 )
 
 
+_COUNTS: dict[str, Callable[[], int]] = {
+    "materials.review": lambda: server().library.materials.count("in_review"),
+    "pushes.index": lambda: server().delivery.undecided(),
+}
+"""What the menu counts at an entry: only what waits for whoever reads it, and only what is cheap to count."""
+
+
 def install(app: Flask) -> None:
     """Give every template of the app its context and filters."""
     formats.install(app.jinja_env)
@@ -83,7 +90,8 @@ def _context(app: Flask) -> dict[str, Any]:
         "now": server().clock.now(),
         "here": request.full_path.rstrip("?"),
         "version": __version__,
-        "menu": _menu(app) if person() else (),
+        # A part of a page carries no menu, and the counts in it are not to be paid for nothing.
+        "menu": _menu(app) if person() and not request.headers.get("HX-Request") else (),
     }
 
 
@@ -98,6 +106,7 @@ def _menu(app: Flask) -> list[Group]:
                 url_for(item.endpoint, **dict[str, Any](item.params or {})),
                 item.icon,
                 request.endpoint == item.endpoint or _under(item.endpoint),
+                _COUNTS[item.endpoint]() if item.endpoint in _COUNTS else 0,
             )
             for item in offered
             if item.group == key

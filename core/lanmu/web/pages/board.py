@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 from flask import Blueprint, redirect, render_template, url_for
 from werkzeug.wrappers import Response
 
+from lanmu.delivery.listing import Group
 from lanmu.i18n import _
 from lanmu.interfaces.access import requires
 from lanmu.interfaces.channels import Sending
@@ -14,7 +15,8 @@ from lanmu.reports.service import MIX_WINDOW, Need
 from lanmu.schedule.occurrences import OccurrenceView
 from lanmu.web.pages.acts import say
 from lanmu.web.pages.gauge import furthest_off, mix_of, shares_from
-from lanmu.web.pages.happenings import Happening, gather, happening
+from lanmu.web.pages.happenings import Happening, gather, url_of
+from lanmu.web.pages.standing import sending_of
 from lanmu.web.people import server
 
 blueprint = Blueprint("board", __name__)
@@ -54,6 +56,7 @@ def index() -> str:
     today = gather([each for each in occurrences if each.due_at < end], now)
     ahead = [each for each in gather(occurrences, now) if not each.past and each.state != "skipped"]
     figures = server().reports.day(start, end)
+    awaited = server().delivery.awaited(start, end)
     needs = server().reports.needs()
     dots = _dots(today, start)
     reports = server().reports
@@ -63,16 +66,17 @@ def index() -> str:
         "board.html",
         stats={
             "due_today": figures.to_go,
-            "sent_today": figures.gone,
+            "sent_today": figures.gone - awaited,
+            "awaited_today": awaited,
             "to_review": sum(need.count for need in needs if need.kind == "to_review"),
-            "issues": sum(need.count for need in needs if need.kind in _ISSUES),
+            "issues": server().delivery.undecided(),
         },
         today=dots,
         lanes=max((dot.lane + 1 for dot in dots), default=1),
         now_x=round((now - start) / _DAY * 100, 2),
         mix=mix,
         off=_communities_off([each for each in occurrences if each.due_at >= now]),
-        todo=[_todo(need) for need in needs if need.kind in _TODO],
+        todo=[_todo(need) for need in needs if need.kind in _TODO] + _awaited(),
         coming=[{"at": each.at, "url": each.url, "text": _told_ahead(each)} for each in ahead[:6]],
         next_in=next(((each.at - now).total_seconds() for each in ahead if each.at < end), None),
     )
@@ -83,7 +87,7 @@ def index() -> str:
 def occurrence(occurrence: str) -> Response:
     """A place on the calendar, for links that know no more than its id."""
     found = server().schedule.occurrences.get(occurrence)
-    return redirect(happening(found, server().clock.now()).url)
+    return redirect(url_of(found))
 
 
 def _dots(today: list[Happening], start: datetime) -> list[Dot]:
@@ -118,7 +122,6 @@ def _communities_off(occurrences: list[OccurrenceView]) -> list[dict[str, object
     return sorted(found, key=lambda each: -abs(float(str(each["off"]))))[:4]
 
 
-_ISSUES = frozenset({"unknown", "held", "held_units", "missed"})
 _TODO: dict[str, tuple[str, str, str]] = {
     "unknown": ("help-circle", "red", _("Units with an unknown outcome: %(n)s")),
     "held": ("player-pause", "red", _("Pushes on hold: %(n)s")),
@@ -143,6 +146,15 @@ def _todo(need: Need) -> Todo:
     return Todo(icon, tone, say(text, n=need.count), need.title, url)
 
 
+def _awaited() -> list[Todo]:
+    """The pushes that wait for employees and executors, who may want a reminder."""
+    count = server().delivery.groups()[Group.AWAITED]
+    if not count:
+        return []
+    text = say(_("Pushes that employees or executors still have to send: %(n)s"), n=count)
+    return [Todo("user-check", "orange", text, "", url_for("pushes.index", state=Group.AWAITED))]
+
+
 _AHEAD = {
     Sending.AUTO: _("%(column)s goes out by itself (communities: %(n)s)"),
     Sending.CONFIRM: _("%(column)s goes out once an employee has confirmed (communities: %(n)s)"),
@@ -157,6 +169,5 @@ def _told_ahead(each: Happening) -> str:
         )
     if each.state == "planned" and not each.titles:
         return each.column
-    channel = server().plugins.channels.get(each.channel)
-    text = _AHEAD[channel.abilities.sending if channel else Sending.AUTO]
+    text = _AHEAD[sending_of(each.channel)]
     return say(text, column=each.column, n=each.communities)

@@ -1,6 +1,6 @@
 """栏目: list, one column with what is planned for it, and its form."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from typing import Any
@@ -20,7 +20,8 @@ from lanmu.schedule.problem import Pool
 from lanmu.web.pages import choices
 from lanmu.web.pages.acts import Errors, act, by_field, note, say, whole
 from lanmu.web.pages.calendar import plan_again
-from lanmu.web.pages.happenings import happening, state_of, why_lines
+from lanmu.web.pages.happenings import state_of, url_of, why_lines
+from lanmu.web.pages.standing import Standing, standings_of
 from lanmu.web.people import server, signed_in
 
 blueprint = Blueprint("columns", __name__)
@@ -69,12 +70,13 @@ def detail(column: str) -> str:
     reached, unreached = server().schedule.reach(column)
     more = rows[_SHOWN].local_time[:10] if len(rows) > _SHOWN else ""
     pool = _pool(found.draft.pool, found.draft.classes, server().library.materials.candidates())
+    standings = standings_of(rows, now)
     return render_template(
         "columns/detail.html",
         column=_shown(found),
         communities=[each for each in server().audience.communities.find() if each.name in set(reached)],
         unreached=unreached,
-        occurrences=[_row(each, now) for each in rows[:_SHOWN]],
+        occurrences=[_row(each, standings, now) for each in rows[:_SHOWN]],
         next_url=url_for("columns.detail", column=column, day=more) if more else "",
         first_url=url_for("columns.detail", column=column) if request.args.get("day") else "",
         waiting=sum(each.needs_approval and each.due_at > now for each in rows[:_SHOWN]),
@@ -233,8 +235,8 @@ def _day_number(day: str) -> int:
     return _WEEK.index(day) if day in _WEEK else -1
 
 
-def _row(occurrence: OccurrenceView, now: datetime) -> dict[str, Any]:
-    state, group = state_of(occurrence)
+def _row(occurrence: OccurrenceView, standings: Mapping[str, Standing], now: datetime) -> dict[str, Any]:
+    state, group = state_of(occurrence, standings)
     ahead = occurrence.due_at > now
     open_ = occurrence.state in ("planned", "empty", "approved", "missed")
     return {
@@ -246,7 +248,7 @@ def _row(occurrence: OccurrenceView, now: datetime) -> dict[str, Any]:
         "material_url": url_for("materials.detail", material=occurrence.material_id)
         if occurrence.material_id
         else "",
-        "push_url": happening(occurrence, now).url if occurrence.push_id else "",
+        "push_url": url_of(occurrence) if occurrence.push_id else "",
         "state": state,
         "state_group": group,
         "pinned": occurrence.pinned and occurrence.state != "skipped",

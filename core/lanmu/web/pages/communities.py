@@ -16,7 +16,7 @@ from lanmu.web.pages import choices
 from lanmu.web.pages.acts import Errors, by_field, note, say, whole
 from lanmu.web.pages.calendar import plan_again
 from lanmu.web.pages.gauge import mix_of, shares_from
-from lanmu.web.pages.happenings import happening
+from lanmu.web.pages.happenings import each_alone
 from lanmu.web.people import server
 
 blueprint = Blueprint("communities", __name__)
@@ -117,8 +117,8 @@ def _page(community: CommunityView, errors: Errors) -> str:
         errors=errors,
         classes=choices.of_terms(taxonomy.classes),
         columns=columns,
-        coming=[happening(each, now) for each in coming],
-        sent=[happening(each, now) for each in reversed(sent)],
+        coming=each_alone(coming, now),
+        sent=each_alone(sent[::-1], now),
     )
 
 

@@ -1,6 +1,6 @@
 """Occurrences as people look at them: one entry for a column at a time, however many communities it feeds."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
@@ -10,11 +10,13 @@ from flask import url_for
 from lanmu.i18n import _
 from lanmu.schedule.occurrences import OccurrenceView
 from lanmu.web.pages.acts import say
+from lanmu.web.pages.standing import Standing, standings_of, together
 
 # The state that wants a person's eyes comes first, for an entry shows one state for many communities.
 _WORST_FIRST = (
-    "missed", "held", "finished_with_issues", "expired", "empty", "running", "expanding", "paused", "planned",
-    "approved", "scheduled", "handed_over", "finished", "cancelled", "skipped",
+    "missed", "in_doubt", "held", "finished_with_issues", "expired", "empty", "running", "expanding",
+    "paused", "awaits_person", "awaits_confirm", "planned", "approved", "scheduled", "handed_over",
+    "unconfirmed", "finished", "cancelled", "skipped",
 )  # fmt: skip
 
 
@@ -35,27 +37,35 @@ class Happening:
     pinned: bool
     past: bool
     url: str
+    standing: Standing | None
 
 
 def gather(occurrences: Sequence[OccurrenceView], now: datetime) -> list[Happening]:
     """The occurrences of one column at one time as one entry, in the order of time."""
     ordered = sorted(occurrences, key=lambda each: (each.due_at, each.column, each.column_id))
+    standings = standings_of(occurrences, now)
     return [
-        _happening(list(group), now)
+        _happening(list(group), now, standings)
         for _key, group in groupby(ordered, key=lambda each: (each.due_at, each.column_id))
     ]
 
 
-def happening(occurrence: OccurrenceView, now: datetime) -> Happening:
-    """One occurrence by itself."""
-    return _happening([occurrence], now)
+def each_alone(occurrences: Sequence[OccurrenceView], now: datetime) -> list[Happening]:
+    """Every occurrence as an entry of its own."""
+    standings = standings_of(occurrences, now)
+    return [_happening([each], now, standings) for each in occurrences]
 
 
-def state_of(occurrence: OccurrenceView) -> tuple[str, str]:
-    """The state to show and its group of words: that of its push, once it has one."""
-    if occurrence.push_state:
-        return occurrence.push_state, "push"
+def state_of(occurrence: OccurrenceView, standings: Mapping[str, Standing]) -> tuple[str, str]:
+    """The state to show and its group of words: how its push stands, once it has one."""
+    if occurrence.push_id:
+        return standings[occurrence.push_id].code, "push"
     return occurrence.state, "occurrence"
+
+
+def url_of(occurrence: OccurrenceView) -> str:
+    """Where an occurrence is looked at: its push, once it has one, else its place in the column."""
+    return _url([occurrence])
 
 
 def why_lines(occurrence: OccurrenceView) -> list[str]:
@@ -112,15 +122,13 @@ def _why_empty(why: dict[str, object]) -> list[str]:
     return lines
 
 
-def _happening(group: Sequence[OccurrenceView], now: datetime) -> Happening:
+def _happening(
+    group: Sequence[OccurrenceView], now: datetime, standings: Mapping[str, Standing]
+) -> Happening:
     first = group[0]
-    state, state_group = min((state_of(each) for each in group), key=_rank)
+    state, state_group = min((state_of(each, standings) for each in group), key=_rank)
     titles = list(dict.fromkeys(each.material for each in group if each.material))
-    pushes = {each.push_id for each in group if each.push_id}
-    if len(pushes) == 1:
-        url = url_for("pushes.detail", push=pushes.pop())
-    else:
-        url = url_for("columns.detail", column=first.column_id, day=first.local_time[:10]) + f"#{first.id}"
+    pushes = dict.fromkeys(each.push_id for each in group if each.push_id)
     return Happening(
         at=first.due_at,
         zone=first.zone,
@@ -134,8 +142,17 @@ def _happening(group: Sequence[OccurrenceView], now: datetime) -> Happening:
         channel=first.channel,
         pinned=any(each.pinned and each.state != "skipped" for each in group),
         past=first.due_at <= now,
-        url=url,
+        url=_url(group),
+        standing=together([standings[push] for push in pushes]),
     )
+
+
+def _url(group: Sequence[OccurrenceView]) -> str:
+    pushes = {each.push_id for each in group if each.push_id}
+    if len(pushes) == 1:
+        return url_for("pushes.detail", push=pushes.pop())
+    first = group[0]
+    return url_for("columns.detail", column=first.column_id, day=first.local_time[:10]) + f"#{first.id}"
 
 
 def _rank(state: tuple[str, str]) -> int:

@@ -3,10 +3,13 @@
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from flask import Blueprint, render_template, request, url_for
+from flask import Response as FlaskResponse
 from werkzeug.wrappers import Response
 
+from lanmu.delivery.listing import Group
 from lanmu.delivery.service import PushFilter
 from lanmu.delivery.states import FINISHED_PUSHES
 from lanmu.delivery.views import PushView, UnitView
@@ -17,35 +20,49 @@ from lanmu.library.placeholders import render
 from lanmu.library.views import RevisionView
 from lanmu.web.pages import choices
 from lanmu.web.pages.acts import act, say
+from lanmu.web.pages.spreadsheet import as_csv
+from lanmu.web.pages.standing import is_asked_still, sending_of, standing
+from lanmu.web.pages.words import word
 from lanmu.web.people import server, signed_in, translate
 
 blueprint = Blueprint("pushes", __name__)
 
 _PAGE = 30
 _UNITS = 50
-STATES: dict[str, tuple[str, ...]] = {
-    "": (),
-    "ahead": ("draft", "in_review", "approved", "scheduled"),
-    "running": ("expanding", "running", "paused"),
-    "issues": ("held", "finished_with_issues"),
-    "done": ("finished", "cancelled", "expired"),
-}
+_UNDECIDED = ("unknown", "held")
+_TABS: tuple[tuple[str, str], ...] = (
+    ("", _("All")),
+    (Group.DECIDE, _("Needs a person")),
+    (Group.AWAITED, _("Waiting for people")),
+    (Group.AHEAD, _("Ahead")),
+    (Group.SENDING, _("Sending")),
+    (Group.ISSUES, _("With issues")),
+    (Group.DONE, _("Done")),
+)
 
 
 @blueprint.get("/pushes")
 @requires("push.view")
 def index() -> str:
-    state = request.args.get("state", "")
     channel = request.args.get("channel", "")
-    wanted = PushFilter(states=STATES.get(state, ()), channel=channel)
+    group = next((each for each in Group if each == request.args.get("state")), None)
+    wanted = PushFilter(group=group, channel=channel)
     found = server().delivery.pushes(wanted, _PAGE + 1, _after(request.args.get("after", "")))
     shown = found[:_PAGE]
-    chosen = {"state": state if state in STATES else "", "channel": channel}
-    same: dict[str, Any] = {name: value for name, value in chosen.items() if value}
+    counts = server().delivery.groups(channel)
+    same: dict[str, Any] = {name: value for name, value in (("state", group), ("channel", channel)) if value}
     more = f"{shown[-1].due_at.isoformat()}~{shown[-1].row}" if len(found) > _PAGE else ""
     return render_template(
         "pushes/index.html",
-        chosen=chosen,
+        chosen={"state": group or "", "channel": channel},
+        tabs=[
+            {
+                "code": code,
+                "text": translate(text),
+                "n": counts[Group(code)] if code else sum(counts.values()),
+            }
+            for code, text in _TABS
+        ],
         channels=choices.channels(),
         page={
             "items": [_row(push) for push in shown],
@@ -60,6 +77,8 @@ def index() -> str:
 def detail(push: str) -> str:
     found = server().delivery.get(push)
     units = server().delivery.units(push, _UNITS)
+    undecided = server().delivery.units(push, _UNITS, states=_UNDECIDED)
+    stuck = found.progress.units.get("held", 0)
     shown = _row(found)
     revision = _revision(found)
     names = ("zone", "deadline_at", "approved_by", "approved_at", "created_by", "created_at", "finished_at")
@@ -68,22 +87,49 @@ def detail(push: str) -> str:
         shown["revision"] = revision.number
         material = server().library.materials.by_key(found.material_id or 0)
         shown["material_url"] = url_for("materials.detail", material=material.id, revision=revision.number)
-    channel = server().plugins.channels.get(found.channel)
-    doubtful = signed_in().may("push.force")
+    may = signed_in().may
+    under_way = found.state not in FINISHED_PUSHES
     return render_template(
         "pushes/detail.html",
         push=shown,
         states=[{"code": code, "n": n} for code, n in sorted(found.progress.targets.items())],
-        units=[_unit(unit, found, doubtful) for unit in units],
+        undecided=[_unit(unit, found) for unit in undecided],
+        undecided_more=sum(found.progress.units.get(each, 0) for each in _UNDECIDED) - len(undecided),
+        units=[_unit(unit, found) for unit in units],
         more_units=sum(found.progress.units.values()) - len(units),
         preview=_preview(found, revision, units),
         can={
-            "cancel": found.state not in FINISHED_PUSHES and signed_in().may("push.cancel"),
-            "release": found.state in ("held", "paused") and signed_in().may("push.force"),
-            "pause": found.state in ("scheduled", "running") and signed_in().may("push.cancel"),
+            "cancel": under_way and may("push.cancel"),
+            "release": (found.state in ("held", "paused") or (found.state == "running" and stuck > 0))
+            and may("push.force"),
+            "pause": found.state in ("scheduled", "running") and may("push.cancel"),
+            "decide": may("push.force"),
         },
-        sending=str(channel.abilities.sending) if channel else "auto",
     )
+
+
+@blueprint.get("/pushes/<push>/recipients.csv")
+@requires("push.view")
+def recipients(push: str) -> Response:
+    """Every recipient with what became of it, for a spreadsheet."""
+    found = server().delivery.get(push)
+    zone = ZoneInfo(found.zone)
+    head = (_("Recipient"), _("Address"), _("Unit"), _("Sent by"), _("State"), _("Reason"), _("Since"))
+    rows = (
+        (
+            line.name,
+            line.key,
+            line.unit,
+            line.sender,
+            say(word(line.state, "unit")),
+            translate(line.reason) if line.reason else "",
+            f"{line.changed_at.astimezone(zone):%Y-%m-%d %H:%M:%S}" if line.changed_at else "",
+        )
+        for line in server().delivery.recipients(push)
+    )
+    answer = FlaskResponse(as_csv([say(each) for each in head], rows), mimetype="text/csv")
+    answer.headers["Content-Disposition"] = f'attachment; filename="{push}.csv"'
+    return answer
 
 
 @blueprint.post("/pushes/<push>/cancel")
@@ -146,7 +192,6 @@ def _after(text: str) -> tuple[datetime, int] | None:
 
 
 def _row(push: PushView) -> dict[str, Any]:
-    targets = push.progress.targets
     return {
         "public_id": push.id,
         "title": push.title,
@@ -154,15 +199,18 @@ def _row(push: PushView) -> dict[str, Any]:
         "content_class": push.content_class,
         "channel": push.channel,
         "state": push.state,
+        "standing": standing(
+            push.state,
+            push.progress,
+            sending_of(push.channel),
+            asked_still=is_asked_still(push.due_at, server().clock.now()),
+        ),
         "held_reason": translate(push.held_reason) if push.held_reason else "",
         "due_at": push.due_at,
-        "planned": push.progress.planned,
-        "done": push.progress.out,
-        "failed": targets.get("failed", 0) + targets.get("undelivered", 0),
     }
 
 
-def _unit(unit: UnitView, push: PushView, may_force: bool) -> dict[str, Any]:
+def _unit(unit: UnitView, push: PushView) -> dict[str, Any]:
     first = unit.attempts[0].started_at if unit.attempts else None
     return {
         "number": unit.number,
@@ -192,7 +240,6 @@ def _unit(unit: UnitView, push: PushView, may_force: bool) -> dict[str, Any]:
             }
             for attempt in unit.attempts
         ],
-        "resolvable": unit.state == "unknown" and may_force,
     }
 
 

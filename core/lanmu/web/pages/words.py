@@ -30,6 +30,11 @@ WORDS: dict[str, dict[str, str]] = {
         "finished_with_issues": _("Finished with issues"),
         "cancelled": _("Cancelled"),
         "expired": _("Expired"),
+        # Not states of a push but how it stands with the people it waits for: see `standing`.
+        "in_doubt": _("Outcome to be decided"),
+        "awaits_confirm": _("Waiting for an employee to confirm"),
+        "awaits_person": _("Waiting to be sent by hand"),
+        "unconfirmed": _("Never confirmed"),
     },
     "unit": {
         "pending": _("Waiting"),
@@ -53,14 +58,6 @@ WORDS: dict[str, dict[str, str]] = {
         "draft": _("Test in preparation"),
         "running": _("Test running"),
         "stopped": _("Test over"),
-    },
-    "outcome": {
-        "accepted": _("Accepted by the channel"),
-        "handed_over": _("Handed over to a person"),
-        "refused": _("Refused by the channel"),
-        "later": _("To be tried later"),
-        "not_sent": _("Not sent"),
-        "ambiguous": _("Unclear"),
     },
     "coupon": {
         "issued": _("Issued"),
@@ -131,10 +128,13 @@ WORDS: dict[str, dict[str, str]] = {
 """Group → code → English text, to be translated where it is shown."""
 
 TONES = {
-    "grey": ("draft", "retired", "skipped", "cancelled", "expired", "void", "paused", "claimed"),
+    "grey": (
+        "draft", "retired", "skipped", "cancelled", "expired", "void", "paused", "claimed", "unconfirmed",
+        "ended",
+    ),
     "orange": (
-        "in_review", "empty", "held", "unknown", "partial", "ambiguous", "later", "finished_with_issues",
-        "retry_wait", "postponed",
+        "in_review", "empty", "held", "unknown", "partial", "finished_with_issues", "retry_wait", "postponed",
+        "in_doubt", "awaits_confirm", "awaits_person",
         "changed", "review", "set_aside",
     ),
     "blue": (
@@ -142,7 +142,7 @@ TONES = {
         "issued", "accepted", "hint",
     ),
     "green": ("approved", "finished", "delivered", "redeemed", "kept", "loaded", "active"),
-    "red": ("failed", "undelivered", "missed", "missing", "added", "block", "refused"),
+    "red": ("failed", "undelivered", "missed", "missing", "added", "block"),
 }  # fmt: skip
 """One colour map: grey rests, orange wants a person, blue is on its way, green is done, red failed."""
 

@@ -1,0 +1,130 @@
+"""Pushes in a list, by what is to be done about them: counted and filtered by one SQL expression."""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, case, func, or_, select, text
+from sqlalchemy.orm import Session
+
+from lanmu.delivery.models import Push, Unit, UnitTarget
+from lanmu.delivery.progress import TAKEN
+from lanmu.delivery.states import PushState, UnitState
+
+
+class Group(StrEnum):
+    """What is to be done about a push; each push is in one of these.
+
+    DECIDE waits for a person's decision (held, or in doubt), AWAITED for the people who send or confirm.
+    """
+
+    AHEAD = "ahead"
+    SENDING = "sending"
+    DECIDE = "decide"
+    AWAITED = "awaited"
+    ISSUES = "issues"
+    DONE = "done"
+
+
+@dataclass(frozen=True, slots=True)
+class RecipientLine:
+    """One recipient of a push, as a list for a spreadsheet has it."""
+
+    unit: int
+    sender: str
+    key: str
+    name: str
+    state: str
+    reason: str
+    changed_at: datetime | None
+
+
+# In the very words of the partial indexes, so that a look costs nothing for all that has been sent before.
+_OPEN = "unit.state IN ('pending','leased','calling','retry_wait','unknown','held')"
+_AWAITED = "unit.state IN ('accepted','handed_over') AND unit.results_at IS NOT NULL"
+_UNDECIDED = (UnitState.UNKNOWN, UnitState.HELD)
+_PAGE = 2000
+
+
+def group_of(people: Collection[str]) -> ColumnElement[Any]:
+    """The group of a push, in SQL; `people` are the channels through which people send or confirm."""
+    undecided = select(Unit.push_id).where(text(_OPEN), Unit.state.in_(_UNDECIDED))
+    awaited = select(Unit.push_id).where(text(_AWAITED), Unit.channel.in_(people))
+    ended = (PushState.FINISHED, PushState.FINISHED_WITH_ISSUES)
+    ahead = (PushState.DRAFT, PushState.IN_REVIEW, PushState.APPROVED, PushState.SCHEDULED)
+    moving = (PushState.EXPANDING, PushState.RUNNING, PushState.PAUSED)
+    return case(
+        (or_(Push.state == PushState.HELD, Push.id.in_(undecided)), Group.DECIDE),
+        (and_(Push.state.in_(ended), Push.id.in_(awaited)), Group.AWAITED),
+        (Push.state.in_(ahead), Group.AHEAD),
+        (Push.state.in_(moving), Group.SENDING),
+        (Push.state == PushState.FINISHED_WITH_ISSUES, Group.ISSUES),
+        else_=Group.DONE,
+    )
+
+
+def count_groups(session: Session, people: Collection[str], channel: str = "") -> dict[Group, int]:
+    """How many pushes each group has."""
+    inner = select(group_of(people).label("kind"))
+    if channel:
+        inner = inner.where(Push.channel == channel)
+    grouped = inner.subquery()
+    rows = session.execute(select(grouped.c.kind, func.count()).group_by(grouped.c.kind))
+    counted = {str(kind): int(count) for kind, count in rows}
+    return {group: counted.get(group, 0) for group in Group}
+
+
+def count_undecided(session: Session) -> int:
+    """How many pushes wait for a person's decision, from the units that are still open alone."""
+    found = session.scalar(
+        select(func.count(Unit.push_id.distinct()))
+        .join(Push, Push.id == Unit.push_id)
+        .where(text(_OPEN), or_(Unit.state.in_(_UNDECIDED), Push.state == PushState.HELD))
+    )
+    return found or 0
+
+
+def count_awaited(session: Session, people: Collection[str], since: datetime, until: datetime) -> int:
+    """How many recipients of the pushes due in `[since, until)` wait for a person to send or confirm."""
+    found = session.scalar(
+        select(func.count())
+        .select_from(UnitTarget)
+        .join(Unit, Unit.id == UnitTarget.unit_id)
+        .join(Push, Push.id == Unit.push_id)
+        .where(
+            text(_AWAITED),
+            Unit.channel.in_(people),
+            UnitTarget.state.in_(TAKEN),
+            Push.due_at >= since,
+            Push.due_at < until,
+        )
+    )
+    return found or 0
+
+
+def recipient_lines(session: Session, push_id: int) -> Iterator[RecipientLine]:
+    """Every recipient of a push, in the order in which they were planned, read in portions."""
+    last = 0
+    while True:
+        rows = session.execute(
+            select(UnitTarget, Unit.number, Unit.sender)
+            .join(Unit, Unit.id == UnitTarget.unit_id)
+            .where(UnitTarget.push_id == push_id, UnitTarget.id > last)
+            .order_by(UnitTarget.id)
+            .limit(_PAGE)
+        ).all()
+        for target, number, sender in rows:
+            yield RecipientLine(
+                number,
+                sender,
+                target.recipient_key,
+                target.name,
+                target.state,
+                target.reason,
+                target.changed_at,
+            )
+        if len(rows) < _PAGE:
+            return
+        last = rows[-1][0].id
