@@ -6,16 +6,23 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import click
 
 from lanmu.i18n import Catalog, _
-from lanmu.interfaces.rewriting import Brief, Draft, FactState, Finding, RewriterFailed
+from lanmu.interfaces.rewriting import (
+    Brief,
+    ContentCheck,
+    Draft,
+    FactState,
+    Finding,
+    Rewriter,
+    RewriterFailed,
+)
+from lanmu_llm_copy.calls import CallLedger
 from lanmu_llm_copy.checks import verdict
-
-if TYPE_CHECKING:
-    from lanmu_llm_copy.plugin import LlmCopyPlugin
+from lanmu_llm_copy.settings import LlmCopySettings
 
 _CATALOG = Catalog(("lanmu_llm_copy",))
 _MARKS = {
@@ -28,12 +35,28 @@ _VERDICTS = {
 }
 
 
-def commands(plugin: "LlmCopyPlugin") -> Iterable[click.Command]:
-    """The commands, bound to a running plugin."""
-    return [_check_command(plugin), _rewrite_command(plugin), _calls_command(plugin)]
+class Tools(Protocol):
+    """What the commands work with, each made when a command first asks for it."""
+
+    @property
+    def settings(self) -> LlmCopySettings: ...
+
+    @property
+    def check(self) -> ContentCheck: ...
+
+    @property
+    def rewriter(self) -> Rewriter: ...
+
+    @property
+    def ledger(self) -> CallLedger: ...
 
 
-def _check_command(plugin: "LlmCopyPlugin") -> click.Command:
+def commands(tools: Tools) -> Iterable[click.Command]:
+    """The commands, bound to a running plugin's tools."""
+    return [_check_command(tools), _rewrite_command(tools), _calls_command(tools)]
+
+
+def _check_command(tools: Tools) -> click.Command:
     @click.command(
         "check", help=_("Look for risky words and claims in TEXT, in a file of that name, or - for stdin.")
     )
@@ -42,7 +65,7 @@ def _check_command(plugin: "LlmCopyPlugin") -> click.Command:
     @click.option("--json", "as_json", is_flag=True, help=_("Answer as JSON."))
     def check(text: str, industry: str, as_json: bool) -> None:
         body = _text_of(text)
-        findings = plugin.check.check(body, {"industry": industry})
+        findings = tools.check.check(body, {"industry": industry})
         word = verdict(findings)
         if as_json:
             _print_json({"verdict": word, "findings": [_finding(found) for found in findings]})
@@ -56,7 +79,7 @@ def _check_command(plugin: "LlmCopyPlugin") -> click.Command:
     return check
 
 
-def _rewrite_command(plugin: "LlmCopyPlugin") -> click.Command:
+def _rewrite_command(tools: Tools) -> click.Command:
     @click.command("rewrite", help=_("Polish the text of FILE (- for stdin), or make variants of it."))
     @click.argument("file")
     @click.option(
@@ -119,7 +142,7 @@ def _rewrite_command(plugin: "LlmCopyPlugin") -> click.Command:
             facts=tuple(names),
         )
         try:
-            draft = plugin.rewriter.propose(brief, _progress(as_json))
+            draft = tools.rewriter.propose(brief, _progress(as_json))
         except RewriterFailed as failure:
             raise click.ClickException(_told(failure.args[0])) from failure
         if as_json:
@@ -130,12 +153,12 @@ def _rewrite_command(plugin: "LlmCopyPlugin") -> click.Command:
     return rewrite
 
 
-def _calls_command(plugin: "LlmCopyPlugin") -> click.Command:
+def _calls_command(tools: Tools) -> click.Command:
     @click.command("calls", help=_("Show what the model was asked today, and the newest calls."))
     @click.option("--limit", type=click.IntRange(1, 500), default=20, show_default=True)
     @click.option("--json", "as_json", is_flag=True, help=_("Answer as JSON."))
     def calls(limit: int, as_json: bool) -> None:
-        spent, rows = plugin.ledger.spent(), plugin.ledger.recent(limit)
+        spent, rows = tools.ledger.spent(), tools.ledger.recent(limit)
         columns = (
             "at", "job", "host", "model", "attempt", "outcome", "latency_ms", "prompt_tokens",
             "completion_tokens",
@@ -146,7 +169,7 @@ def _calls_command(plugin: "LlmCopyPlugin") -> click.Command:
             return
         click.echo(
             _told(_("Today: %(calls)d of %(limit)s calls, %(tokens)d tokens."))
-            % {"calls": spent.calls, "limit": plugin.settings.daily_calls or "∞", "tokens": spent.tokens}
+            % {"calls": spent.calls, "limit": tools.settings.daily_calls or "∞", "tokens": spent.tokens}
         )
         for line in table:
             click.echo("  ".join(str(value) for value in line.values()))
