@@ -7,8 +7,8 @@ Both get their words ready cut (lanmu.library.bigrams), so neither's own idea of
 
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "0006"
+down_revision = "0005"
 branch_labels = None
 depends_on = None
 

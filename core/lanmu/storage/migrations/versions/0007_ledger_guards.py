@@ -5,8 +5,8 @@ A migration that rebuilds one of these tables on SQLite must make its triggers a
 
 from alembic import op
 
-revision = "0003"
-down_revision = "0002"
+revision = "0007"
+down_revision = "0006"
 branch_labels = None
 depends_on = None
 
