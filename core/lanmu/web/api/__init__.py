@@ -1,10 +1,12 @@
 """`/api/v1`: one blueprint a room, described by OpenAPI 3.1 from the schemas that check it."""
 
+from functools import partial
 from typing import Any
 
 from flask import Flask
 from flask_smorest import Api
 
+from lanmu.interfaces.access import PUBLIC, requires
 from lanmu.web.api import communities, events, materials, members, pushes, schedule
 from lanmu.web.api.routes import ProblemSchema
 
@@ -32,6 +34,12 @@ def install(app: Flask) -> None:
     for room in (materials, schedule, pushes, communities, members, events):
         api.register_blueprint(room.blueprint, url_prefix="/api/v1")
     app.extensions["lanmu-api"] = api
+    _open_to_all(app, "api-docs.openapi_json")
+
+
+def _open_to_all(app: Flask, endpoint: str) -> None:
+    """Name the permission of a view that flask-smorest brings along: what an API looks like is no secret."""
+    app.view_functions[endpoint] = requires(PUBLIC)(partial(app.view_functions[endpoint]))
 
 
 def document(app: Flask) -> dict[str, Any]:
