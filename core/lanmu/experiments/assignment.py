@@ -5,6 +5,9 @@ from collections.abc import Sequence
 
 
 def arm_of(salt: str, recipient: str, arms: Sequence[str]) -> str:
-    """One of `arms`, the same for the same salt and recipient, each as likely as the others."""
-    digest = hashlib.sha256(f"{salt}:{recipient}".encode()).digest()
-    return arms[int.from_bytes(digest[:8], "big") % len(arms)]
+    """One of `arms`, the same for the same salt and recipient, each as likely as the others.
+
+    The arm with the largest hash wins (rendezvous hashing), so when an arm falls out only its own recipients
+    go to others.
+    """
+    return max(arms, key=lambda arm: hashlib.sha256(f"{salt}:{recipient}:{arm}".encode()).digest())

@@ -5,7 +5,7 @@ sent only once a reviewer has let them through.
 """
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import select
@@ -47,6 +47,18 @@ class ExperimentView:
     arms: Sequence[ArmView]
 
 
+@dataclass(frozen=True, slots=True)
+class RunningTest:
+    """An experiment in effect: its approved wordings as revisions, by their arms' keys."""
+
+    salt: str
+    revisions: Mapping[str, int]
+
+    def revision_for(self, recipient: str) -> int:
+        """The wording that a recipient gets, always the same."""
+        return self.revisions[arm_of(self.salt, recipient, sorted(self.revisions))]
+
+
 class Experiments:
     """The only place that writes experiments and their arms."""
 
@@ -69,15 +81,30 @@ class Experiments:
             if len(taken) >= ARMS_MOST:
                 raise Conflict(material, _("a test has at most %(most)d versions."), most=ARMS_MOST)
             revision = self._library.variants.add(session, material, body, by, generator=generator)
+            for arm, other in taken:
+                if other.content_hash == revision.content_hash:
+                    raise Conflict(material, _("version %(key)s says the same already."), key=arm.key)
             session.add(Arm(experiment_id=experiment.id, key=_KEYS[len(taken)], revision_id=revision.id))
             session.flush()
-            return self._view(session, row, experiment)
+            return self._view(session, experiment)
 
     def start(self, material: str) -> ExperimentView:
-        """Let the arms go out. Raises Conflict where fewer than two of them are approved."""
+        """Let the approved arms go out; one that is not approved by now is left out, and stays a revision.
+
+        The material's text as it is approved now is the first arm. Raises Conflict where fewer than two are
+        approved.
+        """
         with self._database.write() as session:
             row, experiment = self._need(session, material)
-            view = self._view(session, row, experiment)
+            if experiment.state == "running":
+                return self._view(session, experiment)
+            for arm, revision in self._arms(session, experiment):
+                if arm.key == _KEYS[0] and row.approved_revision_id is not None:
+                    arm.revision_id = row.approved_revision_id
+                elif not is_approved(session, revision):
+                    session.delete(arm)
+            session.flush()
+            view = self._view(session, experiment)
             if sum(arm.approved for arm in view.arms) < 2:
                 raise Conflict(
                     material,
@@ -85,40 +112,42 @@ class Experiments:
                     _("Have the versions reviewed first."),
                 )
             experiment.state = "running"
-            return self._view(session, row, experiment)
+            return self._view(session, experiment)
 
     def stop(self, material: str) -> ExperimentView:
         """From now on the material's own text goes out again."""
         with self._database.write() as session:
-            row, experiment = self._need(session, material)
+            _row, experiment = self._need(session, material)
             experiment.state = "stopped"
-            return self._view(session, row, experiment)
+            return self._view(session, experiment)
 
     def of(self, material: str) -> ExperimentView | None:
         """The material's newest experiment, None where there was never one."""
         with self._database.read() as session:
             row = find(session, material)
             experiment = self._current(session, row)
-            return self._view(session, row, experiment) if experiment else None
+            return self._view(session, experiment) if experiment else None
 
-    def revision_for(self, session: Session, material_id: int, planned: int, recipient: str) -> int:
-        """The revision that a recipient gets: its arm where the material is being tested, else `planned`."""
-        experiment = session.scalar(
-            select(Experiment)
-            .where(Experiment.material_id == material_id, Experiment.state == "running")
-            .order_by(Experiment.id.desc())
-            .limit(1)
-        )
-        if experiment is None:
-            return planned
-        arms = {
-            arm.key: revision.id
-            for arm, revision in self._arms(session, experiment)
-            if is_approved(session, revision)
-        }
-        if len(arms) < 2:
-            return planned
-        return arms[arm_of(experiment.salt, recipient, sorted(arms))]
+    def running(self, session: Session, materials: Collection[int]) -> dict[int, RunningTest]:
+        """The tests that are in effect, by the keys of their materials.
+
+        A test rests while the material's approved text is another than its first arm: somebody had a reason
+        to correct it, and the other wordings were made from the old one.
+        """
+        found = session.execute(
+            select(Experiment, Revision.content_hash)
+            .join(Material, Material.id == Experiment.material_id)
+            .join(Revision, Revision.id == Material.approved_revision_id)
+            .where(Experiment.material_id.in_(materials), Experiment.state == "running")
+            .order_by(Experiment.id)
+        ).all()
+        tests: dict[int, RunningTest] = {}
+        for experiment, content_hash in found:
+            arms = self._arms(session, experiment)
+            approved = {arm.key: revision.id for arm, revision in arms if is_approved(session, revision)}
+            if len(approved) > 1 and arms[0][1].content_hash == content_hash:
+                tests[experiment.material_id] = RunningTest(experiment.salt, approved)
+        return tests
 
     def _new(self, session: Session, row: Material, by: str) -> Experiment:
         if row.approved_revision_id is None:
@@ -167,7 +196,7 @@ class Experiments:
         )
         return [(arm, revision) for arm, revision in found]
 
-    def _view(self, session: Session, row: Material, experiment: Experiment) -> ExperimentView:
+    def _view(self, session: Session, experiment: Experiment) -> ExperimentView:
         arms = [
             ArmView(
                 key=arm.key,

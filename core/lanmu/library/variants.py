@@ -6,9 +6,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from lanmu.i18n import _
-from lanmu.interfaces.errors import Conflict, NotFound
+from lanmu.interfaces.errors import Conflict, Faults, NotFound
 from lanmu.library import records
 from lanmu.library.context import LibraryContext
+from lanmu.library.faults import faults_to_approve
 from lanmu.library.materials import checked
 from lanmu.library.models import Material, Revision
 from lanmu.library.review import MET, Criteria, decide, require_reviewer
@@ -35,12 +36,15 @@ class Variants:
     def approve(
         self, material: str, number: int, by: str, criteria: Criteria = MET, comment: str = ""
     ) -> None:
-        """Let one wording through. Raises Denied, Invalid and NotFound as the review of a material does."""
+        """Let one wording through. Raises Denied, Invalid, Faults and NotFound, as a review does."""
         with self._context.database.write() as session:
             row = records.find(session, material, for_update=True)
             revision = self._revision(session, row, number)
             require_reviewer(self._context, material, revision, by, criteria)
-            decide(session, row, revision, by, criteria, comment, self._context.clock.now(), approved=True)
+            now = self._context.clock.now()
+            if faults := faults_to_approve(records.content_of(session, revision), now, self._context.zone):
+                raise Faults(faults)
+            decide(session, row, revision, by, criteria, comment, now, approved=True)
 
     @staticmethod
     def _revision(session: Session, row: Material, number: int) -> Revision:

@@ -5,14 +5,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import delete, select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from lanmu.audience.models import Community, CommunityAddress, CommunityTag
+from lanmu.audience.presets import STAGES
 from lanmu.i18n import _
 from lanmu.interfaces.channels import Channel
 from lanmu.interfaces.clock import Clock
 from lanmu.interfaces.errors import Conflict, Faults, Invalid, LanmuError, NotFound
-from lanmu.library.models import ContentClass
+from lanmu.library.models import ContentClass, TaxonomyTerm
 from lanmu.schedule.calendar import Slot as CalendarSlot
 from lanmu.schedule.calendar import slot_from, zone_of
 from lanmu.schedule.models import Column, Slot
@@ -22,6 +24,8 @@ from lanmu.storage import Database
 APPROVALS = ("auto", "each")
 LATE_POLICIES = ("ask", "send", "skip")
 COOLDOWN_MOST = 365
+_LENGTHS = {"owner": 60, "zone": 60}
+_SLOT_LENGTHS = {"weekdays": 60, "rrule": 300}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,34 +95,40 @@ class Columns:
         self._channels = channels
 
     def create(self, draft: ColumnDraft) -> ColumnView:
-        """Raises Faults with all that is wrong, Conflict where the name is taken."""
+        """Raises Faults with all that is wrong, Conflict where only the name is taken."""
         now = self._clock.now()
-        with self._database.write() as session:
-            self._check(session, draft)
-            row = Column(public_id=Column.fresh_id(), created_at=now, updated_at=now)
-            _fill(row, draft)
-            session.add(row)
-            session.flush()
-            _write_slots(session, row.id, draft.slots)
-            return _view(session, row)
+        row = Column(public_id=Column.fresh_id(), lock=1, created_at=now, updated_at=now)
+        try:
+            with self._database.write() as session:
+                self._check(session, draft)
+                _fill(row, draft)
+                session.add(row)
+                session.flush()
+                _write_slots(session, row.id, draft.slots)
+                return _view(session, row)
+        except IntegrityError:  # somebody took the name between the look and the write
+            raise _taken() from None
 
     def edit(self, column: str, draft: ColumnDraft, lock: int) -> ColumnView:
-        """Raises Faults, NotFound, and Conflict where somebody else was faster."""
-        with self._database.write() as session:
-            row = find_column(session, column)
-            if row.lock != lock:
-                raise Conflict(
-                    row.name,
-                    _("was changed by somebody else while you edited it."),
-                    _("Load it again and repeat your change; nothing of theirs is lost."),
-                )
-            self._check(session, draft, row.id)
-            _fill(row, draft)
-            row.lock += 1
-            row.updated_at = self._clock.now()
-            session.execute(delete(Slot).where(Slot.column_id == row.id))
-            _write_slots(session, row.id, draft.slots)
-            return _view(session, row)
+        """Raises Faults, NotFound, and Conflict where somebody else was faster or only the name is taken."""
+        try:
+            with self._database.write() as session:
+                row = find_column(session, column, for_update=True)
+                if row.lock != lock:
+                    raise Conflict(
+                        row.name,
+                        _("was changed by somebody else while you edited it."),
+                        _("Load it again and repeat your change; nothing of theirs is lost."),
+                    )
+                self._check(session, draft, row)
+                _fill(row, draft)
+                row.lock += 1
+                row.updated_at = self._clock.now()
+                session.execute(delete(Slot).where(Slot.column_id == row.id))
+                _write_slots(session, row.id, draft.slots)
+                return _view(session, row)
+        except IntegrityError:
+            raise _taken() from None
 
     def get(self, column: str) -> ColumnView:
         with self._database.read() as session:
@@ -135,14 +145,10 @@ class Columns:
             row = session.scalar(select(Column).where(Column.name == name))
             return _view(session, row) if row else None
 
-    def _check(self, session: Session, draft: ColumnDraft, own_id: int | None = None) -> None:
-        faults: list[LanmuError] = []
-        if not 1 <= len(draft.name.strip()) <= 100:
-            faults.append(Invalid("name", _("must have 1 to 100 characters.")))
-        taken = session.scalar(select(Column.id).where(Column.name == draft.name.strip()))
-        if taken is not None and taken != own_id:
-            raise Conflict("name", _("there is a column of this name already."), _("Choose another name."))
-        if draft.channel not in self._channels:
+    def _check(self, session: Session, draft: ColumnDraft, own: Column | None = None) -> None:
+        faults = _field_faults(draft) + _word_faults(session, draft) + _slot_faults(draft, self._clock.now())
+        # A column keeps a channel whose plugin is away: else nobody could even switch it off.
+        if draft.channel not in self._channels and (own is None or own.channel != draft.channel):
             faults.append(
                 Invalid(
                     "channel",
@@ -152,27 +158,90 @@ class Columns:
                     known=", ".join(sorted(self._channels)),
                 )
             )
-        known = set(session.scalars(select(ContentClass.code)))
-        if unknown := sorted(set(draft.classes) - known):
-            faults.append(Invalid("classes", _("%(codes)s is no content class."), codes=", ".join(unknown)))
-        if not 0 <= draft.cooldown_days <= COOLDOWN_MOST:
-            faults.append(Invalid("cooldown_days", _("must be between 0 and %(most)s."), most=COOLDOWN_MOST))
-        if draft.approval not in APPROVALS:
-            faults.append(Invalid("approval", _("must be auto or each.")))
-        if draft.late_policy not in LATE_POLICIES:
-            faults.append(Invalid("late_policy", _("must be ask, send or skip.")))
-        faults.extend(_slot_faults(draft, self._clock.now()))
+        taken = session.scalar(select(Column.id).where(Column.name == draft.name.strip()))
+        if taken is not None and (own is None or own.id != taken):
+            if not faults:
+                raise _taken()
+            faults.append(_taken())
         if faults:
             raise Faults(faults)
 
 
+def _taken() -> Conflict:
+    return Conflict("name", _("there is a column of this name already."), _("Choose another name."))
+
+
+def _field_faults(draft: ColumnDraft) -> list[LanmuError]:
+    faults: list[LanmuError] = []
+    if not 1 <= len(draft.name.strip()) <= 100:
+        faults.append(Invalid("name", _("must have 1 to 100 characters.")))
+    faults += [
+        _too_long(name, most) for name, most in _LENGTHS.items() if len(getattr(draft, name).strip()) > most
+    ]
+    if not 0 <= draft.cooldown_days <= COOLDOWN_MOST:
+        faults.append(Invalid("cooldown_days", _("must be between 0 and %(most)s."), most=COOLDOWN_MOST))
+    if draft.approval not in APPROVALS:
+        faults.append(Invalid("approval", _("must be auto or each.")))
+    if draft.late_policy not in LATE_POLICIES:
+        faults.append(Invalid("late_policy", _("must be ask, send or skip.")))
+    return faults
+
+
+def _too_long(place: str, most: int) -> Invalid:
+    return Invalid(place, _("is longer than %(most)s characters."), _("Shorten it."), most=most)
+
+
+def _word_faults(session: Session, draft: ColumnDraft) -> list[LanmuError]:
+    """Words that nothing carries would silently leave a column without material or communities."""
+    faults: list[LanmuError] = []
+    if unknown := sorted(set(draft.classes) - set(session.scalars(select(ContentClass.code)))):
+        faults.append(Invalid("classes", _("%(codes)s is no content class."), codes=", ".join(unknown)))
+    for axis, codes in (("kind", draft.pool.kinds), ("zone", draft.pool.zones)):
+        known = session.scalars(select(TaxonomyTerm.code).where(TaxonomyTerm.axis == axis)).all()
+        if unknown := sorted(set(codes) - set(known)):
+            faults.append(
+                Invalid(
+                    f"pool.{axis}s",
+                    _("%(codes)s is not in the taxonomy."),
+                    _("Write one of: %(known)s."),
+                    codes=", ".join(unknown),
+                    known=", ".join(known),
+                )
+            )
+    for stage in sorted(set(draft.targets.stages) - set(STAGES)):
+        faults.append(
+            Invalid(
+                "targets.stages",
+                _("“%(value)s” is not a stage."),
+                _("Write one of: %(known)s."),
+                value=stage,
+                known=", ".join(STAGES),
+            )
+        )
+    return faults
+
+
 def _slot_faults(draft: ColumnDraft, now: datetime) -> list[LanmuError]:
-    if not draft.slots:
-        return [Invalid("slots", _("a column without a slot never comes."), _("Add a weekday and a time."))]
     found: list[LanmuError] = []
+    zone = draft.zone.strip()
+    try:
+        zone_of(zone)
+    except LanmuError as error:
+        found.append(error)
+        zone = "UTC"  # so that each slot's own faults are told in the same go
+    if not draft.slots:
+        found.append(
+            Invalid("slots", _("a column without a slot never comes."), _("Add a weekday and a time."))
+        )
     for number, slot in enumerate(draft.slots):
+        place = f"slots.{number}"
+        found += [
+            _too_long(f"{place}.{name}", most)
+            for name, most in _SLOT_LENGTHS.items()
+            if len(getattr(slot, name).strip()) > most
+        ]
         try:
-            calendar_slot(slot, draft.zone, now, f"slots.{number}")
+            calendar_slot(slot, zone, now, place)
         except LanmuError as error:
             found.append(error)
     return found
@@ -186,8 +255,10 @@ def calendar_slot(slot: SlotDraft, zone: str, created: datetime, place: str = "s
     )
 
 
-def find_column(session: Session, column: str) -> Column:
-    row = session.scalar(select(Column).where(Column.public_id == column))
+def find_column(session: Session, column: str, *, for_update: bool = False) -> Column:
+    """The row of a column. Raises NotFound."""
+    query = select(Column).where(Column.public_id == column)
+    row = session.scalar(query.with_for_update() if for_update else query)
     if row is None:
         raise NotFound(column, _("there is no such column."))
     return row
@@ -247,7 +318,7 @@ def _fill(row: Column, draft: ColumnDraft) -> None:
     row.pool = _filters(tags=draft.pool.tags, kinds=draft.pool.kinds, zones=draft.pool.zones)
     row.channel = draft.channel
     row.options = dict(draft.options)
-    row.zone = draft.zone
+    row.zone = draft.zone.strip()
     row.cooldown_days = draft.cooldown_days
     row.approval = draft.approval
     row.late_policy = draft.late_policy
@@ -260,7 +331,13 @@ def _filters(**values: tuple[str, ...]) -> dict[str, list[str]]:
 
 def _write_slots(session: Session, column_id: int, slots: Sequence[SlotDraft]) -> None:
     session.add_all(
-        Slot(column_id=column_id, weekdays=slot.weekdays, time=slot.time, rrule=slot.rrule) for slot in slots
+        Slot(
+            column_id=column_id,
+            weekdays=slot.weekdays.strip(),
+            time=slot.time.strip(),
+            rrule=slot.rrule.strip(),
+        )
+        for slot in slots
     )
     session.flush()
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import groupby
+from typing import Any
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
@@ -25,6 +26,9 @@ log = logging.getLogger(__name__)
 
 GRACE = timedelta(minutes=15)
 """What is found later than this after its time, because nothing ran then, is put to a person and not sent."""
+
+_NAME_MOST = 60
+"""Characters that a push keeps of who made and who approved it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,65 +74,55 @@ class HandOver:
             rows = self._with_arms(session, _due_soon(session, now, now + self._ahead))
         handed = 0
         for _key, group in groupby(rows, key=lambda row: (row.column.id, row.due_at, row.sent_revision_id)):
-            handed += self._hand_over(list(group), now)
+            together = list(group)
+            try:
+                handed += self._hand_over(together, now)
+            except Exception:  # one column's trouble must not keep the others from their time
+                log.exception("could not hand over", extra={"column": together[0].column.name})
         return handed
 
-    def _with_arms(self, session: Session, rows: list[_Row]) -> list[_Row]:
+    def _with_arms(self, session: Session, rows: Sequence[_Row]) -> list[_Row]:
         """Where a material is being tested, each community gets the wording of its arm."""
+        tests = self._experiments.running(session, {row.material_id for row in rows})
         found = [
-            replace(
-                row,
-                sent_revision_id=self._experiments.revision_for(
-                    session, row.material_id, row.revision_id, row.community.public_id
-                ),
-            )
+            replace(row, sent_revision_id=test.revision_for(row.community.public_id))
+            if (test := tests.get(row.material_id))
+            else row
             for row in rows
         ]
         return sorted(found, key=lambda row: (row.column.id, row.due_at, row.sent_revision_id, row.id))
 
     def _hand_over(self, rows: Sequence[_Row], now: datetime) -> int:
-        first = rows[0]
         try:
-            snapshot = self._snapshot(first.sent_revision_id)
-        except LanmuError as error:
-            return self._give_up(rows, str(error))
-        if snapshot.retired or (snapshot.usable_until and snapshot.usable_until <= first.due_at):
-            return self._give_up(rows, _("The material was retired, or its validity has ended."))
+            snapshot = self._snapshot(rows[0].sent_revision_id)
+            fault = snapshot.why_not(rows[0].due_at)
+        except LanmuError:
+            fault = _("Its text is not approved any more.")
         with self._database.write() as session:
-            taken = set(
-                session.scalars(
-                    update(Occurrence)
-                    .where(
-                        Occurrence.id.in_([row.id for row in rows]),
-                        Occurrence.state.in_(("planned", "approved")),
-                        # A person may have chosen other material since it was read.
-                        Occurrence.revision_id.in_([row.revision_id for row in rows]),
-                    )
-                    .values(state="handed_over")
-                    .returning(Occurrence.id)
-                    .execution_options(synchronize_session=False)
-                )
+            if fault:
+                _move(session, rows, state="missed", why={"missed": fault})
+                return 0
+            recipients = _recipients(session, rows)
+            lost = _("The channel has no address of this community any more.")
+            _move(
+                session,
+                [row for row in rows if row.id not in recipients],
+                state="missed",
+                why={"missed": lost},
             )
-            recipients = _recipients(session, [row for row in rows if row.id in taken])
-            lost = [row_id for row_id in taken if row_id not in recipients]
-            if lost:
-                _mark(session, lost, _("The channel has no address of this community any more."))
-            mine = [row for row in rows if row.id in recipients]
-            if mine:
-                request = _request(mine, list(recipients.values()), snapshot, now)
-                push_id, _new = self._delivery.request(session, request)
-                session.execute(
-                    update(Occurrence)
-                    .where(Occurrence.id.in_([row.id for row in mine]))
-                    .values(push_id=push_id)
-                    .execution_options(synchronize_session=False)
-                )
+            taken = _move(session, [row for row in rows if row.id in recipients], state="handed_over")
+            if not taken:
+                return 0
+            mine = [row for row in rows if row.id in taken]
+            request = _request(mine, [recipients[row.id] for row in mine], snapshot, now)
+            push_id, _new = self._delivery.request(session, request)
+            session.execute(
+                update(Occurrence)
+                .where(Occurrence.id.in_(taken))
+                .values(push_id=push_id)
+                .execution_options(synchronize_session=False)
+            )
         return len(mine)
-
-    def _give_up(self, rows: Sequence[_Row], reason: str) -> int:
-        with self._database.write() as session:
-            _mark(session, [row.id for row in rows], reason)
-        return 0
 
     def _mark_missed(self, now: datetime) -> None:
         """What has passed its time unsent is marked, so that it is seen and never bursts out at once."""
@@ -136,15 +130,16 @@ class HandOver:
         with self._database.read() as session:
             if session.scalar(select(Occurrence.id).where(*late).limit(1)) is None:
                 return
+        looked_at_each = select(Column.id).where(Column.approval == "each")
+        unapproved = (Occurrence.state == "planned", Occurrence.column_id.in_(looked_at_each))
+        stopped = _("Nothing ran at its time, or its column or community was switched off.")
         with self._database.write() as session:
-            for state, reason in (
-                ("planned", _("Nobody approved it in time, or nothing ran at its time.")),
-                ("approved", _("Nothing ran at its time.")),
-            ):
+            for which, reason in ((unapproved, _("Nobody approved it in time.")), ((), stopped)):
                 session.execute(
                     update(Occurrence)
-                    .where(Occurrence.due_at < now - GRACE, Occurrence.state == state)
+                    .where(*late, *which)
                     .values(state="missed", why={"missed": reason})
+                    .execution_options(synchronize_session=False)
                 )
 
 
@@ -161,6 +156,7 @@ def _due_soon(session: Session, now: datetime, until: datetime) -> list[_Row]:
             | ((Occurrence.state == "planned") & (Column.approval == "auto")),
             Occurrence.revision_id.is_not(None),
             Column.active,
+            Community.active,
         )
         .order_by(Occurrence.column_id, Occurrence.due_at, Occurrence.revision_id, Occurrence.id)
     )
@@ -183,20 +179,29 @@ def _due_soon(session: Session, now: datetime, until: datetime) -> list[_Row]:
     ]
 
 
-def _mark(session: Session, occurrences: Sequence[int], reason: str) -> None:
-    """What cannot go out is shown with its reason, never silently left out."""
-    session.execute(
-        update(Occurrence)
-        .where(Occurrence.id.in_(occurrences), Occurrence.push_id.is_(None))
-        .values(state="missed", why={"missed": reason})
-        .execution_options(synchronize_session=False)
+def _move(session: Session, rows: Sequence[_Row], **values: Any) -> set[int]:
+    """Change those that are still as they were read, and answer which: another process may have taken them,
+    and a person may have skipped them or chosen other material."""
+    if not rows:
+        return set()
+    states = ("approved",) if rows[0].column.approval == "each" else ("planned", "approved")
+    return set(
+        session.scalars(
+            update(Occurrence)
+            .where(
+                Occurrence.id.in_([row.id for row in rows]),
+                Occurrence.revision_id.in_({row.revision_id for row in rows}),
+                Occurrence.state.in_(states),
+            )
+            .values(values)
+            .returning(Occurrence.id)
+            .execution_options(synchronize_session=False)
+        )
     )
 
 
 def _recipients(session: Session, rows: Sequence[_Row]) -> dict[int, Recipient]:
     """The recipient for each occurrence that has an address at its column's channel, by the occurrence."""
-    if not rows:
-        return {}
     addresses = {
         address.community_id: address
         for address in session.scalars(
@@ -234,9 +239,9 @@ def _request(
         due_at=first.due_at,
         zone=first.column.zone,
         recipients=recipients,
-        approved_by=first.approved_by or first.column.owner or first.column.name,
+        approved_by=first.approved_by or first.column.owner or first.column.name[:_NAME_MOST],
         approved_at=first.approved_at or now,
-        created_by=first.column.name,
+        created_by=first.column.name[:_NAME_MOST],
         column_name=first.column.name,
         content_class=first.content_class,
         options=first.column.options,

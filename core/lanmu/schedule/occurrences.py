@@ -1,6 +1,6 @@
 """排期 as people see and change it: the calendar's entries, approving, skipping, and another material."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,7 +14,6 @@ from lanmu.i18n import _
 from lanmu.interfaces.clock import Clock
 from lanmu.interfaces.errors import Conflict, NotFound
 from lanmu.library.models import Material
-from lanmu.library.views import Snapshot
 from lanmu.schedule.models import Column, Occurrence
 from lanmu.storage import Database
 
@@ -60,10 +59,9 @@ class OccurrenceFilter:
 class Occurrences:
     """What people do with occurrences."""
 
-    def __init__(self, database: Database, clock: Clock, snapshot: Callable[[int], Snapshot]) -> None:
+    def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
-        self._snapshot = snapshot
 
     def between(
         self,
@@ -132,7 +130,7 @@ class Occurrences:
         """Let this one fall out; its place stays marked, so that the planner does not fill it again."""
         with self._database.write() as session:
             row = _open(session, occurrence)
-            row.state, row.pinned = "skipped", True
+            row.state, row.pinned, row.approved_by, row.approved_at = "skipped", True, "", None
 
     def restore(self, occurrence: str) -> None:
         """Take a skip back; the next planning run may fill the place anew."""
@@ -144,6 +142,8 @@ class Occurrences:
                 )
             row.state = "planned" if row.revision_id else "empty"
             row.pinned = False
+            if "missed" in row.why:  # it was given up before it was skipped, and is not any more
+                row.why = {}
 
     def use(self, occurrence: str, material: str) -> None:
         """Another material for this one, chosen by a person: the planner leaves it alone from now on."""
@@ -199,7 +199,8 @@ def _view(found: Any) -> OccurrenceView:
 
 
 def _find(session: Session, occurrence: str) -> Occurrence:
-    row = session.scalar(select(Occurrence).where(Occurrence.public_id == occurrence))
+    # Locked, so that delivery cannot take it over between this look and the change.
+    row = session.scalar(select(Occurrence).where(Occurrence.public_id == occurrence).with_for_update())
     if row is None:
         raise NotFound(occurrence, _("there is no such place on the calendar."))
     return row

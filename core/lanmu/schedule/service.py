@@ -35,7 +35,7 @@ class ScheduleService:
         self._database = database
         self._materials = materials
         self.columns = Columns(database, clock, channels)
-        self.occurrences = Occurrences(database, clock, materials.snapshot)
+        self.occurrences = Occurrences(database, clock)
         self._planning = Planning(database, clock, materials.candidates, horizon, workdays)
         self._hand_over = HandOver(database, clock, delivery, experiments, materials.snapshot, ahead)
 
