@@ -1,6 +1,6 @@
 """The demo shop: communities, members, offers and columns, made from data where they are not there yet."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -9,9 +9,9 @@ from zoneinfo import ZoneInfo
 
 import yaml
 
-from lanmu.audience.views import Address, CommunityDraft, IdentityKey, MemberDraft
+from lanmu.audience.views import Address, CommunityDraft, IdentityKey, Imported, MemberDraft
 from lanmu.i18n import _
-from lanmu.interfaces.errors import Invalid
+from lanmu.interfaces.errors import Faults, Invalid
 from lanmu.interfaces.events import MemberEvent
 from lanmu.schedule.columns import ColumnDraft, PoolDraft, SlotDraft, Targets
 from lanmu.server import Server
@@ -35,6 +35,7 @@ _SHOWN = (
     _Shown(_("Demo: personal WeChat"), "personal_wechat_export.pack", ("个人微信",), ("母婴", "干货")),
 )
 _SOON = timedelta(seconds=20)
+_NEEDED = {"communities": ("name",), "offers": ("title", "cost"), "members": ("name", "wecom")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,34 +51,46 @@ def prepare(server: Server, folder: Path) -> Demo:
 
     What is there already stays as it is, but for the demo columns' time, which moves to this start.
     """
-    document = _read(folder / "demo.yaml")
-    server.audience.communities.load(_communities(document, server.config.server.zone))
-    server.audience.members.load(_members(document))
+    document = _read(folder / "demo.yaml", _NEEDED)
+    _communities(server, document)
+    _members(server, document)
     _offers(server, document)
     _orders(server, document)
     for path in sorted((folder / "columns").glob("*.yaml")):
-        _columns(server, _read(path))
+        _columns(server, _read(path, {"columns": ("name", "slots")}))
     return _due_soon(server)
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path, needed: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """A document whose lists, as far as they are there, hold entries with at least the keys they need."""
     try:
         found = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, ValueError, yaml.YAMLError) as error:
         raise Invalid(str(path), _("cannot be read: %(error)s."), error=error) from error
     if not isinstance(found, dict):
         raise Invalid(str(path), _("must hold names and values, as the shipped one does."))
+    faults = []
+    for name, keys in needed.items():
+        for number, entry in enumerate(found.get(name) or (), 1):
+            place = f"{path}: {name} {number}"
+            if not isinstance(entry, dict):
+                faults.append(Invalid(place, _("must hold names and values, as the shipped one does.")))
+            elif missing := [key for key in keys if key not in entry]:
+                faults.append(Invalid(place, _("lacks %(names)s."), names=", ".join(missing)))
+    if faults:
+        raise Faults(faults)
     return found
 
 
-def _communities(document: Mapping[str, Any], zone: str) -> list[CommunityDraft]:
-    return [
+def _communities(server: Server, document: Mapping[str, Any]) -> None:
+    there = {community.name for community in server.audience.communities.find(active=None)}
+    drafts = [
         CommunityDraft(
             name=each["name"],
             shop=each.get("shop", ""),
             type=each.get("type", "general"),
             stage=each.get("stage", "active"),
-            zone=zone,
+            zone=server.config.server.zone,
             size=each.get("size", 0),
             executor=each.get("executor", ""),
             mix=each.get("mix"),
@@ -88,18 +101,27 @@ def _communities(document: Mapping[str, Any], zone: str) -> list[CommunityDraft]
             },
         )
         for each in document.get("communities", ())
+        if each["name"] not in there
     ]
+    _all_taken_in(server.audience.communities.load(drafts))
 
 
-def _members(document: Mapping[str, Any]) -> list[MemberDraft]:
-    return [
+def _members(server: Server, document: Mapping[str, Any]) -> None:
+    drafts = [
         MemberDraft(
             name=each["name"],
             identities=(IdentityKey("wecom", each["wecom"]),),
             tags=tuple(each.get("tags", ())),
         )
         for each in document.get("members", ())
+        if server.audience.find_member("wecom", each["wecom"]) is None
     ]
+    _all_taken_in(server.audience.members.load(drafts))
+
+
+def _all_taken_in(imported: Imported) -> None:
+    if imported.faults:
+        raise Faults(fault for _number, fault in imported.faults)
 
 
 def _offers(server: Server, document: Mapping[str, Any]) -> None:
