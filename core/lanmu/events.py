@@ -1,11 +1,16 @@
 """A member's event on its way: kept as a fact once, points posted by the rules, plugins told."""
 
+import logging
+
+from lanmu.interfaces.errors import LanmuError
 from lanmu.interfaces.events import Award, MemberEvent, PointsRule
 from lanmu.interfaces.host import PointsPosted
 from lanmu.ledger.refusals import KeyReused
 from lanmu.ledger.service import LedgerService
 from lanmu.metrics.service import MetricsService
 from lanmu.plugins import Plugins
+
+log = logging.getLogger(__name__)
 
 
 class Events:
@@ -40,5 +45,15 @@ class Events:
         return PointsPosted(earned, self._ledger.balance(event.member), not new, capped)
 
     def _proposed(self, event: MemberEvent) -> list[Award]:
-        rules: list[PointsRule] = [rule for _plugin, rule in self._plugins.offers("lanmu_points_rules")]
-        return [award for rule in rules for award in rule.propose(event)]
+        awards: list[Award] = []
+        for plugin, offered in self._plugins.offers("lanmu_points_rules"):
+            rule: PointsRule = offered
+            try:
+                awards.extend(rule.propose(event))
+            except LanmuError:
+                raise  # it cannot read the event and says why
+            except Exception:
+                log.exception(
+                    "a points rule failed; the event counts by the others", extra={"plugin": plugin}
+                )
+        return awards

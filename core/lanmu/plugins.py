@@ -89,7 +89,7 @@ class Plugins:
             self._manager.register(plugin, name)
             self._manager.check_pending()
             _refuse_generators_that_tell(plugin, name)
-        except Exception as error:  # noqa: BLE001  whatever a plugin does at start must not stop the server
+        except (Exception, SystemExit) as error:  # noqa: BLE001  whatever it does must not stop the server
             if self._manager.has_plugin(name):
                 self._manager.unregister(name=name)
             self.set_aside(name, error, point)
@@ -119,6 +119,14 @@ class Plugins:
         """Ask for the channels. Raises Conflict where two plugins claim one name: neither may win."""
         claimed: dict[str, str] = {}
         for plugin, offered in self.offers("lanmu_channels"):
+            if plugin not in self._loaded:  # set aside for a channel before this one
+                continue
+            if not isinstance(getattr(offered, "name", None), str):
+                fault = Invalid(
+                    f"plugins.{plugin}", _("offers a channel without a name: %(it)r."), it=offered
+                )
+                self.set_aside(plugin, fault)
+                continue
             channel: Channel = offered
             if channel.name != plugin and not channel.name.startswith(f"{plugin}."):
                 self.set_aside(
@@ -153,7 +161,7 @@ class Plugins:
             folder = Path(str(importlib.import_module(loaded.package).__file__)).parent / plugin.migrations
             try:
                 found.append(plugin_chain(name, folder, plugin.models))
-            except LanmuError as error:
+            except Exception as error:  # noqa: BLE001  see the class
                 self.set_aside(name, error)
         return found
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import func, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from lanmu.interfaces.clock import Clock
 from lanmu.staff.models import AuditRecord
@@ -57,13 +57,13 @@ class Audit:
             prev = session.scalar(select(AuditRecord.hash).order_by(AuditRecord.id.desc()).limit(1)) or _START
             record = AuditRecord(
                 at=self._clock.now(),
-                actor=actor,
-                permission=permission,
-                action=action,
-                object=object_,
+                actor=_fitting(actor, AuditRecord.actor),
+                permission=_fitting(permission, AuditRecord.permission),
+                action=_fitting(action, AuditRecord.action),
+                object=_fitting(object_, AuditRecord.object),
                 allowed=allowed,
                 detail=dict(detail) if detail else None,
-                address=address,
+                address=_fitting(address, AuditRecord.address),
                 prev_hash=prev,
                 hash="",
             )
@@ -92,6 +92,11 @@ def first_broken(session: Session) -> int | None:
             return record.id
         prev = record.hash
     return None
+
+
+def _fitting(text: str, column: InstrumentedAttribute[str]) -> str:
+    """What a stranger sends may be of any length and hold anything; the line is written all the same."""
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")[: getattr(column.type, "length", None)]
 
 
 def _hash(record: AuditRecord) -> str:

@@ -76,7 +76,7 @@ class IdempotencyRecord(Base):
     __tablename__ = "idempotency_record"
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    actor: Mapped[str] = mapped_column(String(60))
+    actor: Mapped[str] = mapped_column(String(130))
     route: Mapped[str] = mapped_column(String(120))
     key: Mapped[str] = mapped_column(String(255))
     request_hash: Mapped[str] = mapped_column(String(64))
@@ -94,7 +94,7 @@ class AuditRecord(Base):
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     at: Mapped[datetime] = mapped_column(UtcDateTime)
-    actor: Mapped[str] = mapped_column(String(60))
+    actor: Mapped[str] = mapped_column(String(130))
     permission: Mapped[str] = mapped_column(String(40))
     action: Mapped[str] = mapped_column(String(60))
     object: Mapped[str] = mapped_column(String(120), default="")

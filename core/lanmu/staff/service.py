@@ -4,6 +4,7 @@ import hashlib
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from ipaddress import ip_address, ip_network
 
 from sqlalchemy import delete, func, select, update
 
@@ -20,6 +21,7 @@ ABSOLUTE = timedelta(hours=8)
 SESSIONS_EACH = 5
 FAILURES_A_MINUTE = 5
 FAILURES_A_MINUTE_ADDRESS = 30
+FAILURES_KEPT = timedelta(hours=1)
 
 
 class TooManyTries(LanmuError):
@@ -113,23 +115,30 @@ class StaffService:
 
         Raises TooManyTries, or Denied, which tells neither what was wrong nor whether the name exists.
         """
-        username = username.strip().lower()[:60]
+        username = username.strip().lower().replace("\0", "")[:60]
         now = self._clock.now()
-        self._slow_down(username, address, now)
+        network = network_of(address)
+        self._slow_down(username, network, now)
         with self._database.read() as session:
             row = session.scalar(select(Staff).where(Staff.username == username, Staff.active))
         if not check_password(row.password_hash if row else None, password[:256]) or row is None:
             with self._database.write() as session:
-                session.add(LoginFailure(username=username, address=address, at=now))
+                session.execute(delete(LoginFailure).where(LoginFailure.at < now - FAILURES_KEPT))
+                session.add(LoginFailure(username=username, address=network, at=now))
             raise Denied("password", _("the name or the password is wrong."))
         return self._open_session(row, now)
 
-    def _slow_down(self, username: str, address: str, now: datetime) -> None:
+    def _slow_down(self, username: str, network: str, now: datetime) -> None:
+        """Both counts are of one network: nobody far away can keep somebody out by guessing at his name."""
         since = now - timedelta(minutes=1)
         with self._database.read() as session:
-            counted = select(func.count()).select_from(LoginFailure).where(LoginFailure.at > since)
+            counted = (
+                select(func.count())
+                .select_from(LoginFailure)
+                .where(LoginFailure.at > since, LoginFailure.address == network)
+            )
             by_name = session.scalar(counted.where(LoginFailure.username == username)) or 0
-            by_address = session.scalar(counted.where(LoginFailure.address == address)) or 0
+            by_address = session.scalar(counted) or 0
         if by_name >= FAILURES_A_MINUTE or by_address >= FAILURES_A_MINUTE_ADDRESS:
             raise TooManyTries("password", _("too many wrong tries."), _("Wait a minute and try again."))
 
@@ -202,6 +211,15 @@ class StaffService:
             return [
                 _person(row) for row in session.scalars(select(Staff).where(Staff.active).order_by(Staff.id))
             ]
+
+
+def network_of(address: str) -> str:
+    """The network that an address belongs to: /24 of IPv4, /64 of IPv6; others are their own."""
+    try:
+        bits = 24 if ip_address(address).version == 4 else 64
+        return str(ip_network(f"{address}/{bits}", strict=False))
+    except ValueError:
+        return address[:64]
 
 
 def _hash(token: str) -> str:

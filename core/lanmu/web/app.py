@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
+_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
+
 
 def create_app(lanmu: "Server") -> Flask:
     """The web of one server."""
@@ -66,7 +68,11 @@ def _speak_two_languages(app: Flask) -> None:
 def _mount_plugins(app: Flask, lanmu: "Server") -> None:
     for name, blueprint in lanmu.plugins.offers("lanmu_blueprints"):
         before = set(app.view_functions)
-        app.register_blueprint(blueprint, url_prefix=f"/p/{name}")
+        try:
+            app.register_blueprint(blueprint, url_prefix=f"/p/{name}")
+        except Exception as error:  # noqa: BLE001  a name that is taken, or no blueprint at all
+            lanmu.plugins.set_aside(name, error)
+            continue
         for endpoint in set(app.view_functions) - before:
             if guard.permission_of(app, endpoint, "GET") is None:
                 # The guard would refuse each request anyway; told at start, its author finds it at once.
@@ -81,7 +87,9 @@ def _begin() -> None:
 def _note(response: Response) -> Response:
     seconds = time.perf_counter() - g.get("began", time.perf_counter())
     endpoint = request.endpoint or "none"
-    server().meters.requests.labels(endpoint, request.method, response.status_code).inc()
+    # Methods are made up by whoever asks, and each would be a series of its own for ever.
+    method = request.method if request.method in _METHODS else "other"
+    server().meters.requests.labels(endpoint, method, response.status_code).inc()
     server().meters.request_seconds.labels(endpoint).observe(seconds)
     log.debug(
         "request",
@@ -162,6 +170,8 @@ def _tell(status: int, code: str, error: LanmuError) -> tuple[Any, int]:
     response.mimetype = "application/problem+json"
     if status == 429:
         response.headers["Retry-After"] = "60"
+    if status == 401:
+        response.headers["WWW-Authenticate"] = "Bearer"
     return response, status
 
 

@@ -2,13 +2,13 @@
 
 import hmac
 import re
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from flask import Flask, Response, current_app, g, redirect, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from lanmu.i18n import _
-from lanmu.interfaces.access import PUBLIC, SIGNED
+from lanmu.interfaces.access import PUBLIC, SIGNED, act_as
 from lanmu.interfaces.errors import Denied, Invalid
 from lanmu.web.people import LANGUAGE_COOKIE, find_person, person, secure, server
 
@@ -18,7 +18,7 @@ CONTENT_SECURITY_POLICY = (
     "frame-src 'self'; frame-ancestors 'none'"
 )
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
-_TOKEN_IN_URL = re.compile(r"(^|[?&=])lanmu_[0-9A-Za-z]{8}_")
+_TOKEN_IN_URL = re.compile(r"(lanmu_[0-9A-Za-z]{8}_[0-9A-Za-z]*)")
 
 
 def install(app: Flask) -> None:
@@ -41,11 +41,16 @@ def permission_of(app: Flask, endpoint: str, method: str) -> str | None:
 
 def _check() -> AnyResponse | None:
     _check_host()
-    if _TOKEN_IN_URL.search(request.query_string.decode("latin-1")):
+    if leaked := _TOKEN_IN_URL.search(unquote(request.query_string.decode("latin-1"))):
+        _revoke(leaked[1])
         raise Denied(
-            "Authorization", _("a token was sent in the address; send it in the Authorization header.")
+            "Authorization",
+            _("a token was sent in the address, where logs keep it; it is revoked."),
+            _("Make a new one and send it in the Authorization header."),
         )
+    _check_text()
     g.person = find_person(request)
+    act_as(g.person.username if g.person else "")
     if request.endpoint is None:
         return None  # no such page: Flask answers 404 or 405
     permission = permission_of(current_app, request.endpoint, request.method)
@@ -72,8 +77,16 @@ def _check() -> AnyResponse | None:
             request.path, _("you may not do this: it needs the permission %(needed)s."), needed=permission
         )
     if who.must_change_password and not g.by_token and request.endpoint not in _WITH_ONE_TIME_PASSWORD:
-        return redirect(url_for("session.password"))
+        return _go_to(url_for("session.password"))
     return None
+
+
+def _revoke(token: str) -> None:
+    """End a token that somebody sent where it can be read; a guessed one is nobody's and ends nothing."""
+    owner = server().tokens.recognise(token)
+    if owner is not None:
+        server().tokens.revoke(token.split("_")[1])
+        server().audit.record(owner.username, "token.revoke", request.path, allowed=False)
 
 
 _WITH_ONE_TIME_PASSWORD = frozenset({"session.password", "session.logout", "session.language"})
@@ -86,16 +99,30 @@ def _ask_to_sign_in() -> AnyResponse:
         )
         answer.status, answer.code = 401, "unauthorized"
         raise answer
-    if request.headers.get("HX-Request"):
-        return Response(status=204, headers={"HX-Redirect": url_for("session.login")})
     back = request.full_path.rstrip("?") if request.method == "GET" else ""
-    return redirect(
-        url_for("session.login", next=back) if back not in ("", "/") else url_for("session.login")
-    )
+    if back in ("", "/") or request.headers.get("HX-Request"):  # a part of a page is no place to come back to
+        return _go_to(url_for("session.login"))
+    return _go_to(url_for("session.login", next=back))
+
+
+def _go_to(page: str) -> AnyResponse:
+    """Send a browser on; htmx would put the answer to a redirect into the middle of the page."""
+    if request.headers.get("HX-Request"):
+        return Response(status=204, headers={"HX-Redirect": page})
+    if request.path.startswith("/api/"):
+        raise Denied("password", _("is still the one-time one."), _("Choose your own in the console first."))
+    return redirect(page)
+
+
+def _check_text() -> None:
+    """No text holds NUL, and PostgreSQL keeps none that does; told here, it is no crash in a query."""
+    given = (request.path, *request.args.values(), *request.form.values())
+    if any("\0" in text for text in given):
+        raise Invalid(request.path.replace("\0", ""), _("the address or the form holds the character NUL."))
 
 
 def _check_host() -> None:
-    host = urlsplit(f"//{request.host}").hostname or ""
+    host = _hostname(request.host)
     config = server().config.server
     allowed = {urlsplit(config.base_url).hostname, *config.allowed_hosts}
     if config.host in ("127.0.0.1", "localhost", "::1") or not config.base_url.startswith("https://"):
@@ -105,8 +132,15 @@ def _check_host() -> None:
             "Host",
             _("this server does not go by the name %(host)s."),
             _("Add it to server.allowed_hosts in config.toml."),
-            host=host,
+            host=host or request.headers.get("Host", ""),
         )
+
+
+def _hostname(host: str) -> str:
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:  # a bracket without its other half
+        return ""
 
 
 def _check_origin() -> None:

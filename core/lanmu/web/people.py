@@ -32,9 +32,12 @@ def signed_in() -> Person:
 
 
 def find_person(asked: Request) -> Person | None:
-    """The person behind the bearer token or, without one, behind the session cookie."""
+    """The person behind the bearer token or, without one, behind the session cookie.
+
+    Tokens open the API alone: a page's form would let a program do what no scope gives it.
+    """
     authorization = asked.headers.get("Authorization", "")
-    if authorization.lower().startswith("bearer "):
+    if asked.path.startswith("/api/") and authorization.lower().startswith("bearer "):
         g.by_token = True
         return server().tokens.recognise(authorization[7:].strip())
     g.by_token = False

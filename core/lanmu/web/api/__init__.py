@@ -7,7 +7,7 @@ from flask import Flask
 from flask_smorest import Api
 
 from lanmu.interfaces.access import PUBLIC, requires
-from lanmu.web.api import communities, events, materials, members, pushes, schedule
+from lanmu.web.api import communities, events, materials, members, pushes, schedule, strict_json
 from lanmu.web.api.routes import ProblemSchema
 
 
@@ -29,6 +29,7 @@ def install(app: Flask) -> None:
             "info": {"description": "Content, columns, pushes, members and points of a Lanmu server."},
         },
     )
+    app.before_request(strict_json.check)
     api = _Api(app)
     api.spec.components.security_scheme("bearer", {"type": "http", "scheme": "bearer"})
     for room in (materials, schedule, pushes, communities, members, events):
