@@ -85,6 +85,8 @@ def start_server(config: Config) -> Server:
     try:
         server = Server(config)
     except OperationalError as error:
+        if error.statement is not None:
+            raise  # it was reached, and refused something: that is no setting's fault
         raise Invalid(
             "database.url" if config.database.url else "server.data_dir",
             _("the database cannot be opened: %(error)s."),

@@ -1,6 +1,7 @@
 """`lanmu serve` and `lanmu worker`: everything in one process, or the worker alone; stopped in good order."""
 
 import signal
+import socket
 import threading
 import time
 from contextlib import ExitStack
@@ -124,10 +125,9 @@ class _Web:
         from lanmu.web.app import create_app
 
         config = server.config.server
+        family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
         try:
-            self._server: Any = create_server(
-                create_app(server), host=config.host, port=config.port, threads=config.threads, ident=""
-            )
+            listening = socket.create_server((config.host, config.port), family=family, backlog=1024)
         except OSError as error:
             raise Invalid(
                 "server.port",
@@ -137,6 +137,15 @@ class _Web:
                 port=config.port,
                 error=error.strerror or error,
             ) from error
+        self._server: Any = create_server(
+            create_app(server),
+            sockets=[listening],
+            threads=config.threads,
+            ident="",
+            # A proxy on this machine may say who asks: else all would share one count of wrong passwords.
+            trusted_proxy="127.0.0.1",
+            trusted_proxy_headers={"x-forwarded-for"},
+        )
         self._thread = threading.Thread(target=self._server.run, name="web", daemon=True)
 
     def start(self) -> None:
@@ -150,6 +159,9 @@ class _Web:
         while (tasks.active_count or tasks.queue) and time.monotonic() < deadline:
             time.sleep(0.05)
         tasks.shutdown()
+        wake_up = self._server.trigger
+        wake_up.pull_trigger(wake_up.close)  # by the thread that waits on it, which ends when nobody is left
+        self._thread.join(1)
 
 
 def _wait_for_signal() -> None:

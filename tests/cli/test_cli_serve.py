@@ -1,0 +1,69 @@
+"""`lanmu serve`: what it prints, and what stands between a proxy and the pages."""
+
+import http.client
+import socket
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import urlencode
+
+import pytest
+from sqlalchemy import select
+
+from lanmu import config
+from lanmu.cli import serve
+from lanmu.server import Server
+from lanmu.staff.models import LoginFailure
+
+
+@pytest.fixture
+def server(folder: Path) -> Iterator[Server]:
+    raw = {"server": {"data_dir": str(folder / "data"), "port": 0}, "demo": {"enabled": False}}
+    made = Server(config.parse(raw, None, {}))
+    yield made
+    made.close()
+
+
+def test_a_proxy_on_this_machine_says_who_asks(server):
+    web = serve._Web(server)
+    web.start()
+    try:
+        with closing(http.client.HTTPConnection("127.0.0.1", web._server.effective_port)) as client:
+            form = urlencode({"username": "nobody", "password": "wrong"})
+            headers = {
+                "Content-Type": "application/x-www-form-urlencoded",
+                "X-Forwarded-For": "198.51.100.7, 203.0.113.9",
+            }
+            client.request("POST", "/login", form, headers)
+            client.getresponse().read()
+    finally:
+        web.stop()
+    with server.database.read() as session:
+        assert session.scalars(select(LoginFailure.address)).all() == ["203.0.113.0/24"]
+
+
+def test_a_port_that_is_taken_is_named(lanmu, folder):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        (folder / "config.toml").write_text(f'[server]\nport = {port}\n[library]\nfolder = ""\n')
+        told = lanmu("serve", lang="zh")
+    assert told.exit_code == 2
+    assert told.stderr.startswith(f"server.port: 无法监听 127.0.0.1:{port}：")
+    assert "Traceback" not in told.output
+
+
+@pytest.mark.parametrize(
+    ("lang", "lines"),
+    [
+        ("en", ["  Console  http://127.0.0.1:0", "  Sign in  admin  pass-word"]),
+        ("zh", ["  管理后台  http://127.0.0.1:0", "  登录      admin  pass-word"]),
+    ],
+)
+def test_what_is_printed_stands_in_columns(server, monkeypatch, capsys, lang, lines):
+    monkeypatch.setenv("LANMU_LANG", lang)
+    serve._tell(server.config, [], "pass-word", True, None)
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[1:3] == lines
+    assert printed[-1] == {"en": "Ready. Ctrl-C stops.", "zh": "启动完成。按 Ctrl-C 停止。"}[lang]
