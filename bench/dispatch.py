@@ -23,11 +23,10 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import make_url
-
 from bench.dispatch_house import TEXT, House
-from bench.dispatch_subjects import Job, fill_bare
+from bench.dispatch_subjects import Job, fill_bare, settle_statistics
 from bench.sink import Sink
+from sqlalchemy import make_url
 
 
 @dataclass(frozen=True)
@@ -124,6 +123,7 @@ class Bench:
                 self._job, url=self._databases.fresh(), n=n, due=float(int(time.time() + set_up) + 1)
             )
             fill(job)
+            settle_statistics(job)
             self._sink.forget()
             command = [sys.executable, "-m", "bench.dispatch_subjects", name, json.dumps(asdict(job))]
             with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:

@@ -162,6 +162,13 @@ def machine(make_room: Callable[..., Any], template: Path) -> type[RuleBasedStat
                     assert effect.at >= due[key]
 
         @invariant()
+        def nothing_of_a_cancelled_push_waits_for_ever(self):
+            for push in self.pushes:
+                if self.room.push(push).cancel_requested:
+                    waiting = {"pending", "retry_wait", "held", "leased"} & set(self.room.states(push))
+                    assert not waiting
+
+        @invariant()
         def what_reached_people_is_never_taken_for_unsent(self):
             sends = self.room.channel.sends()
             for push in self.pushes:

@@ -1,5 +1,6 @@
 """What people do with a push: stop it, halt it, let it go on, and decide what nobody can know."""
 
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
@@ -51,6 +52,22 @@ def test_a_cancel_reaches_a_unit_between_claim_and_intent(one_each):
     room.run()
     assert room.channel.writes == []
     assert room.states(push) == ["cancelled"]
+
+
+def test_what_comes_back_unsent_after_a_cancel_is_cancelled_too(one_each):
+    room = one_each
+    push = room.send("a", "b")
+    room.channel.script(Does.LATER, Does.NOT_WRITTEN)
+    room.channel.before_write = lambda request: _quietly(room.service.cancel, push.id)
+    room.run()
+    assert room.states(push) == ["cancelled", "cancelled"]
+    assert room.push(push).state == "cancelled"
+    assert room.target_states(push) == {"a": "cancelled", "b": "cancelled"}
+
+
+def _quietly(call, *arguments):
+    with suppress(Conflict):
+        call(*arguments)
 
 
 def test_a_cancelled_push_cannot_be_resumed_while_something_is_still_open(one_each):

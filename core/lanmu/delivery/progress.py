@@ -10,7 +10,8 @@ from sqlalchemy import BindParameter, Table, bindparam, exists, func, select, te
 from sqlalchemy.orm import Session
 
 from lanmu.delivery.models import Push, Unit, UnitTarget
-from lanmu.delivery.states import FINISHED_PUSHES, PushState, push_state_from_units
+from lanmu.delivery.states import FINISHED_PUSHES, STOPPABLE, PushState, UnitState, push_state_from_units
+from lanmu.i18n import _
 
 TAKEN = ("accepted", "handed_over", "postponed")
 """A target that the channel, or a person, has been given: nobody can say yet what became of it."""
@@ -85,6 +86,7 @@ _LOCKED = select(_PUSH.c.id).where(_PUSH.c.id.in_(_IDS)).order_by(_PUSH.c.id).wi
 _LOOK = select(
     _PUSH.c.id,
     _PUSH.c.state,
+    _PUSH.c.cancel_requested,
     exists()
     .where(
         _UNIT.c.push_id == _PUSH.c.id,
@@ -107,13 +109,42 @@ _MOVE = (
 )
 
 
+def _cancel_open(session: Session, now: datetime, push_ids: Collection[int]) -> None:
+    """Cancel what is certainly not written, whether it waited at the cancel or came back from a try since."""
+    stopped = session.scalars(
+        update(Unit)
+        .where(Unit.push_id.in_(push_ids), Unit.state.in_(STOPPABLE))
+        .values(
+            state=UnitState.CANCELLED,
+            fence=Unit.fence + 1,
+            owner="",
+            lease_until=None,
+            reason=_("The push was cancelled."),
+            code="cancelled",
+            finished_at=now,
+        )
+        .returning(Unit.id)
+        .execution_options(synchronize_session=False)
+    ).all()
+    session.execute(
+        update(UnitTarget)
+        .where(UnitTarget.unit_id.in_(stopped))
+        .values(state="cancelled", changed_at=now)
+        .execution_options(synchronize_session=False)
+    )
+
+
 def settle(session: Session, now: datetime, push_ids: Collection[int]) -> list[int]:
     """Finish the pushes that have nothing open any more; answers which. The caller holds their lock.
 
-    A push that had finished is open again once a person has one of its units sent anew.
+    A push that had finished is open again once a person has one of its units sent anew. What waits in a push
+    that was cancelled is cancelled with it.
     """
     connection = session.connection()
     looked_at = connection.execute(_LOOK, {"ids": list(push_ids)}).all()
+    if cancelled := [row.id for row in looked_at if row.open and row.cancel_requested]:
+        _cancel_open(session, now, cancelled)
+        looked_at = connection.execute(_LOOK, {"ids": list(push_ids)}).all()
     moves: defaultdict[PushState, list[int]] = defaultdict(list)
     done = {row.id: row.state for row in looked_at if not row.open}
     for row in looked_at:

@@ -18,6 +18,7 @@ from sqlalchemy import (
     and_,
     any_,
     bindparam,
+    exists,
     func,
     insert,
     literal_column,
@@ -70,10 +71,14 @@ class Claimed:
 
 
 def next_due(session: Session, now: datetime) -> datetime | None:
-    """When the next unit may be claimed, past or future; None where none waits.
+    """When a unit may next be claimed: an instant in the past where one may be now, None where none waits.
 
     A push that is not due yet has no unit that is, so its own time stands for all of them.
     """
+    connection = session.connection()
+    first = connection.execute(_due(connection.dialect.name, 1, lock=False), {"now": now}).first()
+    if first is not None:
+        return cast(datetime, first.not_before)
     waits = select(func.min(UNIT.c.not_before)).where(UNIT.c.push_id == PUSH.c.id, WAITING).scalar_subquery()
     begun = select(func.min(waits)).where(SENDING, PUSH.c.due_at <= now)
     to_come = select(func.min(PUSH.c.due_at)).where(SENDING, PUSH.c.due_at > now)
@@ -113,36 +118,48 @@ def claim(session: Session, now: datetime, owner: str, lease: timedelta, limit: 
 
 
 @cache
-def _claiming(dialect: str, limit: int) -> ReturningUpdate[Any]:
-    """Pushes come first and each is asked for its units, the oldest before the others.
+def _due(dialect: str, limit: int, *, lock: bool) -> Select[*tuple[Any, ...]]:
+    """Units that may be claimed: pushes come first, the oldest before the others, and each gives its units.
 
     So a stopped push costs nothing, however many units wait in it. PostgreSQL is told to do just that by a
     LATERAL; SQLite, which has none, does it of itself.
     """
     now = bindparam("now", type_=UNIT.c.not_before.type)
     at_most: ColumnElement[int] = literal_column(str(limit))
-    ready = and_(UNIT.c.push_id == PUSH.c.id, WAITING, UNIT.c.not_before <= now)
     sending = and_(SENDING, PUSH.c.due_at <= now, PUSH.c.cancel_requested.is_(False))
-    in_order = PUSH.c.due_at, PUSH.c.id
-    if dialect == "postgresql":
-        pushes = select(PUSH.c.id).where(sending).order_by(*in_order).subquery("sending")
-        theirs = (
-            select(UNIT.c.id)
-            .where(UNIT.c.push_id == pushes.c.id, WAITING, UNIT.c.not_before <= now)
-            .order_by(UNIT.c.not_before, UNIT.c.id)
-            .limit(at_most)
-            .with_for_update(skip_locked=True)
-            .lateral("theirs")
-        )
-        due = select(theirs.c.id).select_from(pushes.join(theirs, true())).limit(at_most)
-        # An array, and not IN: the planner then knows that it is about few rows.
-        wanted = UNIT.c.id == any_(func.array(due.scalar_subquery()))
-    else:
-        due = select(UNIT.c.id).select_from(PUSH.join(UNIT, ready)).where(sending)
-        wanted = UNIT.c.id.in_(due.order_by(*in_order).limit(at_most))
+    if dialect != "postgresql":
+        theirs = and_(UNIT.c.push_id == PUSH.c.id, WAITING, UNIT.c.not_before <= now)
+        found = select(UNIT.c.id, UNIT.c.not_before).select_from(PUSH.join(UNIT, theirs)).where(sending)
+        return found.order_by(PUSH.c.due_at, PUSH.c.id).limit(at_most)
+    waits = exists().where(UNIT.c.push_id == PUSH.c.id, WAITING, UNIT.c.not_before <= now)
+    # The limit has the planner walk the index instead of sorting all pushes; it is wide enough to reach past
+    # those whose units others are claiming just now.
+    in_order = select(PUSH.c.id).where(sending, waits).order_by(PUSH.c.due_at, PUSH.c.id)
+    pushes = in_order.limit(literal_column(str(limit * 10))).subquery("sending")
+    units = (
+        select(UNIT.c.id, UNIT.c.not_before)
+        .where(UNIT.c.push_id == pushes.c.id, WAITING, UNIT.c.not_before <= now)
+        .order_by(UNIT.c.not_before, UNIT.c.id)
+        .limit(at_most)
+    )
+    if lock:
+        units = units.with_for_update(skip_locked=True)
+    theirs_each = units.lateral("theirs")
+    return select(theirs_each).select_from(pushes.join(theirs_each, true())).limit(at_most)
+
+
+@cache
+def _claiming(dialect: str, limit: int) -> ReturningUpdate[Any]:
+    due = _due(dialect, limit, lock=True).subquery("due")
+    ids = select(due.c.id)
     return (
         update(UNIT)
-        .where(wanted)
+        # An array, and not IN: PostgreSQL's planner then knows that it is about few rows.
+        .where(
+            UNIT.c.id == any_(func.array(ids.scalar_subquery()))
+            if dialect == "postgresql"
+            else UNIT.c.id.in_(ids)
+        )
         .values(
             state=UnitState.LEASED,
             fence=UNIT.c.fence + 1,
@@ -232,10 +249,8 @@ def reap(session: Session, now: datetime, dead: Sequence[str]) -> dict[str, int]
     `leased` goes back to wait, since nothing was written; `calling` becomes `unknown` and is never sent
     again by itself. Answers how many of each.
     """
-    lost = (
-        select(UNIT.c.id, UNIT.c.push_id, UNIT.c.state)
-        .where(OWNED, or_(UNIT.c.lease_until < now, UNIT.c.owner.in_(dead)))
-        .order_by(UNIT.c.id)
+    lost = select(UNIT.c.id, UNIT.c.push_id, UNIT.c.state).where(
+        OWNED, or_(UNIT.c.lease_until < now, UNIT.c.owner.in_(dead))
     )
     pushes = {row.push_id for row in session.execute(lost)}
     if not pushes:

@@ -15,7 +15,7 @@ from lanmu.delivery.models import Push, Unit, UnitTarget, WorkerRecord
 from lanmu.delivery.owner import Owner, is_dead
 from lanmu.delivery.progress import Progress, progress, progress_by_push, settle
 from lanmu.delivery.queue import OWNED, next_due, reap
-from lanmu.delivery.states import FINISHED_PUSHES, STOPPABLE, PushState, UnitState
+from lanmu.delivery.states import FINISHED_PUSHES, PushState, UnitState
 from lanmu.delivery.views import PushView, UnitView, push_view, unit_views
 from lanmu.i18n import _
 from lanmu.interfaces.channels import Channel, Sending
@@ -168,27 +168,6 @@ class DeliveryService:
             if push.state in FINISHED_PUSHES:
                 raise Conflict(push.title, _("is already finished; there is nothing left to stop."))
             push.cancel_requested = True
-            stopped = session.scalars(
-                update(Unit)
-                .where(Unit.push_id == push.id, Unit.state.in_(STOPPABLE))
-                .values(
-                    state=UnitState.CANCELLED,
-                    fence=Unit.fence + 1,
-                    owner="",
-                    lease_until=None,
-                    reason=_("The push was cancelled."),
-                    code="cancelled",
-                    finished_at=now,
-                )
-                .returning(Unit.id)
-                .execution_options(synchronize_session=False)
-            ).all()
-            session.execute(
-                update(UnitTarget)
-                .where(UnitTarget.unit_id.in_(stopped))
-                .values(state="cancelled", changed_at=now)
-                .execution_options(synchronize_session=False)
-            )
             session.flush()
             settle(session, now, [push.id])
             counted = progress(session, push.id)
