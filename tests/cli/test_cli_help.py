@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import click
 import pytest
 
+from lanmu.cli.commands import spoken
 from lanmu.cli.main import main
 
 _CHINESE = re.compile(r"[\u4e00-\u9fff]")
@@ -112,3 +113,27 @@ def test_the_usage_follows_a_mistyped_command(lanmu):
 
 def test_the_version_is_one_line(lanmu):
     assert re.fullmatch(r"lanmu \d+\.\d+\.\d+\n", lanmu("--version").output)
+
+
+def test_a_strangers_plain_group_speaks_as_ours_do_and_is_left_as_it_was(monkeypatch):
+    @click.group("tools", help="Print JSON.")
+    def tools() -> None:
+        pass
+
+    @tools.command("one", help="Print JSON.")
+    @click.option("--json", is_flag=True, help="Print JSON.")
+    def one(json: bool) -> None:
+        del json
+
+    monkeypatch.setenv("LANMU_LANG", "zh")
+    ours = spoken(tools)
+    assert isinstance(ours, click.Group)
+    with click.Context(ours, info_name="tools") as ctx:
+        inner = ours.get_command(ctx, "one")
+        assert inner is not None
+        assert "one  以 JSON 输出" in ours.get_help(ctx)
+        assert "--json  以 JSON 输出。" in inner.get_help(
+            inner.context_class(inner, info_name="one", parent=ctx)
+        )
+    assert type(tools) is click.Group
+    assert type(tools.commands["one"]) is click.Command
