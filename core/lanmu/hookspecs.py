@@ -53,7 +53,8 @@ def lanmu_checks() -> Iterable[ContentCheck]:
 def lanmu_points_rules() -> Iterable[PointsRule]:
     """Offer rules that propose points for a member's event.
 
-    Verb: offer. The ledger posts each award once for its key and within its cap, whatever a rule proposes.
+    Verb: offer. The ledger posts each award once for its key and within its cap, whatever a rule proposes. A
+    rule that is a `DescribedRule` as well tells its values on the points page.
     """
     raise NotImplementedError
 

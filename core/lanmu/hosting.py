@@ -50,6 +50,11 @@ class PluginHost:
     def member(self, member: str) -> MemberView | None:
         return self._audience.member(member)
 
+    def list_members(
+        self, search: str = "", after: str = "", limit: int = 50
+    ) -> tuple[Sequence[MemberView], str]:
+        return self._audience.page(search, after, limit)
+
     def find_member(self, provider: str, user: str) -> MemberView | None:
         return self._audience.find_member(provider, user)
 

@@ -53,7 +53,7 @@ def server(sqlite_template: Path, tmp_path: Path, clock: FakeClock) -> Iterator[
     raw = {
         "server": {"data_dir": str(data), "shop_name": "小满"},
         "demo": {"enabled": False},
-        "plugins": {"personal_wechat_export": {}, "llm_copy": {}},
+        "plugins": {"personal_wechat_export": {}, "llm_copy": {}, "points": {}},
     }
     made = Server(config.parse(raw, None, {}), clock)
     for username, roles in (

@@ -22,6 +22,11 @@ class AudienceService:
         found = self.members.look_up(member)
         return member_view(found) if found else None
 
+    def page(self, search: str, after: str, limit: int) -> tuple[list[MemberView], str]:
+        """Members by name, newest first, and the `after` of the next page. Raises Invalid."""
+        found, more = self.members.page(search=search, cursor=after, limit=limit)
+        return [member_view(each) for each in found], more
+
     def find_member(self, provider: str, user: str) -> MemberView | None:
         """Who is known at `provider` as `user`?"""
         found = self.members.find(provider, user)

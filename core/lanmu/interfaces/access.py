@@ -1,6 +1,7 @@
 """The permission that every route names; a view without one is refused by the server at start."""
 
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Any, TypeVar
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -20,3 +21,16 @@ def requires(permission: str) -> Callable[[View], View]:
         return view
 
     return mark
+
+
+_actor: ContextVar[str] = ContextVar("lanmu_actor", default="")
+
+
+def actor() -> str:
+    """The username of the member of staff on whose request this runs; "" where it is nobody's."""
+    return _actor.get()
+
+
+def act_as(username: str) -> None:
+    """From now on, in this thread or task, what is done is done by `username`; "" for nobody."""
+    _actor.set(username)

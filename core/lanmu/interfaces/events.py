@@ -1,9 +1,9 @@
 """Things that happened, as plugins hear of them, and the points that are proposed for them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,18 @@ class PointsRule(Protocol):
     title: str
 
     def propose(self, event: MemberEvent) -> Iterable[Award]: ...
+
+
+@runtime_checkable
+class DescribedRule(PointsRule, Protocol):
+    """A rule that tells people what it gives; one that does not is shown by its title alone."""
+
+    def describe(self) -> Sequence[str]:
+        """What it gives, within which limits and for how long, each in a few words, the gist first.
+
+        The words are translated where they are shown: marked texts, or `lanmu.i18n.Filled` with the numbers.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True)

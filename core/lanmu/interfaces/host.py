@@ -111,6 +111,21 @@ class Points(Protocol):
         """One coupon of the member's, with its code while it can be used; None where it is not theirs."""
         ...
 
+    def balances(self, members: Sequence[str]) -> Mapping[str, int]:
+        """What each of these members can spend now."""
+        ...
+
+    def look_at_coupon(self, code: str) -> CouponView:
+        """What the coupon of this code is worth, at the till. Raises Invalid as `use_coupon` does."""
+        ...
+
+    def use_coupon(self, code: str, staff: str) -> CouponView:
+        """Use a coupon up, once; `staff` is the username of who does it.
+
+        Raises Invalid, in the same words for a code that is mistyped, unknown, used, void or expired.
+        """
+        ...
+
 
 class Host(Protocol):
     """The server, as one plugin sees it."""
@@ -142,6 +157,15 @@ class Host(Protocol):
         ...
 
     def member(self, member: str) -> MemberView | None: ...
+
+    def list_members(
+        self, search: str = "", after: str = "", limit: int = 50
+    ) -> tuple[Sequence[MemberView], str]:
+        """Members whose name contains `search`, newest first, and the `after` of the next page ("": no more).
+
+        Raises Invalid for an `after` of another list.
+        """
+        ...
 
     def find_member(self, provider: str, user: str) -> MemberView | None:
         """Who is known at `provider` (for instance "wecom") as `user`?"""

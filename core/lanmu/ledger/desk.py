@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, or_, select, update
+from sqlalchemy import ColumnElement, CursorResult, or_, select, update
 
 from lanmu.i18n import _
 from lanmu.interfaces.clock import Clock
@@ -23,6 +23,21 @@ class CouponDesk:
         self._clock = clock
         self._codes = codes
 
+    def look(self, code: str) -> CouponView:
+        """What a coupon is worth, before it is used. Raises Invalid as `use` does."""
+        now = self._clock.now()
+        hashed = self._codes.lookup(normalise(code) or "")
+        with self._database.read() as session:
+            found = session.execute(
+                select(Coupon, Offer)
+                .join(Offer, Offer.id == Coupon.offer_id)
+                .where(Coupon.code_hash == hashed, *_usable(now))
+            ).one_or_none()
+            if found is None:
+                raise _not_valid()
+            coupon, offer = found
+            return coupon_view(coupon, offer, now)
+
     def use(self, code: str, staff: str) -> CouponView:
         """Use a coupon up, at the till. Raises Invalid, in the same words whatever is wrong with the code.
 
@@ -36,20 +51,12 @@ class CouponDesk:
         with self._database.write() as session:
             used = session.execute(
                 update(Coupon)
-                .where(
-                    Coupon.code_hash == hashed,
-                    Coupon.state == "issued",
-                    or_(Coupon.expires_at.is_(None), Coupon.expires_at > now),
-                )
+                .where(Coupon.code_hash == hashed, *_usable(now))
                 .values(state="redeemed", used_at=now, used_by=staff)
                 .execution_options(synchronize_session=False)
             )
             if cast("CursorResult[Any]", used).rowcount != 1:
-                raise Invalid(
-                    "code",
-                    _("This code is not valid: it is mistyped, used or expired."),
-                    _("Compare it with the member's phone, character by character."),
-                )
+                raise _not_valid()
             coupon, offer = session.execute(
                 select(Coupon, Offer)
                 .join(Offer, Offer.id == Coupon.offer_id)
@@ -101,6 +108,18 @@ class CouponDesk:
                 .limit(limit)
             )
             return [coupon_view(coupon, offer, now) for coupon, offer in rows]
+
+
+def _usable(now: datetime) -> tuple[ColumnElement[bool], ...]:
+    return Coupon.state == "issued", or_(Coupon.expires_at.is_(None), Coupon.expires_at > now)
+
+
+def _not_valid() -> Invalid:
+    return Invalid(
+        "code",
+        _("This code is not valid: it is mistyped, used or expired."),
+        _("Compare it with the member's phone, character by character."),
+    )
 
 
 def coupon_view(coupon: Coupon, offer: Offer, now: datetime, code: str = "") -> CouponView:

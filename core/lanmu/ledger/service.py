@@ -256,6 +256,16 @@ class LedgerService:
         """One coupon of the member's, with its code while it can be used; None where it is not theirs."""
         return self.desk.one(member, coupon)
 
+    # The till
+
+    def look_at_coupon(self, code: str) -> CouponView:
+        """What the coupon of this code is worth. Raises Invalid as `use_coupon` does."""
+        return self.desk.look(code)
+
+    def use_coupon(self, code: str, staff: str) -> CouponView:
+        """Use a coupon up, once. Raises Invalid, in the same words whatever is wrong with the code."""
+        return self.desk.use(code, staff)
+
     # The shop's view
 
     def posting(self, posting: int) -> PostingLine:

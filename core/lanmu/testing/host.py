@@ -5,12 +5,12 @@ import hashlib
 import hmac
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
-from lanmu.interfaces.errors import Conflict, NotFound
+from lanmu.interfaces.errors import Conflict, Invalid, NotFound
 from lanmu.interfaces.events import Award, MemberEvent, PointsRule
 from lanmu.interfaces.host import CouponView, MemberView, OfferView, PointsPosted, StatementLine
 from lanmu.storage import Database
@@ -20,7 +20,10 @@ _KEY = b"only for tests"
 
 
 class FakePoints:
-    """The ledger as a plugin sees it, in memory. `add_offer` and `grant` set the scene."""
+    """The ledger as a plugin sees it, in memory. `add_offer` and `grant` set the scene.
+
+    `used` lists the coupons that were used up, each with the username of who did it.
+    """
 
     def __init__(self, clock: FakeClock) -> None:
         self._clock = clock
@@ -28,6 +31,7 @@ class FakePoints:
         self._offers: dict[str, OfferView] = {}
         self._coupons: dict[str, list[CouponView]] = {}
         self._redeemed: dict[str, CouponView] = {}
+        self.used: list[tuple[str, str]] = []
         self._posted: set[str] = set()
         self._by_day: Counter[tuple[str, str, date]] = Counter()
 
@@ -101,8 +105,25 @@ class FakePoints:
     def coupon(self, member: str, coupon: str) -> CouponView | None:
         for found in self.coupons(member):
             if found.id == coupon:
-                return replace(found, code=f"TEST{found.last4}")
+                return replace(found, code=f"TEST{found.last4}") if found.state == "issued" else found
         return None
+
+    def balances(self, members: Sequence[str]) -> Mapping[str, int]:
+        return {member: self.balance(member) for member in members}
+
+    def look_at_coupon(self, code: str) -> CouponView:
+        for held in self._coupons.values():
+            for coupon in held:
+                if code.strip().upper() == f"TEST{coupon.last4}" and coupon.state == "issued":
+                    return coupon
+        raise Invalid("code", "This code is not valid: it is mistyped, used or expired.")
+
+    def use_coupon(self, code: str, staff: str) -> CouponView:
+        used = replace(self.look_at_coupon(code), state="redeemed")
+        for held in self._coupons.values():
+            held[:] = [used if coupon.id == used.id else coupon for coupon in held]
+        self.used.append((used.id, staff))
+        return used
 
 
 def _why_not(offer: OfferView, balance: int) -> str:
@@ -173,6 +194,14 @@ class FakeHost:
 
     def member(self, member: str) -> MemberView | None:
         return self.members.get(member)
+
+    def list_members(
+        self, search: str = "", after: str = "", limit: int = 50
+    ) -> tuple[Sequence[MemberView], str]:
+        found = [view for view in reversed(self.members.values()) if search.strip() in view.name]
+        at = [view.id for view in found].index(after) + 1 if after else 0
+        page = found[at : at + limit]
+        return page, page[-1].id if len(found) > at + limit else ""
 
     def find_member(self, provider: str, user: str) -> MemberView | None:
         return self.members.get(self.identities.get((provider, user), ""))

@@ -4,7 +4,9 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import lanmu
+from lanmu.i18n import _
 from lanmu.interfaces.events import PointsRule
+from lanmu.interfaces.host import MenuItem
 from lanmu_points.rules import CheckInRule, MessageRule, PurchaseRule
 from lanmu_points.settings import PointsSchema, PointsSettings
 
@@ -24,9 +26,16 @@ class PointsPlugin(lanmu.Plugin[PointsSettings]):
 
     @lanmu.hookimpl
     def lanmu_blueprints(self) -> "Iterable[flask.Blueprint]":
-        from lanmu_points.pages import blueprint  # Flask, where pages are served
+        from lanmu_points import desk, pages  # Flask, where pages are served
 
-        return [blueprint(self.host, self.settings)]
+        return [pages.blueprint(self.host, self.settings), desk.blueprint(self.host, self.settings)]
+
+    @lanmu.hookimpl
+    def lanmu_menu(self) -> Iterable[MenuItem]:
+        return [
+            MenuItem(_("Members' points"), "points_staff.members", "member.view", "people", "qrcode"),
+            MenuItem(_("Use a coupon"), "points_staff.till", "coupon.redeem", "people", "ticket"),
+        ]
 
     @lanmu.hookimpl
     def lanmu_commands(self) -> "Iterable[click.Command]":

@@ -1,10 +1,10 @@
 """What earns points: a check-in, a message, a purchase. Pure; the ledger posts each award once."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from lanmu.i18n import _
+from lanmu.i18n import Filled, _
 from lanmu.interfaces.errors import Invalid
 from lanmu.interfaces.events import Award, MemberEvent
 from lanmu_points.settings import PointsSettings
@@ -30,6 +30,7 @@ KNOWN_REASONS = frozenset(
 """The reasons in a statement that are to be translated; all others are somebody's own words."""
 
 _LONGEST_AMOUNT = 11
+_NOTHING = _("Gives nothing: its points are set to 0 in config.toml.")
 
 
 class CheckInRule:
@@ -53,6 +54,13 @@ class CheckInRule:
                 local_date=event.local_date,
                 expires_after_days=self._settings.expires_after_days,
             )
+
+    def describe(self) -> Sequence[str]:
+        points = self._settings.check_in_points
+        if not points:
+            return [_NOTHING]
+        gist = Filled(_("%(points)s points for a check-in"), points=points)
+        return [gist, _("once a day"), _lasting(self._settings)]
 
 
 class MessageRule:
@@ -80,6 +88,17 @@ class MessageRule:
                 min_interval=timedelta(minutes=settings.message_interval_minutes),
             )
 
+    def describe(self) -> Sequence[str]:
+        settings = self._settings
+        if not settings.message_points:
+            return [_NOTHING]
+        told = [Filled(_("%(points)s points for a message"), points=settings.message_points)]
+        if settings.message_daily_cap:
+            told.append(Filled(_("at most %(points)s a day"), points=settings.message_daily_cap))
+        if settings.message_interval_minutes:
+            told.append(Filled(_("one in %(n)s minutes counts"), n=settings.message_interval_minutes))
+        return [*told, _lasting(settings)]
+
 
 class PurchaseRule:
     """消费: points for each whole yuan. `data` holds shop, order, and the amount in fen; points are ours."""
@@ -106,6 +125,18 @@ class PurchaseRule:
                 local_date=event.local_date,
                 expires_after_days=self._settings.expires_after_days,
             )
+
+    def describe(self) -> Sequence[str]:
+        points = self._settings.purchase_points_per_yuan
+        if not points:
+            return [_NOTHING]
+        gist = Filled(_("%(points)s points for each whole yuan of an order"), points=points)
+        return [gist, _("once an order"), _lasting(self._settings)]
+
+
+def _lasting(settings: PointsSettings) -> str:
+    days = settings.expires_after_days
+    return Filled(_("valid for %(n)s days"), n=days) if days else _("never expire")
 
 
 def fen(event: MemberEvent) -> int:

@@ -5,8 +5,9 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from marshmallow import ValidationError
 
+from lanmu.i18n import Catalog
 from lanmu.interfaces.errors import Invalid
-from lanmu.interfaces.events import Award, MemberEvent
+from lanmu.interfaces.events import Award, DescribedRule, MemberEvent
 from lanmu_points.rules import CheckInRule, MessageRule, PurchaseRule, check_in
 from lanmu_points.settings import PointsSchema, PointsSettings
 
@@ -62,6 +63,24 @@ def test_a_rule_hears_only_its_own_kind_and_zero_switches_it_off() -> None:
     for rule in (CheckInRule, MessageRule, PurchaseRule):
         assert list(rule(PointsSettings()).propose(event("something"))) == []
         assert list(rule(off).propose(event(rule.name, amount="1000"))) == []
+
+
+def test_a_rule_tells_what_it_gives_with_its_own_numbers() -> None:
+    settings = PointsSettings(
+        message_points=7, message_daily_cap=21, message_interval_minutes=0, expiry_days=0
+    )
+    told = [list(rule(settings).describe()) for rule in (CheckInRule, MessageRule, PurchaseRule)]
+    assert told == [
+        ["5 points for a check-in", "once a day", "never expire"],
+        ["7 points for a message", "at most 21 a day", "never expire"],
+        ["1 points for each whole yuan of an order", "once an order", "never expire"],
+    ]
+    assert all(isinstance(rule(settings), DescribedRule) for rule in (CheckInRule, MessageRule, PurchaseRule))
+    catalog = Catalog(("lanmu_points",))
+    chinese = [catalog.gettext("zh-CN", text) for text in MessageRule(PointsSettings()).describe()]
+    assert chinese == ["每条发言 10 积分", "每天最多 50 积分", "10 分钟内只算一次", "365 天后过期"]
+    off = PointsSettings(check_in_points=0)
+    assert list(CheckInRule(off).describe()) == ["Gives nothing: its points are set to 0 in config.toml."]
 
 
 def test_the_settings_have_a_working_default_and_say_what_is_wrong() -> None:

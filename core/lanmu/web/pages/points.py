@@ -10,7 +10,8 @@ from werkzeug.wrappers import Response
 from lanmu.i18n import _
 from lanmu.interfaces.access import requires
 from lanmu.interfaces.errors import Invalid, LanmuError, NotFound
-from lanmu.ledger.views import KIND_WORDS, PostingLine
+from lanmu.interfaces.events import DescribedRule, PointsRule
+from lanmu.ledger.views import KIND_WORDS, PostingLine, RuleSetting
 from lanmu.web.pages.acts import Errors, act, by_field, note, say, whole
 from lanmu.web.people import server, signed_in, translate
 
@@ -33,7 +34,7 @@ def rule(rule: str) -> Response:
     """Switch a rule and set its cap a day."""
 
     def do() -> str:
-        if rule not in {name for name, _title in _offered()}:
+        if rule not in {offered.name for offered in _offered()}:
             raise NotFound("rule", _("there is no such rule."))
         before = server().ledger.rules.all().get(rule)
         if "active" in request.form:
@@ -97,10 +98,19 @@ def adjust() -> Response:
     return act(do, url_for("points.index"), permission="points.adjust", on=member)
 
 
-def _offered() -> list[tuple[str, str]]:
-    return [
-        (offered.name, offered.title) for _plugin, offered in server().plugins.offers("lanmu_points_rules")
-    ]
+def _offered() -> list[PointsRule]:
+    return [offered for _plugin, offered in server().plugins.offers("lanmu_points_rules")]
+
+
+def _rule(offered: PointsRule, setting: RuleSetting | None) -> dict[str, Any]:
+    told = offered.describe() if isinstance(offered, DescribedRule) else ()
+    return {
+        "name": offered.name,
+        "title": translate(offered.title),
+        "told": [translate(each) for each in told],
+        "active": setting.active if setting else True,
+        "per_day": setting.per_day if setting else None,
+    }
 
 
 def _page(errors: Errors) -> str:
@@ -115,15 +125,9 @@ def _page(errors: Errors) -> str:
     lines = ledger.lines(limit=15)
     names = server().audience.members.names([line.member for line in lines])
     set_ = ledger.rules.all()
-    rules = []
-    for name, title in _offered():
-        setting = set_.get(name)
-        per_day = setting.per_day if setting else None
-        active = setting.active if setting else True
-        rules.append({"name": name, "title": translate(title), "active": active, "per_day": per_day})
     return render_template(
         "points/index.html",
-        rules=rules,
+        rules=[_rule(offered, set_.get(offered.name)) for offered in _offered()],
         offers=ledger.shelf.all(),
         members={
             "items": [

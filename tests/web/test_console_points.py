@@ -1,0 +1,82 @@
+"""The points pages on a real server: what rules give, a member's link, and a coupon used at the till."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+from sqlalchemy import select
+from tests.web.conftest import Browser
+
+from lanmu.audience.views import MemberDraft
+from lanmu.ledger.models import Coupon
+from lanmu.server import Server
+
+
+@pytest.fixture
+def member(server: Server) -> str:
+    made = server.audience.members.create(MemberDraft("乐乐妈妈", tags=("母婴",))).id
+    server.ledger.adjust(made, 300, "k", reason="开业礼", actor="admin")
+    return made
+
+
+@pytest.fixture
+def code(server: Server, member: str) -> str:
+    offer = server.ledger.shelf.create("满 99 减 10", 100, detail="全场通用")
+    return server.ledger.redeem(member, offer.id, "k").code
+
+
+@pytest.mark.parametrize(
+    ("language", "gist"), [("zh-CN", "每条发言 10 积分"), ("en", "10 points for a message")]
+)
+def test_every_rule_says_what_it_gives(admin: Browser, language: str, gist: str):
+    admin.client.set_cookie("lanmu_lang", language)
+    page = admin.get("/points").text
+    assert gist in page
+    assert page.count('class="rule-told"') == 3
+
+
+def test_the_menu_leads_those_who_may_to_the_plugins_pages(sign_in: Callable[[str], Browser]):
+    for who, members, till in (("admin", True, True), ("auditor", True, False), ("writer", False, False)):
+        page = sign_in(who).get("/calendar").text
+        assert ('href="/p/points/members"' in page) is members, who
+        assert ('href="/p/points/till"' in page) is till, who
+    assert sign_in("auditor").get("/p/points/till").status_code == 403
+
+
+def test_a_members_link_opens_their_phone_page(admin: Browser, server: Server, member: str):
+    page = admin.get("/p/points/members?q=乐乐").text
+    assert "乐乐妈妈" in page
+    assert ">300<" in page
+    page = admin.get(f"/p/points/members?member={member}").text
+    assert 'src="data:image/svg+xml' in page
+    link = re.search(r'href="[^"]*(/p/points/m/[^"]+)"', page)
+    assert link is not None
+    assert "乐乐妈妈" in admin.get(link[1]).text
+
+
+@pytest.mark.parametrize("language", ["zh-CN", "en"])
+def test_a_coupon_is_used_once_at_the_till(
+    admin: Browser, server: Server, member: str, code: str, language: str
+):
+    admin.client.set_cookie("lanmu_lang", language)
+    assert admin.get("/p/points/till").status_code == 200
+    typed = f"{code[:4]}-{code[4:8]} {code[8:]}".lower()
+    seen = admin.post("/p/points/till", {"code": typed})
+    assert "满 99 减 10" in seen.text
+    assert server.ledger.coupons(member)[0].state == "issued"
+    done = admin.post("/p/points/till/use", {"code": typed})
+    assert done.status_code == 200
+    with server.database.read() as session:
+        used = session.scalar(select(Coupon))
+    assert used is not None
+    assert (used.state, used.used_by) == ("redeemed", "admin")
+    again = admin.post("/p/points/till/use", {"code": typed})
+    assert (again.status_code, 'id="fault-code"' in again.text) == (422, True)
+    assert admin.post("/p/points/till", {"code": "0000"}).status_code == 422
+
+
+def test_the_till_needs_the_token_of_the_session(admin: Browser, code: str):
+    admin.get("/p/points/till")
+    for path in ("/p/points/till", "/p/points/till/use"):
+        forged = admin.client.post(path, data={"code": code, "csrf_token": "forged"})
+        assert forged.status_code == 403
