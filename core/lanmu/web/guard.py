@@ -30,13 +30,18 @@ def install(app: Flask) -> None:
 def permission_of(app: Flask, endpoint: str, method: str) -> str | None:
     """The permission that a view names for a method, None where it names none."""
     view = app.view_functions[endpoint]
-    if endpoint == "static" or endpoint.endswith(".static"):
+    if is_static(endpoint):
         return PUBLIC
     view_class = getattr(view, "view_class", None)
     if view_class is not None:
         handler = getattr(view_class, method.lower(), None) or getattr(view_class, "get", None)
         return getattr(handler, "lanmu_permission", None)
     return getattr(view, "lanmu_permission", None)
+
+
+def is_static(endpoint: str) -> bool:
+    """Whether an endpoint answers with files that are the same for everybody."""
+    return endpoint == "static" or endpoint.endswith(".static")
 
 
 def _check() -> AnyResponse | None:
@@ -167,14 +172,14 @@ def _finish(response: Response) -> Response:
     headers = response.headers
     headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
     headers["X-Content-Type-Options"] = "nosniff"
-    headers["Referrer-Policy"] = "same-origin"
+    headers.setdefault("Referrer-Policy", "same-origin")
     headers["Cross-Origin-Opener-Policy"] = "same-origin"
     headers["Cross-Origin-Resource-Policy"] = "same-origin"
     headers["Permissions-Policy"] = "geolocation=(), camera=(), microphone=(), payment=()"
     headers["X-Request-Id"] = g.get("request_id", "")
     if secure():
         headers["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
-    if request.endpoint and not (request.endpoint == "static" or request.endpoint.endswith(".static")):
+    if not is_static(request.endpoint or ""):
         headers.setdefault("Cache-Control", "no-store")
     if chosen := g.get("locale_chosen"):
         response.set_cookie(
