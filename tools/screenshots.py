@@ -163,6 +163,9 @@ def _every_page(page: Page, base: str) -> dict[str, str]:
             "pushes": "/pushes",
             "communities": "/communities",
             "points": "/points",
+            "pushes-awaited": "/pushes?state=awaited",
+            "member-points": "/p/points/members",
+            "till": "/p/points/till",
             "plugins": "/settings/plugins",
             "audit": "/settings/audit",
             "packs": "/p/personal_wechat_export/",
@@ -175,14 +178,16 @@ def _every_page(page: Page, base: str) -> dict[str, str]:
     found["column"] = _first(page, f"{base}/columns", "/columns/col_")
     found["column-edit"] = found["column"] + "/edit"
     found["push"] = _first(page, f"{base}/pushes", "/pushes/psh_")
+    found["member-link"] = _first(page, f"{base}/p/points/members", "member=", whole=True)
     found["community"] = _first(page, f"{base}/communities", "/communities/com_")
     return found
 
 
-def _first(page: Page, listing: str, kind: str) -> str:
+def _first(page: Page, listing: str, kind: str, *, whole: bool = False) -> str:
+    """The first link of this kind in a listing, without its query unless `whole`."""
     page.goto(listing)
     href = page.locator(f"a[href*='{kind}']").first.get_attribute("href") or ""
-    return re.sub(r"^(https?://[^/]+).*$", r"\1", listing) + href.partition("?")[0]
+    return re.sub(r"^(https?://[^/]+).*$", r"\1", listing) + (href if whole else href.partition("?")[0])
 
 
 def _refuse_overflow(page: Page, name: str, width: int) -> None:

@@ -10,10 +10,10 @@ from zoneinfo import ZoneInfo
 import yaml
 
 from lanmu.audience.views import Address, CommunityDraft, IdentityKey, Imported, MemberDraft
-from lanmu.i18n import _
+from lanmu.i18n import LOCALES, _
 from lanmu.interfaces.errors import Faults, Invalid
 from lanmu.interfaces.events import MemberEvent
-from lanmu.schedule.columns import ColumnDraft, PoolDraft, SlotDraft, Targets
+from lanmu.schedule.columns import ColumnDraft, ColumnView, PoolDraft, SlotDraft, Targets
 from lanmu.server import Server
 
 
@@ -216,10 +216,18 @@ def _due_soon(server: Server) -> Demo:
             approval="auto",
             late_policy="send",
         )
-        there = server.schedule.columns.by_name(draft.name)
+        there = _there(server, shown.name)
         if there is None:
             server.schedule.columns.create(draft)
-        else:
+        elif there.draft.active:
             server.schedule.columns.edit(there.id, draft, there.lock)
+        else:
+            continue  # a person has switched it off
         made.append(draft.name)
     return Demo(due, tuple(made))
+
+
+def _there(server: Server, name: str) -> ColumnView | None:
+    """A demo column of an earlier start, which may have spoken the other language."""
+    names = (server.catalog.gettext(locale, name) for locale in LOCALES)
+    return next((found for each in names if (found := server.schedule.columns.by_name(each))), None)

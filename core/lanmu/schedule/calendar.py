@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from lanmu.i18n import _
 from lanmu.interfaces.errors import Invalid
-from lanmu.schedule.recurrence import expand, read_rule
+from lanmu.schedule.recurrence import ends_before, expand, read_rule
 
 DayRule = Literal["any", "workday", "restday"]
 
@@ -227,6 +227,14 @@ def moments(slot: Slot, since: datetime, until: datetime, workdays: Workdays | N
             # A rule may name both the hour that is left out and the one it is moved to: one firing.
             found.setdefault(moment.instant, moment)
     return [found[instant] for instant in sorted(found)]
+
+
+def is_over(slot: Slot, now: datetime) -> bool:
+    """Whether the slot comes round no more after an instant; days of the week always do."""
+    if isinstance(slot, WeeklySlot):
+        return False
+    zone = zone_of(slot.zone)
+    return ends_before(slot.rule, slot.start, now.astimezone(zone).replace(tzinfo=None), zone)
 
 
 def moments_of(

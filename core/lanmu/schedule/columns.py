@@ -16,7 +16,7 @@ from lanmu.interfaces.clock import Clock
 from lanmu.interfaces.errors import Conflict, Faults, Invalid, LanmuError, NotFound
 from lanmu.library.models import ContentClass, TaxonomyTerm
 from lanmu.schedule.calendar import Slot as CalendarSlot
-from lanmu.schedule.calendar import slot_from, zone_of
+from lanmu.schedule.calendar import is_over, slot_from, zone_of
 from lanmu.schedule.models import Column, Slot
 from lanmu.schedule.problem import ColumnRules, Pool
 from lanmu.storage import Database
@@ -83,7 +83,13 @@ class ColumnView:
     key: int
     draft: ColumnDraft
     lock: int
+    created_at: datetime
     updated_at: datetime
+
+    def has_ended(self, now: datetime) -> bool:
+        """Whether every slot of the column lies in the past for good."""
+        slots = (calendar_slot(slot, self.draft.zone, self.created_at) for slot in self.draft.slots)
+        return all(is_over(slot, now) for slot in slots)
 
 
 class Columns:
@@ -364,4 +370,4 @@ def _view(session: Session, row: Column) -> ColumnView:
         options=row.options,
         active=row.active,
     )
-    return ColumnView(row.public_id, row.id, draft, row.lock, row.updated_at)
+    return ColumnView(row.public_id, row.id, draft, row.lock, row.created_at, row.updated_at)

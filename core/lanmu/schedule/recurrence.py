@@ -56,6 +56,14 @@ def expand(
     return _compiled(rule, start, zone, place).between(first, last, inc=True)
 
 
+def ends_before(rule: str, start: datetime, wall: datetime, zone: ZoneInfo) -> bool:
+    """Whether the rule comes round no more after a local wall time (naive)."""
+    parts = _parts(rule, "rrule")
+    if not parts.keys() & {"COUNT", "UNTIL"}:
+        return False  # and so need not be searched for
+    return _compiled(rule, start, zone, "rrule").after(wall) is None
+
+
 @lru_cache(maxsize=256)
 def _compiled(rule: str, start: datetime, zone: ZoneInfo, place: str) -> rrule:
     parts = _parts(rule, place)

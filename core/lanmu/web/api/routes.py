@@ -1,10 +1,13 @@
 """What every API route has: its permission in guard and document, strict arguments, pages with a cursor."""
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
+from flask import Request
 from flask_smorest import Blueprint
-from marshmallow import Schema, fields, validate
+from marshmallow import RAISE, Schema, fields, validate
+from webargs.flaskparser import FlaskParser
+from werkzeug.datastructures import MultiDict
 
 from lanmu.interfaces.access import requires
 from lanmu.staff.roles import SCOPES
@@ -39,9 +42,24 @@ class PageArguments(Schema):
     cursor = fields.String(load_default="", validate=validate.Length(max=400))
 
 
+class _StrictParser(FlaskParser):  # type: ignore[misc]
+    """Refuses a filter that no list has: without it, a mistyped one would answer with everything."""
+
+    DEFAULT_UNKNOWN_BY_LOCATION: ClassVar = {**FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION, "query": RAISE}
+
+    def load_querystring(self, req: Request, schema: Schema) -> Any:
+        every = MultiDict(req.args)
+        every.pop("lang", None)  # every address of the server takes it
+        return self._makeproxy(every, schema)
+
+
+class _Room(Blueprint):  # type: ignore[misc]
+    ARGUMENTS_PARSER = _StrictParser()
+
+
 def room(name: str, detail: str) -> Blueprint:
     """The blueprint of one room of the API."""
-    return Blueprint(f"api-{name}", f"lanmu.web.api.{name}", description=detail)
+    return _Room(f"api-{name}", f"lanmu.web.api.{name}", description=detail)
 
 
 def allowed(blueprint: Blueprint, permission: str) -> Callable[[View], View]:

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from flask import request
-from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
 from lanmu.i18n import _
 from lanmu.interfaces.errors import Invalid
@@ -15,9 +15,11 @@ DEEPEST = 32
 
 def check() -> None:
     """Refuse a request to the API whose JSON two readers could read differently, or no database keeps."""
-    if not request.path.startswith("/api/") or not request.is_json:
+    if not request.path.startswith("/api/") or not request.content_length:
         return
-    if (request.content_length or 0) > LARGEST:
+    if not request.is_json:
+        raise UnsupportedMediaType
+    if request.content_length > LARGEST:
         raise RequestEntityTooLarge
     try:
         document = json.loads(request.get_data(), object_pairs_hook=_once_each, parse_constant=_no_number)

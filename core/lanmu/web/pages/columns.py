@@ -1,5 +1,6 @@
 """栏目: list, one column with what is planned for it, and its form."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, time, timedelta
@@ -17,6 +18,7 @@ from lanmu.schedule.columns import ColumnDraft, ColumnView, PoolDraft, SlotDraft
 from lanmu.schedule.occurrences import OccurrenceFilter, OccurrenceView
 from lanmu.schedule.planning import as_candidate
 from lanmu.schedule.problem import Pool
+from lanmu.schedule.recurrence import read_rule
 from lanmu.web.pages import choices
 from lanmu.web.pages.acts import Errors, act, by_field, note, say, whole
 from lanmu.web.pages.calendar import plan_again
@@ -55,6 +57,7 @@ def index() -> str:
                 "empty": sum(each.state == "empty" for each in own),
             }
         )
+    shown.sort(key=lambda each: (not each["active"], each["ended"]))
     return render_template("columns/index.html", columns=shown)
 
 
@@ -215,7 +218,12 @@ def _shown(column: ColumnView) -> dict[str, Any]:
     draft = column.draft
     names = ("name", "goal", "owner", "classes", "channel", "active", "approval", "late_policy", "zone")
     values = {name: getattr(draft, name) for name in (*names, "cooldown_days", "pool", "targets")}
-    return {**values, "public_id": column.id, "slots": _slots_shown(draft.slots)}
+    return {
+        **values,
+        "public_id": column.id,
+        "slots": _slots_shown(draft.slots),
+        "ended": column.has_ended(server().clock.now()),
+    }
 
 
 def _slots_shown(slots: Sequence[SlotDraft]) -> list[dict[str, Any]]:
@@ -225,10 +233,17 @@ def _slots_shown(slots: Sequence[SlotDraft]) -> list[dict[str, Any]]:
         if not slot.rrule:
             by_time.setdefault(slot.time, []).extend(_split(slot.weekdays))
     shown: list[dict[str, Any]] = [
-        {"days": sorted(dict.fromkeys(days), key=_day_number), "time": at, "rrule": ""}
+        {"days": sorted(dict.fromkeys(days), key=_day_number), "time": at, "rrule": "", "once": None}
         for at, days in sorted(by_time.items())
     ]
-    return shown + [{"days": [], "time": "", "rrule": slot.rrule} for slot in slots if slot.rrule]
+    return shown + [_by_rule(slot.rrule) for slot in slots if slot.rrule]
+
+
+def _by_rule(text: str) -> dict[str, Any]:
+    """A slot by rule; one that comes a single time is shown as that time."""
+    rule, start = read_rule(text)
+    once = start if start and re.search(r"\bCOUNT=1(;|$)", rule) else None
+    return {"days": [], "time": "", "rrule": text, "once": once}
 
 
 def _day_number(day: str) -> int:

@@ -129,8 +129,8 @@ WORDS: dict[str, dict[str, str]] = {
 
 TONES = {
     "grey": (
-        "draft", "retired", "skipped", "cancelled", "expired", "void", "paused", "claimed", "unconfirmed",
-        "ended",
+        "draft", "retired", "skipped", "cancelled", "expired", "void", "paused", "claimed",
+        "unconfirmed",
     ),
     "orange": (
         "in_review", "empty", "held", "unknown", "partial", "finished_with_issues", "retry_wait", "postponed",
