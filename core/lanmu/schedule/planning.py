@@ -3,12 +3,11 @@
 What a person has changed or what delivery has taken over is handed to the planner as fixed and not touched.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
-from typing import Any, TypeVar
 
-from sqlalchemy import and_, bindparam, delete, func, or_, select, update
+from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from lanmu.audience.models import Community
@@ -19,21 +18,17 @@ from lanmu.schedule.calendar import MondayToFriday, Workdays, moments_of
 from lanmu.schedule.columns import calendar_slot, communities_of, rules_of, slots_of
 from lanmu.schedule.mix import MixBudget
 from lanmu.schedule.models import Column, Occurrence
-from lanmu.schedule.planner import plan
+from lanmu.schedule.planner import plan_each
 from lanmu.schedule.problem import Candidate, CommunityState, FixedPick, Key, Opening, Plan, PlanRequest
+from lanmu.schedule.storing import PLANNED, Store
 from lanmu.storage import Database
-from lanmu.storage.once import insert_missing
 
 _WEEK = timedelta(days=7)
-_PLANNED = ("planned", "empty")
-_UNTOUCHED = and_(
-    or_(*(Occurrence.state == state for state in _PLANNED)),  # an IN cannot be sent for many rows at once
-    Occurrence.pinned.is_(False),
-)
-"""Asked with every write: since it was read, a person may have changed it, or delivery taken it."""
+_WRITE_AT_ONCE = 1000
+"""About how many places a transaction stores: few, as others who write wait; more would hardly be faster."""
 
-_WRITE_AT_ONCE = 2000
-Row = TypeVar("Row")
+_FORSAKEN = 100
+"""Places that are taken out, at a guess, where a community is not planned for any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,177 +65,106 @@ class Planning:
         self._seed = seed
 
     def run(self) -> PlanReport:
-        """Plan from now to the horizon. Running it again without a change changes nothing."""
+        """Plan from now to the horizon. Running it again without a change changes nothing.
+
+        The plan is stored a few communities at a time, each time in a short transaction of its own, so that
+        nobody who sends waits for a long plan, and a month of it is never held in memory. After a crash the
+        communities behind it have their new plan, those ahead what they had; the next run does the rest.
+        """
         now = self._clock.now()
         until = now + self._horizon
         materials = [as_candidate(each) for each in self._candidates()]
         with self._database.read() as session:
-            openings = self._openings(session, now, until)
-            existing = _existing(session, now, until)
+            zones: dict[Key, str] = {
+                row.id: row.zone for row in session.execute(select(Column.id, Column.zone))
+            }
+            newest = session.scalar(select(func.max(Occurrence.id))) or 0
             request = PlanRequest(
-                openings=list(openings.values()),
+                openings=self._openings(session, now, until),
                 materials=materials,
                 communities=_communities(session, now, self._longest_cooldown(session)),
-                fixed=[_fixed(row) for row in existing.values() if _is_fixed(row)],
+                fixed=_fixed(session, now, until),
                 seed=self._seed,
             )
-        answer = plan(request)
-        return self._store(answer, existing)
+        store = Store(self._database, now, until, zones, newest)
+        batch: dict[Key, Plan] = {}
+        waiting = 0
+        for community_id, part in _parts(request, store):
+            batch[community_id] = part
+            waiting += len(part.picks) + len(part.empty) or _FORSAKEN
+            if waiting >= _WRITE_AT_ONCE:
+                store.write(batch)
+                batch, waiting = {}, 0
+        store.write(batch)
+        return PlanReport(**asdict(store.tally))
 
     def _longest_cooldown(self, session: Session) -> timedelta:
         return timedelta(days=session.scalar(select(func.max(Column.cooldown_days))) or 0) + _WEEK
 
-    def _openings(self, session: Session, now: datetime, until: datetime) -> dict["Place", Opening]:
+    def _openings(self, session: Session, now: datetime, until: datetime) -> list[Opening]:
         columns = session.scalars(select(Column).where(Column.active).order_by(Column.id)).all()
         slots = slots_of(session, [column.id for column in columns])
-        openings: dict[Place, Opening] = {}
+        openings: list[Opening] = []
         for column in columns:
             reached, _unreached = communities_of(session, column)
             if not reached:
                 continue
             rules = rules_of(column)
             drafts = [calendar_slot(slot, column.zone, column.created_at) for slot in slots[column.id]]
-            for moment in moments_of(drafts, now, until, self._workdays):
-                local = moment.local.replace(second=0)  # as it is stored
-                for community in reached:
-                    opening = Opening(rules, community.id, moment.instant, local)
-                    openings[_place(opening)] = opening
+            # As it is stored: to the minute, and once.
+            walls = {
+                moment.local.replace(second=0): moment.instant
+                for moment in moments_of(drafts, now, until, self._workdays)
+            }
+            openings += [
+                Opening(rules, community.id, instant, local)
+                for local, instant in walls.items()
+                for community in reached
+            ]
         return openings
 
-    def _store(self, answer: Plan, existing: Mapping["Place", "Existing"]) -> PlanReport:
-        wanted = self._wanted(answer)
-        # What is fixed may be missing from `wanted` (a place without an opening): it stays all the same.
-        open_ = {place: row for place, row in existing.items() if not _is_fixed(row)}
-        stale = [row.id for place, row in open_.items() if place not in wanted]
-        changed = [
-            {"row": row.id, **wanted[place]}
-            for place, row in open_.items()
-            if place in wanted and row.differs(wanted[place])
-        ]
-        new = [_row(place, values) for place, values in wanted.items() if place not in existing]
-        return PlanReport(
-            planned=len(answer.picks),
-            empty=len(answer.empty),
-            kept=len(answer.kept),
-            removed=self._write(_remove, stale),
-            changed=self._write(_change, changed) + self._write(_add, new),
-        )
 
-    def _wanted(self, answer: Plan) -> dict["Place", dict[str, Any]]:
-        with self._database.read() as session:
-            zones = {row.id: row.zone for row in session.execute(select(Column.id, Column.zone))}
-        wanted: dict[Place, dict[str, Any]] = {}
-        for pick in answer.picks:
-            wanted[_place(pick.opening)] = {
-                "state": "planned",
-                "content_class": pick.content_class,
-                "material_id": pick.material.id,
-                "revision_id": pick.material.revision_id,
-                "why": pick.why.as_doc(),
-                "due_at": pick.opening.instant,
-            }
-        for hole in answer.empty:
-            wanted[_place(hole.opening)] = {
-                "state": "empty",
-                "content_class": "",
-                "material_id": None,
-                "revision_id": None,
-                "why": hole.as_doc(),
-                "due_at": hole.opening.instant,
-            }
-        for place, values in wanted.items():
-            values["zone"] = zones[place[0]]
-        return wanted
-
-    def _write(self, work: Callable[[Session, Sequence[Row]], int], rows: Sequence[Row]) -> int:
-        """Transactions of a bounded length, so that nobody who sends has to wait for a long plan."""
-        done = 0
-        for start in range(0, len(rows), _WRITE_AT_ONCE):
-            with self._database.write() as session:
-                done += work(session, rows[start : start + _WRITE_AT_ONCE])
-        return done
+def _parts(request: PlanRequest, store: Store) -> Iterator[tuple[Key, Plan]]:
+    """Each community's plan; then an empty one for those that are not planned for any more."""
+    planned = set()
+    for community_id, part in plan_each(request):
+        planned.add(community_id)
+        yield community_id, part
+    for community_id in store.forsaken(planned):
+        yield community_id, Plan([], [], [])
 
 
-Place = tuple[int, int, str]
-"""An occurrence's place: column, community, local time (minutes)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Existing:
-    """An occurrence that is there already."""
-
-    id: int
-    column_id: int
-    community_id: int
-    local: datetime
-    state: str
-    pinned: bool
-    content_class: str
-    material_id: int | None
-    revision_id: int | None
-    due_at: datetime
-    zone: str
-    cooldown_days: int
-
-    def differs(self, values: Mapping[str, Any]) -> bool:
-        return any(
-            getattr(self, name) != values[name]
-            for name in ("state", "content_class", "material_id", "revision_id", "due_at", "zone")
-        )
-
-
-def _is_fixed(row: Existing) -> bool:
-    return row.pinned or row.state not in _PLANNED
-
-
-def _fixed(row: Existing) -> FixedPick:
-    return FixedPick(
-        column_id=row.column_id,
-        community_id=row.community_id,
-        local=row.local,
-        # What was skipped, or missed its time, went to nobody: it holds its place and counts for nothing.
-        material_id=None if row.state in ("skipped", "missed") else row.material_id,
-        content_class="" if row.state in ("skipped", "missed") else row.content_class,
-        cooldown_days=row.cooldown_days,
-    )
-
-
-def _existing(session: Session, now: datetime, until: datetime) -> dict[Place, Existing]:
+def _fixed(session: Session, now: datetime, until: datetime) -> list[FixedPick]:
+    """What people have set, and what delivery has taken over: the planner counts it and leaves it alone."""
     rows = session.execute(
         select(
-            Occurrence.id,
             Occurrence.column_id,
             Occurrence.community_id,
             Occurrence.local_time,
             Occurrence.state,
-            Occurrence.pinned,
-            Occurrence.content_class,
             Occurrence.material_id,
-            Occurrence.revision_id,
-            Occurrence.due_at,
-            Occurrence.zone,
+            Occurrence.content_class,
             Column.cooldown_days,
         )
         .join(Column, Column.id == Occurrence.column_id)
-        .where(Occurrence.due_at >= now, Occurrence.due_at < until)
+        .where(
+            Occurrence.due_at >= now,
+            Occurrence.due_at < until,
+            or_(Occurrence.pinned, Occurrence.state.not_in(PLANNED)),
+        )
     )
-    return {
-        (row.column_id, row.community_id, row.local_time): Existing(
-            row.id,
-            row.column_id,
-            row.community_id,
-            datetime.fromisoformat(row.local_time),
-            row.state,
-            row.pinned,
-            row.content_class,
-            row.material_id,
-            row.revision_id,
-            row.due_at,
-            row.zone,
-            row.cooldown_days,
+    return [
+        FixedPick(
+            column_id=row.column_id,
+            community_id=row.community_id,
+            local=datetime.fromisoformat(row.local_time),
+            # What was skipped, or missed its time, went to nobody: it holds its place and counts for nothing.
+            material_id=None if row.state in ("skipped", "missed") else row.material_id,
+            content_class="" if row.state in ("skipped", "missed") else row.content_class,
+            cooldown_days=row.cooldown_days,
         )
         for row in rows
-    }
+    ]
 
 
 def _communities(session: Session, now: datetime, back: timedelta) -> list[CommunityState]:
@@ -301,37 +225,3 @@ def as_candidate(material: LibraryCandidate) -> Candidate:
         valid_until=material.usable_until,
         weight=material.weight,
     )
-
-
-def _place(opening: Opening) -> Place:
-    return (int(opening.column.id), int(opening.community_id), opening.local.isoformat(timespec="minutes"))
-
-
-def _row(place: Place, values: Mapping[str, Any]) -> dict[str, Any]:
-    column_id, community_id, local_time = place
-    return {
-        "public_id": Occurrence.fresh_id(),
-        "column_id": column_id,
-        "community_id": community_id,
-        "local_time": local_time,
-        "fold": 0,
-        **values,
-    }
-
-
-def _add(session: Session, rows: Sequence[dict[str, Any]]) -> int:
-    """A place may be taken by what lies outside the days that are planned: its zone was changed since, or
-    another process has just planned it. Then it has had its turn."""
-    return insert_missing(session, Occurrence, ["column_id", "community_id", "local_time", "fold"], rows)
-
-
-_CHANGE = update(Occurrence).where(Occurrence.id == bindparam("row"), _UNTOUCHED)
-
-
-def _change(session: Session, rows: Sequence[dict[str, Any]]) -> int:
-    return session.connection().execute(_CHANGE, rows).rowcount
-
-
-def _remove(session: Session, rows: Sequence[int]) -> int:
-    statement = delete(Occurrence).where(Occurrence.id.in_(rows), _UNTOUCHED)
-    return session.connection().execute(statement).rowcount

@@ -21,12 +21,3 @@ def insert_once(
     statement = insert(model).values(values).on_conflict_do_nothing(index_elements=list(unique))
     key: int | None = session.scalar(statement.returning(model.__table__.c["id"]))
     return key
-
-
-def insert_missing(
-    session: Session, model: type[Base], unique: Sequence[str], rows: Sequence[dict[str, Any]]
-) -> int:
-    """Insert rows, all with the same keys, but for those whose `unique` columns exist; answers how many."""
-    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    statement = insert(model).on_conflict_do_nothing(index_elements=list(unique))
-    return session.connection().execute(statement, list(rows)).rowcount
