@@ -9,16 +9,16 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import event, insert
+from sqlalchemy import event, insert, select
 
 from lanmu.audience.models import Community, CommunityAddress, CommunityTag
 from lanmu.audience.service import AudienceService
 from lanmu.audience.views import Address, CommunityDraft, CommunityView
 from lanmu.delivery.dispatcher import Dispatcher
+from lanmu.delivery.models import Push
 from lanmu.delivery.owner import this_process
 from lanmu.delivery.preflight import Preflight
-from lanmu.delivery.service import DeliveryService, PushFilter
-from lanmu.delivery.views import PushView
+from lanmu.delivery.service import DeliveryService
 from lanmu.experiments.service import Experiments
 from lanmu.interfaces.channels import Channel
 from lanmu.library.content import Content
@@ -141,9 +141,10 @@ class Shop:
         """Let the time come that lies a little before this instant."""
         self.clock.set(due - before)
 
-    def pushes(self) -> list[PushView]:
+    def pushes(self) -> list[Push]:
         """In the order in which they were made."""
-        return sorted(self.delivery.pushes(PushFilter(), limit=100_000), key=lambda push: push.row)
+        with self.database.read() as session:
+            return list(session.scalars(select(Push).order_by(Push.id)))
 
     def dispatch(self) -> int:
         """Send what is due, through the real dispatcher."""
