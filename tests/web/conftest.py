@@ -16,6 +16,7 @@ from lanmu.audience.views import Address, CommunityDraft
 from lanmu.library.content import Content
 from lanmu.schedule.columns import ColumnDraft, SlotDraft
 from lanmu.server import Server
+from lanmu.staff.roles import SCOPES
 from lanmu.testing.clock import FakeClock
 from lanmu.web.app import create_app
 
@@ -43,6 +44,22 @@ class Browser:
             self.get("/materials")
         form = {"csrf_token": self.token, **(data or {})}
         return self.client.post(path, data=form, headers={"Accept": "text/html"}, follow_redirects=follow)
+
+
+class Program:
+    """Something that calls the API with a token."""
+
+    def __init__(self, client: FlaskClient, token: str) -> None:
+        self.client = client
+        self.token = token
+
+    def __call__(self, method: str, path: str, body: Any = None, **headers: str) -> TestResponse:
+        given = {"Authorization": f"Bearer {self.token}", **headers}
+        return self.client.open(f"/api/v1{path}", method=method, headers=given, json=body)
+
+    def raw(self, path: str, body: bytes, mimetype: str = "application/json") -> TestResponse:
+        headers = {"Authorization": f"Bearer {self.token}", "Content-Type": mimetype}
+        return self.client.post(f"/api/v1{path}", data=body, headers=headers)
 
 
 @pytest.fixture
@@ -120,3 +137,11 @@ def stocked(server: Server) -> Server:
     )
     server.schedule.plan_ahead()
     return server
+
+
+@pytest.fixture
+def program(app: Flask, server: Server) -> Callable[..., Program]:
+    def made(*scopes: str, owner: str = "admin", days: int = 90) -> Program:
+        return Program(app.test_client(), server.tokens.create(owner, "erp", list(scopes or SCOPES), days))
+
+    return made

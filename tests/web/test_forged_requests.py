@@ -187,6 +187,7 @@ def test_every_page_keeps_to_the_policy(admin: Browser, app: Flask, stocked: Ser
                 parser.feed(answer.text)
                 assert parser.found == [], path
                 opened += 1
+            answer.close()
     assert opened > 60
 
 

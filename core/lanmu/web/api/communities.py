@@ -76,9 +76,9 @@ def communities() -> dict[str, Any]:
 @blueprint.route("/communities/import", methods=["POST"])
 @allowed(blueprint, "community.edit")
 @blueprint.doc(parameters=[IDEMPOTENCY_HEADER])
+@idempotent
 @blueprint.arguments(ImportSchema)
 @blueprint.response(200, ImportedSchema)
-@idempotent
 def bring_in(given: dict[str, Any]) -> dict[str, Any]:
     """Create communities or bring them up to date"""
     report = server().audience.communities.load(_draft(item) for item in given["items"])

@@ -66,9 +66,9 @@ class PostedSchema(Schema):
 @blueprint.route("/events", methods=["POST"])
 @allowed(blueprint, "points.adjust")
 @blueprint.doc(parameters=[IDEMPOTENCY_HEADER])
+@idempotent
 @blueprint.arguments(EventSchema)
 @blueprint.response(200, PostedSchema)
-@idempotent
 def record(given: dict[str, Any]) -> Any:
     """Record an event of a member"""
     audience = server().audience

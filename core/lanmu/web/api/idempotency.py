@@ -23,7 +23,10 @@ _ABANDONED_AFTER = timedelta(minutes=5)
 
 
 def idempotent(view: View) -> View:
-    """Carry a POST out once for its Idempotency-Key; without the header it is carried out each time."""
+    """Carry a POST out once for its Idempotency-Key; without the header it is carried out each time.
+
+    Goes above `arguments` and `response`: what it keeps is the answer as it is sent.
+    """
 
     @wraps(view)
     def once(*args: Any, **kwargs: Any) -> Any:

@@ -142,9 +142,9 @@ class MaterialList(MethodView):
 
     @allowed(blueprint, "content.edit")
     @blueprint.doc(parameters=[IDEMPOTENCY_HEADER])
+    @idempotent
     @blueprint.arguments(MaterialWriteSchema)
     @blueprint.response(201, MaterialSchema)
-    @idempotent
     def post(self, given: dict[str, Any]) -> dict[str, Any]:
         """Add a draft"""
         made = server().library.materials.create(_content(given), signed_in().name)

@@ -104,9 +104,9 @@ class MemberList(MethodView):
 
     @allowed(blueprint, "member.edit")
     @blueprint.doc(parameters=[IDEMPOTENCY_HEADER])
+    @idempotent
     @blueprint.arguments(MemberWriteSchema)
     @blueprint.response(201, MemberSchema)
-    @idempotent
     def post(self, given: dict[str, Any]) -> Any:
         """Add a member"""
         identities = tuple(IdentityKey(**identity) for identity in given["identities"])
@@ -129,9 +129,9 @@ def points(member: str) -> dict[str, Any]:
 @blueprint.route("/coupons/use", methods=["POST"])
 @allowed(blueprint, "coupon.redeem")
 @blueprint.doc(parameters=[IDEMPOTENCY_HEADER])
+@idempotent
 @blueprint.arguments(CouponUseSchema)
 @blueprint.response(200, CouponSchema)
-@idempotent
 def use_coupon(given: dict[str, Any]) -> Any:
     """Use a coupon at the till, once"""
     used = server().ledger.desk.use(given["code"], signed_in().username)

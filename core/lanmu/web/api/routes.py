@@ -1,7 +1,7 @@
 """What every API route has: its permission in guard and document, strict arguments, pages with a cursor."""
 
 from collections.abc import Callable
-from typing import Any, ClassVar, TypeVar
+from typing import Any, TypeVar
 
 from flask import Request
 from flask_smorest import Blueprint
@@ -42,10 +42,12 @@ class PageArguments(Schema):
     cursor = fields.String(load_default="", validate=validate.Length(max=400))
 
 
-class _StrictParser(FlaskParser):  # type: ignore[misc]
+class _StrictParser(FlaskParser):
     """Refuses a filter that no list has: without it, a mistyped one would answer with everything."""
 
-    DEFAULT_UNKNOWN_BY_LOCATION: ClassVar = {**FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION, "query": RAISE}
+    def __init__(self) -> None:
+        super().__init__()
+        self.DEFAULT_UNKNOWN_BY_LOCATION = {**self.DEFAULT_UNKNOWN_BY_LOCATION, "query": RAISE}
 
     def load_querystring(self, req: Request, schema: Schema) -> Any:
         every = MultiDict(req.args)

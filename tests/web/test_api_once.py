@@ -1,0 +1,169 @@
+"""What is sent twice happens once: keys of requests, keys of events, and amounts that are amounts."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.client import HTTPConnection
+from typing import Any
+
+import pytest
+from flask import Flask
+from tests.web.conftest import Program
+from waitress.server import create_server
+
+from lanmu import config
+from lanmu.audience.views import IdentityKey, MemberDraft
+from lanmu.server import Server
+from lanmu.staff.tokens import TokenService
+from lanmu.storage import Database
+from lanmu.testing.clock import FakeClock
+from lanmu.web.app import create_app
+
+MEMBER = {"name": "乐乐妈妈", "identities": [{"provider": "wecom", "user": "wm1"}]}
+
+
+def test_the_same_key_and_body_make_one_object_and_one_answer(
+    program: Callable[..., Program], server: Server
+):
+    call = program()
+    first = call("POST", "/members", MEMBER, **{"Idempotency-Key": "k1"})
+    again = call("POST", "/members", MEMBER, **{"Idempotency-Key": "k1"})
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert first.get_json() == again.get_json()
+    assert "Idempotency-Replayed" not in first.headers
+    assert again.headers["Idempotency-Replayed"] == "true"
+    assert len(server.audience.members.page()[0]) == 1
+
+
+def test_the_same_key_with_another_body_is_refused(program: Callable[..., Program], server: Server):
+    call = program()
+    call("POST", "/members", MEMBER, **{"Idempotency-Key": "k1"})
+    other = call("POST", "/members", {"name": "别人"}, **{"Idempotency-Key": "k1"})
+    assert (other.status_code, other.get_json()["errors"][0]["place"]) == (422, "Idempotency-Key")
+    assert len(server.audience.members.page()[0]) == 1
+
+
+def test_a_key_belongs_to_its_caller_and_its_route(program: Callable[..., Program], server: Server):
+    one, other = program(), program(owner="admin")
+    other_name = Program(other.client, server.tokens.create("admin", "till", ["member:write"]))
+    assert one("POST", "/members", {"name": "甲"}, **{"Idempotency-Key": "k"}).status_code == 201
+    answer = other_name("POST", "/members", {"name": "乙"}, **{"Idempotency-Key": "k"})
+    assert (answer.status_code, answer.get_json()["name"]) == (201, "乙")
+
+
+def test_a_refused_request_does_not_use_its_key_up(program: Callable[..., Program]):
+    call = program()
+    assert call("POST", "/members", {"name": ""}, **{"Idempotency-Key": "k1"}).status_code == 422
+    assert call("POST", "/members", MEMBER, **{"Idempotency-Key": "k1"}).status_code == 201
+
+
+@pytest.mark.parametrize("key", ["x" * 300, "", "k\u00e9", "a\tb"], ids=["long", "empty", "accent", "tab"])
+def test_a_key_that_is_none_is_refused(program: Callable[..., Program], server: Server, key: str):
+    answer = program()("POST", "/members", MEMBER, **{"Idempotency-Key": key})
+    assert (answer.status_code, answer.get_json()["errors"][0]["place"]) == (422, "Idempotency-Key")
+    assert server.audience.members.page()[0] == []
+
+
+def test_a_purchase_told_twice_earns_once_whatever_the_key_of_the_request(
+    program: Callable[..., Program],
+    server: Server,
+):
+    call = program()
+    call("POST", "/members", MEMBER)
+    event = {
+        "kind": "purchase", "provider": "wecom", "user": "wm1", "shop": "taobao", "order": "1001",
+        "amount_cents": 19_900,
+    }  # fmt: skip
+    first = call("POST", "/events", event).get_json()
+    again = call("POST", "/events", event, **{"Idempotency-Key": "another"}).get_json()
+    assert first["earned"] == first["balance"] > 0
+    assert (again["earned"], again["balance"], again["replayed"]) == (0, first["balance"], True)
+    lines = server.ledger.statement(server.audience.members.page()[0][0].id)
+    assert len(lines) == 1
+
+
+@pytest.mark.parametrize(
+    "amount",
+    [b"-1", b"1.5", b"1e308", b'"12"', b"null", b"NaN", b"Infinity", b"true", b"10000000001", b"[1]"],
+)
+def test_an_amount_that_is_no_amount_is_refused(
+    program: Callable[..., Program], server: Server, amount: bytes
+):
+    call = program()
+    call("POST", "/members", MEMBER)
+    body = (
+        b'{"kind":"purchase","provider":"wecom","user":"wm1","shop":"s","order":"1","amount_cents":'
+        + amount
+        + b"}"
+    )
+    answer = call.raw("/events", body)
+    assert (answer.status_code, answer.mimetype) == (422, "application/problem+json"), answer.text
+    assert server.ledger.balance(server.audience.members.page()[0][0].id) == 0
+
+
+def test_an_event_of_nobody_is_told_so(program: Callable[..., Program]):
+    event = {"kind": "check_in", "provider": "wecom", "user": "nobody"}
+    assert program()("POST", "/events", event).status_code == 404
+    assert program()("POST", "/events", {"kind": "check_in"}).status_code == 422
+
+
+@contextmanager
+def _served(app: Flask) -> Iterator[int]:
+    """The app behind real sockets and eight threads, as `lanmu serve` has it."""
+    web: Any = create_server(app, host="127.0.0.1", port=0, threads=8)
+    thread = threading.Thread(target=web.run, daemon=True)
+    thread.start()
+    try:
+        yield web.effective_port
+    finally:
+        web.pull_trigger = getattr(web, "pull_trigger", None)
+        web.close()
+        thread.join(timeout=10)
+        web.task_dispatcher.shutdown()
+
+
+def _post(port: int, token: str, body: dict[str, Any], key: str) -> tuple[int, dict[str, Any]]:
+    connection = HTTPConnection("127.0.0.1", port, timeout=30)
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json", "Idempotency-Key": key}
+    connection.request("POST", "/api/v1/members", json.dumps(body).encode(), headers)
+    answer = connection.getresponse()
+    read = json.loads(answer.read())
+    connection.close()
+    return answer.status, read
+
+
+def test_twenty_posts_at_once_with_one_key_make_one_member(database: Database, clock: FakeClock, tmp_path):
+    raw = {
+        "server": {"data_dir": str(tmp_path)},
+        "database": {"url": database.url.render_as_string(hide_password=False).replace("+psycopg", "")},
+    }
+    server = Server(config.parse(raw, None, {}), clock)
+    server.staff.create("admin", "Admin", "a password for testing alone", ["admin"])
+    token = TokenService(database, clock).create("admin", "erp", ["member:write"])
+    answers: list[tuple[int, dict[str, Any]]] = []
+    together = threading.Barrier(20)
+
+    def send(port: int) -> None:
+        together.wait()
+        answers.append(_post(port, token, MEMBER, "k1"))
+
+    with _served(create_app(server)) as port:
+        threads = [threading.Thread(target=send, args=(port,)) for _index in range(20)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        last = _post(port, token, MEMBER, "k1")
+    made = {answer["id"] for status, answer in answers if status == 201}
+    assert len(answers) == 20
+    assert {status for status, _answer in answers} <= {201, 409}
+    assert len(made) == 1
+    assert last == (201, next(answer for status, answer in answers if status == 201))
+    assert len(server.audience.members.page()[0]) == 1
+    server.close()
+
+
+def test_an_identity_belongs_to_one_member(server: Server, program: Callable[..., Program]):
+    server.audience.members.create(MemberDraft("甲", (IdentityKey("wecom", "wm1"),)))
+    assert program()("POST", "/members", MEMBER).status_code == 409
