@@ -5,7 +5,7 @@ import re
 import stat
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -20,7 +20,9 @@ from lanmu.interfaces.secrets import Secret
 
 _FROM_ENVIRONMENT = re.compile(r"^\$\{([A-Za-z_][A-Za-z0-9_]*)\}$")
 _FROM_FILE = re.compile(r"^\$\{file:(.+)\}$")
-_SECRET_KEY = re.compile(r"(^|_)(secret|password|token|key)$|secret_key|api_key")
+_SECRET_KEY = re.compile(r"(secret|password|token|(^|_)key)$")
+_SECRET_IN_URL = re.compile(r"://[^/\s:@]*:[^/\s@]+@|[?&](key|access_token|secret)=")
+_SHORTEST_SECRET = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,7 @@ class Config:
     delivery: DeliveryConfig
     log: LogConfig
     demo: bool
-    plugins: Mapping[str, Mapping[str, Any]]
+    plugins: Mapping[str, Mapping[str, Any]] = field(repr=False)  # as written, secrets and all
 
     @property
     def database_url(self) -> str:
@@ -199,6 +201,8 @@ def load(path: Path, environ: Mapping[str, str] = os.environ) -> Config:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise Invalid(str(path), _("cannot be read: %(error)s."), error=error.strerror or error) from error
+    except UnicodeDecodeError as error:
+        raise Invalid(str(path), _("cannot be read: %(error)s."), error="UTF-8?") from error
     try:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -215,7 +219,10 @@ def parse(raw: Mapping[str, Any], path: Path | None, environ: Mapping[str, str])
     try:
         data = _ConfigSchema().load(filled)
     except ValidationError as error:
-        faults.extend(validation.faults(error.messages, _ConfigSchema()))
+        told = {fault.place for fault in faults}  # what could not be put in is wrong in the schema's eyes too
+        faults.extend(
+            fault for fault in validation.faults(error.messages, _ConfigSchema()) if fault.place not in told
+        )
         data = error.valid_data
     faults.extend(_contradictions(data))
     if path is not None and literal_secrets and _others_can_read(path):
@@ -262,6 +269,8 @@ def _fill(
             key: _fill(item, f"{place}.{key}" if place else str(key), environ, faults, secrets)
             for key, item in value.items()
         }
+    if isinstance(value, list):
+        return [_fill(item, place, environ, faults, secrets) for item in value]
     if not isinstance(value, str):
         return value
     if named := _FROM_ENVIRONMENT.match(value):
@@ -278,14 +287,10 @@ def _fill(
     if named := _FROM_FILE.match(value):
         try:
             return Path(named[1]).read_text(encoding="utf-8").strip()
-        except OSError as error:
-            faults.append(
-                Invalid(
-                    place, _("names the file %(name)s, which cannot be read."), name=named[1], error=error
-                )
-            )
+        except (OSError, UnicodeDecodeError):
+            faults.append(Invalid(place, _("names the file %(name)s, which cannot be read."), name=named[1]))
             return ""
-    if value and _SECRET_KEY.search(place.rsplit(".", 1)[-1]):
+    if value and (_SECRET_KEY.search(place.rsplit(".", 1)[-1]) or _SECRET_IN_URL.search(value)):
         secrets.append(place)
     return value.replace("$$", "$")
 
@@ -298,6 +303,16 @@ def settings_faults(plugin: str, error: ValidationError, schema: Schema) -> Faul
 def _contradictions(data: Any) -> list[LanmuError]:
     """Values that are right alone and wrong together; of the faulty ones `data` may lack some."""
     found: list[LanmuError] = []
+    secret = data.get("server", {}).get("secret_key")
+    if secret and len(secret.reveal()) < _SHORTEST_SECRET:
+        found.append(
+            Invalid(
+                "server.secret_key",
+                _("is too short to be a secret: %(shortest)s characters at least."),
+                _("Leave it out and one is made, or take what `openssl rand -base64 48` prints."),
+                shortest=_SHORTEST_SECRET,
+            )
+        )
     queue = data.get("queue") or {}
     if queue.get("backend") == "redis" and not queue.get("url"):
         found.append(Invalid("queue.url", _("is missing, and queue.backend is redis.")))

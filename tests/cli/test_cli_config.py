@@ -74,7 +74,7 @@ def test_show_masks_every_secret(lanmu, folder):
     (folder / "config.toml").write_text(
         """
 [server]
-secret_key = "geheim-1"
+secret_key = "geheim-1-with-32-characters-at-least"
 
 [database]
 url = "postgresql://u:geheim-2@h/d"
