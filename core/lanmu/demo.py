@@ -57,19 +57,19 @@ def prepare(server: Server, folder: Path) -> Demo:
     _offers(server, document)
     _orders(server, document)
     for path in sorted((folder / "columns").glob("*.yaml")):
-        _columns(server, _read(path, {"columns": ("name", "slots")}))
+        _columns(server, _read(path, {"columns": ("name", "slots")}, "trade"))
     return _due_soon(server)
 
 
-def _read(path: Path, needed: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-    """A document whose lists, as far as they are there, hold entries with at least the keys they need."""
+def _read(path: Path, needed: Mapping[str, Sequence[str]], *names: str) -> dict[str, Any]:
+    """A document with these names, whose lists hold entries with at least the keys they need."""
     try:
         found = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise Invalid(str(path), _("cannot be read: %(error)s."), error=error) from error
     if not isinstance(found, dict):
         raise Invalid(str(path), _("must hold names and values, as the shipped one does."))
-    faults = []
+    faults = [Invalid(str(path), _("lacks %(names)s."), names=name) for name in names if name not in found]
     for name, keys in needed.items():
         for number, entry in enumerate(found.get(name) or (), 1):
             place = f"{path}: {name} {number}"
@@ -96,7 +96,7 @@ def _communities(server: Server, document: Mapping[str, Any]) -> None:
             mix=each.get("mix"),
             tags=tuple(each.get("tags", ())),
             addresses={
-                channel: Address(address["key"], address.get("sender", ""))
+                channel: Address(address.get("key", ""), address.get("sender", ""))
                 for channel, address in each.get("addresses", {}).items()
             },
         )
@@ -177,7 +177,10 @@ def _columns(server: Server, document: Mapping[str, Any]) -> None:
                 name=each["name"],
                 channel=channel,
                 classes=tuple(each.get("class", ())),
-                slots=tuple(SlotDraft(weekdays=slot["weekday"], time=slot["time"]) for slot in each["slots"]),
+                slots=tuple(
+                    SlotDraft(slot.get("weekday", ""), slot.get("time", ""), slot.get("rrule", ""))
+                    for slot in each["slots"]
+                ),
                 targets=Targets(tags=(document["trade"],)),
                 pool=PoolDraft(
                     tags=tuple(pool.get("tags", ())),
