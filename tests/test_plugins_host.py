@@ -1,0 +1,372 @@
+"""The plugin host: whatever a plugin does wrong is its own misfortune, told with the reason."""
+
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from flask import Blueprint
+from marshmallow import Schema, fields, post_load
+from sqlalchemy.orm import Mapped, mapped_column
+
+import lanmu
+from lanmu import config, hookimpl
+from lanmu.audience.views import IdentityKey, MemberDraft
+from lanmu.authoring import BaseChannel
+from lanmu.interfaces.access import PUBLIC, requires
+from lanmu.interfaces.channels import Message
+from lanmu.interfaces.errors import Conflict
+from lanmu.interfaces.events import Award, MemberEvent
+from lanmu.plugins import GROUP, PluginStatus
+from lanmu.server import Server
+from lanmu.storage import plugin_base
+from lanmu.testing.clock import FakeClock
+from lanmu.web.app import create_app
+
+
+@dataclass(frozen=True)
+class _Point:
+    """An entry point as an installed distribution would bring it."""
+
+    name: str
+    target: Any
+    distribution: str = "stranger"
+
+    value = "stranger:Plugin"
+    module = "stranger"
+
+    @property
+    def dist(self) -> SimpleNamespace:
+        return SimpleNamespace(name=self.distribution, version="1.2")
+
+    def load(self) -> Any:
+        if isinstance(self.target, BaseException):
+            raise self.target
+        return self.target
+
+
+Start = Callable[..., Server]
+
+
+@pytest.fixture
+def start(
+    monkeypatch: pytest.MonkeyPatch, sqlite_template: Path, tmp_path: Path, clock: FakeClock
+) -> Iterator[Start]:
+    """Start a server on which these are installed and switched on."""
+    servers = []
+    installed = metadata.entry_points
+    shutil.copy(sqlite_template, tmp_path / "lanmu.db")
+
+    def started(*points: _Point, **tables: dict[str, Any]) -> Server:
+        def found(**wanted: str) -> Any:
+            return list(points) if wanted.get("group") == GROUP else installed(**wanted)
+
+        monkeypatch.setattr(metadata, "entry_points", found)
+        names = {point.name: tables.get(point.name, {}) for point in points} | tables
+        raw = {"server": {"data_dir": str(tmp_path)}, "plugins": names}
+        server = Server(config.parse(raw, None, {}), clock)
+        servers.append(server)
+        return server
+
+    yield started
+    for server in servers:
+        server.close()
+
+
+class Good(lanmu.Plugin[Any]):
+    """Answers every hook as it should."""
+
+    def __init__(self, settings: Any, host: Any) -> None:
+        super().__init__(settings, host)
+        self.heard: list[str] = []
+
+    @hookimpl
+    def lanmu_channels(self) -> Iterable[BaseChannel]:
+        channel = BaseChannel()
+        channel.name = f"{self.host.name}.one"
+        return [channel]
+
+    @hookimpl
+    def lanmu_points_rules(self) -> Iterable[Any]:
+        def propose(event: MemberEvent) -> list[Award]:
+            return [Award("good", f"{event.key}:good", event.member, 5, "check_in", event.local_date)]
+
+        return [SimpleNamespace(propose=propose)]
+
+    @hookimpl
+    def lanmu_member_event(self, event: MemberEvent) -> None:
+        self.heard.append(event.key)
+
+    @hookimpl
+    def lanmu_objections(self, message: Message, channel: str) -> Iterable[Any]:
+        return []
+
+
+def _status(server: Server, name: str) -> PluginStatus:
+    return next(status for status in server.plugins.statuses() if status.name == name)
+
+
+def _aside(server: Server, name: str, *words: str) -> None:
+    """It was set aside for a reason that holds these words, and the good one runs."""
+    status = _status(server, name)
+    assert status.state == "set_aside"
+    for word in words:
+        assert word in status.reason
+    assert _status(server, "good").state == "running"
+    assert server.plugins.channels.keys() == {"good.one"}
+
+
+GOOD = _Point("good", Good)
+
+
+@pytest.mark.parametrize(
+    ("target", "word"),
+    [
+        (ModuleNotFoundError("No module named 'left_pad'"), "left_pad"),
+        (SyntaxError("invalid syntax"), "invalid syntax"),
+        (SystemExit(3), "SystemExit"),
+        (dict, "lanmu.Plugin"),
+        ("text", "lanmu.Plugin"),
+    ],
+    ids=["missing", "syntax", "exit", "no-plugin", "no-class"],
+)
+def test_one_that_cannot_be_loaded_is_set_aside(start: Start, target: Any, word: str):
+    _aside(start(_Point("bad", target), GOOD), "bad", word)
+
+
+def test_one_that_raises_when_built_is_set_aside(start: Start):
+    class Bad(lanmu.Plugin[Any]):
+        def __init__(self, settings: Any, host: Any) -> None:
+            raise OSError("no space left")
+
+    _aside(start(_Point("bad", Bad), GOOD), "bad", "OSError", "no space left")
+
+
+class _Settings(Schema):
+    base_url = fields.Url(required=True)
+    retries = fields.Integer(strict=True, load_default=3)
+
+    @post_load
+    def build(self, data: dict[str, Any], **_kwargs: object) -> SimpleNamespace:
+        return SimpleNamespace(**data)
+
+
+class _Set(lanmu.Plugin[Any]):
+    settings_schema = _Settings
+
+
+def test_wrong_settings_are_told_at_once_with_their_paths(start: Start):
+    server = start(_Point("set", _Set), GOOD, set={"retries": "3", "base_ulr": "x"})
+    _aside(server, "set", "plugins.set.base_url", "plugins.set.retries", "plugins.set.base_ulr")
+
+
+def test_right_settings_reach_the_plugin_as_its_own(start: Start):
+    server = start(_Point("set", _Set), set={"base_url": "http://a.example"})
+    assert _status(server, "set").state == "running"
+
+
+@pytest.mark.parametrize("hook", ["lanmu_channels", "lanmu_points_rules", "lanmu_blueprints", "lanmu_menu"])
+def test_one_that_raises_when_it_offers_is_set_aside_and_the_others_offers_stand(start: Start, hook: str):
+    def burst(self: Any) -> Any:
+        yield from ()
+        raise ValueError(f"no {hook} today")
+
+    bad = type("Bad", (lanmu.Plugin,), {hook: hookimpl(burst)})
+    server = start(_Point("bad", bad), GOOD)
+    server.plugins.offers(hook)
+    _aside(server, "bad", "ValueError", f"no {hook} today")
+
+
+def test_an_objector_that_raises_objects_and_the_message_stays(start: Start):
+    class Bad(lanmu.Plugin[Any]):
+        @hookimpl
+        def lanmu_objections(self, message: Message, channel: str) -> Iterable[Any]:
+            raise KeyError("price")
+
+    server = start(_Point("bad", Bad), GOOD)
+    (found,) = server.plugins.objections(Message("psh_1", "token", "早安", "早上好"), "good.one")
+    assert "bad" in found.reason
+    assert "price" in found.reason
+
+
+def _check_in(server: Server, clock: FakeClock) -> tuple[str, Any]:
+    member = server.audience.members.create(MemberDraft("甲", (IdentityKey("wecom", "wm1"),))).id
+    event = MemberEvent("checkin:1", "check_in", member, clock.now(), clock.now().date(), {})
+    return member, server.events.record(event)
+
+
+def test_a_listener_and_a_rule_that_raise_keep_no_event_from_anybody(start: Start, clock: FakeClock):
+    class Bad(lanmu.Plugin[Any]):
+        @hookimpl
+        def lanmu_member_event(self, event: MemberEvent) -> None:
+            raise RuntimeError("deaf")
+
+        @hookimpl
+        def lanmu_points_rules(self) -> Iterable[Any]:
+            def propose(event: MemberEvent) -> list[Award]:
+                raise ZeroDivisionError
+
+            return [SimpleNamespace(propose=propose)]
+
+    server = start(_Point("bad", Bad), GOOD)
+    member, posted = _check_in(server, clock)
+    assert (posted.earned, server.ledger.balance(member)) == (5, 5)
+    assert _status(server, "bad").state == "running"
+
+
+def _with_channels(*names: Any) -> type[lanmu.Plugin[Any]]:
+    class Offers(lanmu.Plugin[Any]):
+        @hookimpl
+        def lanmu_channels(self) -> Iterable[Any]:
+            for name in names:
+                channel = BaseChannel()
+                channel.name = name
+                yield channel if isinstance(name, str) else object()
+
+    return Offers
+
+
+def test_two_channels_of_one_name_keep_the_server_from_starting_and_both_are_named(start: Start):
+    class Bare(lanmu.Plugin[Any]):
+        @hookimpl
+        def lanmu_channels(self) -> Iterable[Any]:
+            for _time in range(2):
+                channel = BaseChannel()
+                channel.name = "bare"
+                yield channel
+
+    with pytest.raises(Conflict, match="bare"):
+        start(_Point("bare", Bare), GOOD)
+    with pytest.raises(Conflict, match=r"x\.y"):
+        start(_Point("x", _with_channels("x.y")), _Point("x.y", _with_channels("x.y")))
+
+
+@pytest.mark.parametrize(
+    "names", [("other.one",), ("bad.one", "good.one", "bad.two"), ("badly",), (None,), ("",)], ids=str
+)
+def test_a_channel_with_anothers_name_sets_its_plugin_aside_with_all_its_channels(start: Start, names: tuple):
+    _aside(start(_Point("bad", _with_channels(*names)), GOOD), "bad")
+
+
+def test_ours_comes_first_where_a_stranger_has_its_name(start: Start, caplog: pytest.LogCaptureFixture):
+    stranger = _Point("good", _with_channels("good.one", "good.stolen"))
+    server = start(stranger, _Point("good", Good, "lanmu"))
+    assert server.plugins.channels.keys() == {"good.one"}
+    assert _status(server, "good").distribution == "lanmu"
+    (warned,) = (record for record in caplog.records if record.message == "two plugins of one name")
+    assert warned.ignored == "stranger"  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("hook", ["lanmu_pushed", "lanmu_member_event", "lanmu_material_approved"])
+def test_a_hook_that_is_told_must_not_yield(start: Start, hook: str):
+    argument = {
+        "lanmu_pushed": "receipt",
+        "lanmu_member_event": "event",
+        "lanmu_material_approved": "material",
+    }
+    scope: dict[str, Any] = {}
+    exec(f"def hook(self, {argument[hook]}): yield", scope)
+    bad = type("Bad", (lanmu.Plugin,), {hook: hookimpl(scope["hook"])})
+    _aside(start(_Point("bad", bad), GOOD), "bad", hook)
+
+
+def test_a_hook_of_another_version_is_refused_by_its_name(start: Start):
+    class Bad(lanmu.Plugin[Any]):
+        @hookimpl
+        def lanmu_chanels(self) -> None: ...
+
+    class Worse(lanmu.Plugin[Any]):
+        @hookimpl
+        def lanmu_member_event(self, event: MemberEvent, colour: str) -> None: ...
+
+    server = start(_Point("bad", Bad), _Point("worse", Worse), GOOD)
+    _aside(server, "bad", "lanmu_chanels")
+    _aside(server, "worse", "colour")
+
+
+def _with_tables(tmp_path: Path, step: str, table: str = "plugin_tabled_note") -> type[lanmu.Plugin[Any]]:
+    package = tmp_path / "stranger"
+    (package / "migrations").mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    (package / "migrations" / "0001_notes.py").write_text(
+        'import sqlalchemy as sa\nfrom alembic import op\nrevision = "0001"\ndown_revision = None\n'
+        f"def upgrade():\n    {step}\n"
+    )
+    base = plugin_base("tabled")
+
+    class Note(base):  # type: ignore[misc, valid-type]
+        __tablename__ = table
+        id: Mapped[int] = mapped_column(primary_key=True)
+
+    class Tabled(lanmu.Plugin[Any]):
+        migrations = "migrations"
+        models = base.metadata
+
+    Tabled.__module__ = "stranger.plugin"
+    return Tabled
+
+
+@pytest.mark.parametrize(
+    ("step", "table", "words"),
+    [
+        ("raise RuntimeError('half way')", "plugin_tabled_note", ("RuntimeError", "half way")),
+        ("op.execute('SELEKT 1')", "plugin_tabled_note", ("SELEKT",)),
+        ("op.create_table('staff', sa.Column('id', sa.Integer))", "plugin_tabled_note", ("staff",)),
+        ("pass", "staff_of_mine", ("staff_of_mine", "plugin_tabled_")),
+    ],
+    ids=["raises", "no-sql", "anothers-table", "anothers-name"],
+)
+def test_one_whose_tables_cannot_be_made_is_set_aside(
+    start: Start,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    step: str,
+    table: str,
+    words: tuple[str, ...],
+):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(__import__("sys").modules, "stranger", raising=False)
+    _aside(start(_Point("tabled", _with_tables(tmp_path, step, table)), GOOD), "tabled", *words)
+
+
+def test_one_that_is_asked_for_and_not_installed_and_one_that_is_not_asked_for(start: Start):
+    server = start(GOOD, missing={})
+    assert _status(server, "missing").state == "missing"
+    assert "missing" in _status(server, "missing").reason
+    server = start(GOOD, _Point("quiet", Good))
+    assert {status.name: status.state for status in server.plugins.statuses()} == {
+        "good": "running",
+        "quiet": "running",
+    }
+
+
+def test_pages_that_cannot_be_mounted_set_their_plugin_aside_and_the_console_opens(start: Start):
+    class Bad(lanmu.Plugin[Any]):
+        @hookimpl
+        def lanmu_blueprints(self) -> Iterable[Any]:
+            return [Blueprint("materials", "stranger")]  # the core's own name
+
+    class Worse(lanmu.Plugin[Any]):
+        @hookimpl
+        def lanmu_blueprints(self) -> Iterable[Any]:
+            return ["no blueprint"]
+
+    class Fine(Good):
+        @hookimpl
+        def lanmu_blueprints(self) -> Iterable[Any]:
+            pages = Blueprint("fine", "stranger")
+            pages.add_url_rule("/open", "open", requires(PUBLIC)(lambda: "open"))
+            pages.add_url_rule("/closed", "closed", lambda: "closed")
+            return [pages]
+
+    server = start(_Point("bad", Bad), _Point("worse", Worse), _Point("good", Fine))
+    client = create_app(server).test_client()
+    _aside(server, "bad", "materials")
+    _aside(server, "worse")
+    assert client.get("/p/good/open").text == "open"
+    assert client.get("/p/good/closed").status_code == 403
+    assert client.get("/login").status_code == 200
