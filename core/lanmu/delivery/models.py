@@ -7,7 +7,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, String, 
 from sqlalchemy.orm import Mapped, mapped_column
 
 from lanmu.storage import Base, JsonDoc, Public, UtcDateTime
-from lanmu.storage.types import BigId
+from lanmu.storage.types import BigId, Said
 
 PUSH_STATES = (
     "draft",
@@ -88,7 +88,7 @@ class Push(Public, Base):
     test_text: Mapped[str] = mapped_column(Text, default="")
     options: Mapped[dict[str, str]] = mapped_column(JsonDoc, default=dict)
     state: Mapped[str] = mapped_column(String(24))
-    held_reason: Mapped[str] = mapped_column(Text, default="")
+    held_reason: Mapped[str] = mapped_column(Said, default="")
     due_at: Mapped[datetime] = mapped_column(UtcDateTime)
     zone: Mapped[str] = mapped_column(String(60))
     late_after: Mapped[int] = mapped_column(default=900)
@@ -125,7 +125,7 @@ class Unit(Base):
     sender: Mapped[str] = mapped_column(String(64), default="")
     token: Mapped[str] = mapped_column(String(24), unique=True)
     state: Mapped[str] = mapped_column(String(16), default="pending")
-    reason: Mapped[str] = mapped_column(Text, default="")
+    reason: Mapped[str] = mapped_column(Said, default="")
     code: Mapped[str] = mapped_column(String(32), default="")
     not_before: Mapped[datetime] = mapped_column(UtcDateTime)
     fence: Mapped[int] = mapped_column(default=0)
@@ -172,7 +172,7 @@ class UnitTarget(Base):
     community_id: Mapped[int | None] = mapped_column(ForeignKey("community.id"))
     member_id: Mapped[int | None] = mapped_column(ForeignKey("member.id"))
     state: Mapped[str] = mapped_column(String(16), default="planned")
-    reason: Mapped[str] = mapped_column(Text, default="")
+    reason: Mapped[str] = mapped_column(Said, default="")
     changed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
     __table_args__ = (

@@ -20,7 +20,7 @@ from lanmu.delivery.outcomes import Next
 from lanmu.delivery.queue import Claimed
 from lanmu.delivery.states import UnitState
 from lanmu.delivery.uploads import Uploads
-from lanmu.i18n import _
+from lanmu.i18n import _, told
 from lanmu.interfaces.channels import Asset, Channel, Message, Refusal, Request
 from lanmu.interfaces.clock import Clock
 from lanmu.interfaces.errors import LanmuError
@@ -94,7 +94,7 @@ class Preflight:
             try:
                 content = self._snapshot(push.revision_id, push.lock)
             except LanmuError as error:
-                fault = str(error)
+                fault = told(error)
         if content is not None:
             rendered = approval_hash(
                 content.content_hash, push.audience_hash, push.channel, push.due_at, push.options
@@ -136,9 +136,9 @@ class Preflight:
             text = render(sheet.content.body, values)
             assets = self._files(channel, sheet.content.assets)
         except MissingValue as error:
-            return Next(UnitState.HELD, str(error), "missing_value")
+            return Next(UnitState.HELD, told(error), "missing_value")
         except LanmuError as error:
-            return Next(UnitState.HELD, str(error), "content", hold_push=True)
+            return Next(UnitState.HELD, told(error), "content", hold_push=True)
         message = Message(
             push=sheet.public_id,
             token=unit.token,
@@ -153,7 +153,7 @@ class Preflight:
             return Next(UnitState.HELD, "; ".join(each.reason for each in objections), "objection")
         request = channel.compose(message, unit.targets)
         if isinstance(request, Refusal):
-            return Next(UnitState.HELD, str(request), "content", hold_push=True)
+            return Next(UnitState.HELD, _refused(request), "content", hold_push=True)
         return Ready(unit, sheet, request)
 
     def _files(self, channel: Channel, assets: Sequence[Asset]) -> tuple[Asset, ...]:
@@ -212,3 +212,7 @@ def _named(
     if not wanted:
         return {}
     return {row.id: row for row in session.connection().execute(query, {"ids": wanted})}
+
+
+def _refused(refusal: Refusal) -> str:
+    return told(LanmuError("", refusal.reason, refusal.way_out, **refusal.params))

@@ -15,6 +15,7 @@ from lanmu.delivery.outcomes import Next
 from lanmu.delivery.progress import lock_pushes, settle
 from lanmu.delivery.queue import ATTEMPT, SENDING, TARGET, UNIT, Claimed
 from lanmu.delivery.states import AWAITED, TARGET_STATE_OF_UNIT, PushState, UnitState
+from lanmu.i18n import to_store
 from lanmu.interfaces.channels import Observation
 from lanmu.storage.rows import Rows
 from lanmu.storage.types import json_text
@@ -106,7 +107,7 @@ def _unit_row(result: Recorded, now: datetime) -> tuple[object, ...]:
         UnitState.LEASED if result.seen is None else UnitState.CALLING,
         awaited and result.seen is not None,
         next_.state,
-        next_.reason,
+        to_store(next_.reason),
         next_.code,
         now + next_.wait if next_.wait is not None else None,
         int(next_.counts_as_try),
@@ -179,7 +180,7 @@ _TARGETS = Rows("fared", unit_id=int, state=str, reason=str)
 
 def _target_row(result: Recorded) -> tuple[object, ...] | None:
     state = TARGET_STATE_OF_UNIT.get(result.next.state)
-    return None if state is None else (result.unit.id, state, result.next.reason)
+    return None if state is None else (result.unit.id, state, to_store(result.next.reason))
 
 
 @cache

@@ -8,6 +8,8 @@ from typing import Any, cast
 from sqlalchemy import BigInteger, DateTime, Dialect, Integer, Text
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
+from lanmu.i18n import from_store, to_store
+
 # Every byte becomes one of 32 letters, each as likely as the others, since 32 divides 256.
 _LETTER_OF_BYTE = b"0123456789abcdefghjkmnpqrstvwxyz" * 8
 
@@ -70,3 +72,16 @@ class JsonDoc(TypeDecorator[Any]):
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
         return None if value is None else json.loads(value)
+
+
+class Said(TypeDecorator[str]):
+    """A text that is told to people: its message and what fills its slots, so that it can be translated."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        return None if value is None else to_store(value)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
+        return None if value is None else from_store(value)

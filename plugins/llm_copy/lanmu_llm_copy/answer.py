@@ -7,12 +7,9 @@ from typing import Any
 
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load, validate
 
+from lanmu_llm_copy.codes import ANGLES
 from lanmu_llm_copy.glyphs import clean
 
-ANGLES = (
-    "contrast", "number", "empathy", "question", "knowledge", "scene", "story", "benefit",
-    "instruction", "care", "polish",
-)  # fmt: skip
 MAX_TEXT = 4000
 """Characters of one variant that are looked at."""
 

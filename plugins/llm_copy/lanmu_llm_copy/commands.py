@@ -241,7 +241,7 @@ def _print_draft(draft: Draft) -> None:
         click.echo(f"! {_told(notice)}", err=True)
     by = draft.generator if draft.by_model else _told(_("Written by rules"))
     for proposal in draft.proposals:
-        usable = "" if proposal.usable else f" · {_told(_('cannot be used'))}"
+        usable = "" if proposal.usable else " · " + _told(_("cannot be used"))
         click.echo(f"── {proposal.key} · {_told(proposal.angle)} · {by}{usable}")
         click.echo(proposal.text)
         for line in proposal.facts:

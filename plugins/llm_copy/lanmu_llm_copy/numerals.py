@@ -23,7 +23,9 @@ _SHORT = {"w": 10_000, "W": 10_000, "k": 1000, "K": 1000, "千": 1000, "百": 10
 HAN = "零〇一二两三四五六七八九十百千万亿"
 # Bounded: a page of digits must not take quadratic time. What is longer falls into several numbers.
 ARABIC = r"\d{1,3}(?:,\d{3}){1,5}(?:\.\d{1,6})?|\d{1,18}(?:\.\d{1,6})?"
-NUMBER = rf"(?:(?:{ARABIC})(?:[万亿千百]|[wWkK](?![A-Za-z]))?|[{HAN}]{{1,12}}(?:点[零一二三四五六七八九]{{1,6}})?)"
+NUMBER = (
+    rf"(?:(?:{ARABIC})(?:[万亿千百]|[wWkK](?![A-Za-z]))?|[{HAN}]{{1,12}}(?:点[零一二三四五六七八九]{{1,6}})?)"
+)
 
 _ARABIC = re.compile(rf"({ARABIC})([万亿千百wWkK]?)")
 

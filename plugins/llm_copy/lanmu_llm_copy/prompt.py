@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from lanmu.interfaces.rewriting import Brief
-from lanmu_llm_copy.answer import ANGLES
+from lanmu_llm_copy.codes import ANGLES
 from lanmu_llm_copy.glyphs import clean
 from lanmu_llm_copy.mask import Masked
 

@@ -1,0 +1,20 @@
+"""Why something did not go out is told in the reader's language, with its numbers in place."""
+
+from lanmu.i18n import Catalog, Filled, from_store, to_store
+
+
+def test_a_reason_with_slots_comes_back_from_the_database_translatable():
+    inner = Filled("Shorten the text.")
+    reason = Filled(
+        "%(fault)s %(way_out)s", fault=Filled("a test has at most %(most)d versions.", most=6), way_out=inner
+    )
+
+    back = from_store(to_store(reason))
+
+    assert back == reason == "a test has at most 6 versions. Shorten the text."
+    assert Catalog().gettext("zh-CN", back).startswith("一次测试最多 6 个版本。")
+
+
+def test_a_reason_without_slots_is_stored_as_it_stands():
+    assert to_store("The push was cancelled.") == "The push was cancelled."
+    assert from_store("100% of it") == "100% of it"
