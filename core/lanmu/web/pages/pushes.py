@@ -243,8 +243,23 @@ def _unit(unit: UnitView, push: PushView) -> dict[str, Any]:
     }
 
 
+_EVIDENCE = {
+    "wrote": _("The request left"),
+    "status": _("HTTP status"),
+    "fault": _("What broke"),
+    "answer": _("Answer"),
+}
+
+
 def _evidence(evidence: Mapping[str, Any]) -> list[tuple[str, str]]:
-    return [(name, str(value)) for name, value in evidence.items() if value not in (None, "", {}, [])]
+    """What was seen of a write, in the order and words of a reader."""
+    found = []
+    for name in dict.fromkeys([*_EVIDENCE, *evidence]):
+        value = evidence.get(name)
+        if value not in (None, "", {}, []):
+            told = say(_("yes") if value else _("no")) if isinstance(value, bool) else str(value)
+            found.append((say(_EVIDENCE.get(name, name)), told))
+    return found
 
 
 def _revision(push: PushView) -> RevisionView | None:
