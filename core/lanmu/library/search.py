@@ -6,9 +6,8 @@ import json
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from functools import lru_cache
-from typing import Any, Literal, TypeVar
+from datetime import datetime
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 from sqlalchemy.engine.interfaces import DBAPICursor
@@ -17,26 +16,28 @@ from lanmu.i18n import _
 from lanmu.interfaces.errors import Invalid
 from lanmu.library import bigrams
 from lanmu.library.context import LibraryContext
-from lanmu.library.naming import generated_name
+from lanmu.library.search_sql import (
+    AXES,
+    COUNT_FEW,
+    HITS,
+    PROBE,
+    SORTS,
+    VERSION,
+    Sort,
+    Way,
+    conditions,
+    facet_statement,
+    material_row,
+    page_statement,
+)
 from lanmu.library.views import Facets, MaterialRow, Page
 from lanmu.storage import UtcDateTime
 
-Sort = Literal["newest", "updated", "month", "class", "topic", "form", "title"]
-SORTS: Mapping[str, tuple[str, str]] = {
-    "newest": ("id", "DESC"),
-    "updated": ("updated_at", "DESC"),
-    "month": ("month", "DESC"),
-    "class": ("content_class", "ASC"),
-    "topic": ("topic", "ASC"),
-    "form": ("form", "ASC"),
-    "title": ("title", "ASC"),
-}
+__all__ = ["SORTS", "Filters", "MaterialSearch", "Sort"]
+
 PAGE_MOST = 200
 _REMEMBERED = 4096
-_FACET_MOST = 60
-_AXES = ("content_class", "zone", "kind", "genre", "state", "form", "month", "origin", "owner")
-_VERSION = "(SELECT version FROM material_search_version WHERE id = 1)"
-
+_FEW_MOST = 500
 _STORED = UtcDateTime()
 
 Answer = TypeVar("Answer")
@@ -100,31 +101,56 @@ class MaterialSearch:
         said = self._said(query)
         with self._database.engine.connect() as connection:
             asking = self._cursor(connection)
+            narrowed = self._few(asking, filters, query)
+            way: Way = "few" if narrowed else "hits" if said else "all"
+            condition, values = narrowed or ("", {})
             asking.execute(
-                _page(self._sqlite, sort, bool(said), bool(after)),
-                {"said": said, "count": limit + 1, **after},
+                page_statement(self._sqlite, sort, way, bool(after), condition),
+                {"said": said, "count": limit + 1, **values, **after},
             )
             rows: list[Any] = list(asking.fetchall())
             if not after and len(rows) <= limit:
                 total = len(rows)
+            elif narrowed:
+                asking.execute(COUNT_FEW + condition, values)
+                total = int(asking.fetchall()[0][0])
             else:
                 # The version was read before anything is counted: a count may be newer than it, never older.
                 version = rows[0][-1] if rows else 0
                 total = self._remember("total", said, version, lambda: self._count(asking, said))
         more = len(rows) > limit
-        items = tuple([_row(row) for row in rows[:limit]])
+        items = tuple([material_row(row) for row in rows[:limit]])
         return Page(items, _closed(sort, items[-1]) if more else "", total)
+
+    def _few(
+        self, cursor: DBAPICursor, filters: Filters, query: bigrams.Query
+    ) -> tuple[str, dict[str, Any]] | None:
+        """Where a text alone has few hits: their keys and the filters as conditions on columns; else None.
+
+        Most words are rare and most filters common. To walk a filter's long list of materials beside a
+        text's short one costs ten times as much as to look at the few that the text has left.
+        """
+        if not (self._sqlite and query.phrases):
+            return None
+        text = bigrams.for_fts5(bigrams.Query(query.phrases, ()))
+        cursor.execute(PROBE, {"said": text, "most": _FEW_MOST + 1})
+        ((count, keys),) = cursor.fetchall()
+        if count > _FEW_MOST:
+            return None
+        chosen = {axis: getattr(filters, axis) for axis in AXES}
+        condition, values = conditions(chosen, filters.tags, filters.in_use)
+        return condition, {**values, "few": keys}
 
     def facets(self, filters: Filters = Filters()) -> Facets:
         """For every axis, how many materials each value has under the other axes' filters."""
         if filters.text.strip() and not _query(filters).phrases:
-            return Facets({axis: {} for axis in (*_AXES, "tag")})
+            return Facets({axis: {} for axis in (*AXES, "tag")})
         with self._database.engine.connect() as connection:
             asking = self._cursor(connection)
-            asking.execute(f"SELECT {_VERSION}")
+            asking.execute(f"SELECT {VERSION}")
             version = asking.fetchall()[0][0]
             counts: dict[str, Mapping[str, int]] = {}
-            for axis in (*_AXES, "tag"):
+            for axis in (*AXES, "tag"):
                 said = self._said(_query(filters, without=axis))
                 counts[axis] = self._remember(axis, said, version, self._counter(asking, axis, said))
         return Facets(counts)
@@ -163,113 +189,26 @@ class MaterialSearch:
         return answer
 
     def _count(self, cursor: DBAPICursor, said: str) -> int:
-        hits = _HITS[self._sqlite] if said else "SELECT 1 FROM material"
+        hits = HITS[self._sqlite] if said else "SELECT 1 FROM material"
         cursor.execute(f"SELECT count(*) FROM ({hits}) AS hits", {"said": said})  # noqa: S608
         return int(cursor.fetchall()[0][0])
 
     def _counter(self, cursor: DBAPICursor, axis: str, said: str) -> Callable[[], Mapping[str, int]]:
         def ask() -> Mapping[str, int]:
-            cursor.execute(_facet(self._sqlite, axis, bool(said)), {"said": said})
+            cursor.execute(facet_statement(self._sqlite, axis, bool(said)), {"said": said})
             return {str(value): int(count) for value, count in cursor.fetchall()}
 
         return ask
 
 
-_HITS = {
-    True: "SELECT rowid FROM material_search WHERE material_search MATCH :said",
-    False: "SELECT material_id FROM material_search WHERE words @@ CAST(%(said)s AS tsquery)",
-}
-
-
-@lru_cache(maxsize=64)
-def _page(sqlite: bool, sort: Sort, searching: bool, paging: bool) -> str:
-    """The statement for a page; every part of it is a constant of this file."""
-    by, direction = SORTS[sort]
-    sign = "<" if direction == "DESC" else ">"
-    named = ":{}" if sqlite else "%({})s"
-    after, key = named.format("value"), named.format("id")
-    source = "material m"
-    where = []
-    order = f"m.{by} {direction}" + ("" if by == "id" else f", m.id {direction}")
-    if searching and sqlite and by == "id":
-        # FTS5 gives its hits in the order of row ids: the page is read, and the rest is never looked at.
-        source = "material_search f CROSS JOIN material m ON m.id = f.rowid"
-        where.append("material_search MATCH :said")
-        if paging:
-            where.append(f"f.rowid < {key}")
-        order = "f.rowid DESC"
-    else:
-        if searching:
-            where.append(f"m.id IN ({_HITS[sqlite]})")
-        if paging and by == "id":
-            where.append(f"m.id < {key}")
-        elif paging:
-            where.append(f"(m.{by}, m.id) {sign} ({after}, {key})")
-    return (
-        "SELECT m.public_id, m.id, m.title, m.excerpt, m.content_class, m.kind, m.zone, "  # noqa: S608
-        "m.genre, m.topic, m.form, m.month, m.origin, m.owner, m.state, m.approved_revision_id, m.weight, "
-        f"m.tags, m.valid_from, m.valid_until, m.cover, m.updated_at, {_VERSION} FROM {source}"
-        + (f" WHERE {' AND '.join(where)}" if where else "")
-        + f" ORDER BY {order} LIMIT {named.format('count')}"
-    )
-
-
-@lru_cache(maxsize=64)
-def _facet(sqlite: bool, axis: str, searching: bool) -> str:
-    where = f" WHERE m.id IN ({_HITS[sqlite]})" if searching else ""
-    value, source = f"m.{axis}", "material m"
-    if axis == "tag":
-        value, source = "t.tag", "material_tag t JOIN material m ON m.id = t.material_id"
-    return (
-        f"SELECT {value}, count(*) FROM {source}{where} GROUP BY {value} "  # noqa: S608
-        f"ORDER BY count(*) DESC, {value} LIMIT {_FACET_MOST}"
-    )
-
-
 def _query(filters: Filters, without: str = "") -> bigrams.Query:
     groups = [
-        [bigrams.mark(axis, value) for value in getattr(filters, axis)] for axis in _AXES if axis != without
+        [bigrams.mark(axis, value) for value in getattr(filters, axis)] for axis in AXES if axis != without
     ]
     groups += [[bigrams.mark("tag", tag)] for tag in filters.tags]
     if filters.in_use:
         groups.append([bigrams.IN_USE])
     return bigrams.read_query(filters.text, groups)
-
-
-def _row(row: tuple[Any, ...]) -> MaterialRow:
-    (public_id, key, title, excerpt, content_class, kind, zone, genre, topic, form, month, origin, owner,
-     state, approved, weight, tags, valid_from, valid_until, cover, updated_at, _version) = row  # fmt: skip
-    return MaterialRow(
-        public_id,
-        key,
-        generated_name(month, content_class, topic, form),
-        title,
-        excerpt,
-        content_class,
-        kind,
-        zone,
-        genre,
-        topic,
-        form,
-        month,
-        origin,
-        owner,
-        state,
-        approved is not None and state != "retired",
-        weight,
-        tuple(json.loads(tags)),
-        _instant(valid_from),
-        _instant(valid_until),
-        cover,
-        _instant(updated_at),  # type: ignore[arg-type]  # never empty
-    )
-
-
-def _instant(value: str | datetime | None) -> datetime | None:
-    """A time as the driver gives it: SQLite keeps it as text in UTC (see `lanmu.storage.UtcDateTime`)."""
-    if isinstance(value, str):
-        return datetime.fromisoformat(value).replace(tzinfo=UTC)
-    return value and value.astimezone(UTC)
 
 
 def _closed(sort: Sort, row: MaterialRow) -> str:

@@ -7,7 +7,7 @@ import zlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 
 from lanmu.i18n import _
 from lanmu.interfaces.clock import Clock
@@ -20,6 +20,18 @@ from lanmu.storage import Database
 PREFIX = "lanmu_"
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 LONGEST_DAYS = 365
+
+
+# Asked with every request of the API: plain columns of a statement made once take half the time of two rows.
+_BY_PUBLIC_ID = (
+    select(
+        ApiToken.id, ApiToken.name, ApiToken.secret_hash, ApiToken.scopes, ApiToken.expires_at,
+        ApiToken.last_used_at, ApiToken.revoked_at,
+        Staff.public_id, Staff.username, Staff.locale, Staff.roles,
+    )
+    .join(Staff, Staff.id == ApiToken.staff_id)
+    .where(ApiToken.public_id == bindparam("public"), Staff.active)
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,15 +96,10 @@ class TokenService:
             return None
         public, _sep, secret = body[len(PREFIX) :].partition("_")
         now = self._clock.now()
-        with self._database.read() as session:
-            found = session.execute(
-                select(ApiToken, Staff)
-                .join(Staff, Staff.id == ApiToken.staff_id)
-                .where(ApiToken.public_id == public, Staff.active)
-            ).first()
-        if found is None:
+        with self._database.glance() as connection:
+            row = connection.execute(_BY_PUBLIC_ID, {"public": public}).first()
+        if row is None:
             return None
-        row, owner = found
         if row.revoked_at or row.expires_at <= now or not hmac.compare_digest(row.secret_hash, _hash(secret)):
             return None
         if row.last_used_at is None or now - row.last_used_at > timedelta(minutes=1):
@@ -100,12 +107,12 @@ class TokenService:
                 session.execute(update(ApiToken).where(ApiToken.id == row.id).values(last_used_at=now))
         scoped = frozenset[str]().union(*(SCOPES.get(scope, frozenset()) for scope in row.scopes))
         return Person(
-            id=owner.public_id,
-            username=f"{owner.username}/{row.name}",
+            id=row.public_id,
+            username=f"{row.username}/{row.name}",
             name=row.name,
-            locale=owner.locale,
-            roles=tuple(owner.roles),
-            permissions=scoped & permissions_of(owner.roles),
+            locale=row.locale,
+            roles=tuple(row.roles),
+            permissions=scoped & permissions_of(row.roles),
         )
 
     def revoke(self, public_id: str) -> None:
