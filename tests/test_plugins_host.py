@@ -248,7 +248,9 @@ def test_two_channels_of_one_name_keep_the_server_from_starting_and_both_are_nam
 @pytest.mark.parametrize(
     "names", [("other.one",), ("bad.one", "good.one", "bad.two"), ("badly",), (None,), ("",)], ids=str
 )
-def test_a_channel_with_anothers_name_sets_its_plugin_aside_with_all_its_channels(start: Start, names: tuple):
+def test_a_channel_with_anothers_name_sets_its_plugin_aside_with_all_its_channels(
+    start: Start, names: tuple[Any, ...]
+):
     _aside(start(_Point("bad", _with_channels(*names)), GOOD), "bad")
 
 

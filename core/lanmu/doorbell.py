@@ -16,6 +16,7 @@ from huey.serializer import Serializer
 from lanmu.config import Config
 
 _TAG_HEX = 64
+_PATIENCE = 3.0
 
 
 class UnsignedMessage(Exception):
@@ -57,5 +58,11 @@ def make_queue(config: Config, key: bytes) -> Huey:
     """The queue that config.toml asks for."""
     options = {"results": False, "serializer": SignedJson(key)}
     if config.queue.backend == "redis" and config.queue.url:
-        return RedisHuey("lanmu", url=config.queue.url.reveal(), **options)
+        from redis import ConnectionPool
+
+        # A server that is cut off answers neither yes nor no: without an end to the wait the timekeeper
+        # would stand still with it. Longer than the second for which a worker listens.
+        waits = {"socket_connect_timeout": _PATIENCE, "socket_timeout": _PATIENCE}
+        pool = ConnectionPool.from_url(config.queue.url.reveal(), **waits)
+        return RedisHuey("lanmu", connection_pool=pool, **options)
     return SqliteHuey("lanmu", filename=str(config.server.data_dir / "huey.db"), fsync=False, **options)

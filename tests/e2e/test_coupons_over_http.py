@@ -97,8 +97,8 @@ def test_fifty_coupons_go_to_twelve_phones_and_not_one_more(database: Database, 
     assert set(told) <= {303, 409, 422}
     assert sum(told.values()) == PHONES * TAPS
     assert len(set().union(*(phone.coupons for phone in phones))) == CAP
-    for (member, _path), phone in zip(links, phones, strict=True):
-        assert len(server.ledger.coupons(member)) == phone.statuses[303]
-        assert server.ledger.balance(member) == (TAPS - phone.statuses[303]) * COST
+    for (holder, _path), phone in zip(links, phones, strict=True):
+        assert len(server.ledger.coupons(holder)) == phone.statuses[303]
+        assert server.ledger.balance(holder) == (TAPS - phone.statuses[303]) * COST
     assert [check for check in verify(database) if not check.ok] == []
     server.close()

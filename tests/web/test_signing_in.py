@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -73,7 +74,9 @@ def test_each_login_gets_a_cookie_of_its_own(app: Flask):
 
 
 @pytest.mark.parametrize("change", [{"roles": ["points"]}, {"active": False}], ids=["cut", "closed"])
-def test_a_right_that_is_cut_is_gone_with_the_next_request(admin: Browser, server: Server, change: dict):
+def test_a_right_that_is_cut_is_gone_with_the_next_request(
+    admin: Browser, server: Server, change: dict[str, Any]
+):
     assert admin.get("/settings/audit").status_code == 200
     with server.database.write() as session:
         session.execute(update(Staff).where(Staff.username == "admin").values(**change))

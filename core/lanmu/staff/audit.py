@@ -85,12 +85,12 @@ class Audit:
 def first_broken(session: Session) -> int | None:
     """The id of the first record whose hash does not follow from its predecessor, or None."""
     prev = _START
-    for record in session.scalars(
-        select(AuditRecord).order_by(AuditRecord.id).execution_options(yield_per=500)
-    ):
-        if record.prev_hash != prev or record.hash != _hash(record):
-            return record.id
-        prev = record.hash
+    in_order = select(AuditRecord).order_by(AuditRecord.id).execution_options(yield_per=500)
+    with session.scalars(in_order) as records:  # a break leaves a cursor of the database's own open
+        for record in records:
+            if record.prev_hash != prev or record.hash != _hash(record):
+                return record.id
+            prev = record.hash
     return None
 
 
