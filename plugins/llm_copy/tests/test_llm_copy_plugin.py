@@ -204,7 +204,7 @@ def test_translations_have_the_slots_of_their_texts() -> None:
 
 def message_ids() -> list[str]:
     """Every literal that the package marks with `_`, and the codes that are shown."""
-    from lanmu_llm_copy.answer import ANGLES
+    from lanmu_llm_copy.codes import ANGLES
     from lanmu_llm_copy.facts import Kind
 
     found = [kind.value for kind in Kind] + [*ANGLES, "negation", "block", "review", "hint"]
