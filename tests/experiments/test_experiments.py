@@ -158,6 +158,24 @@ def test_each_community_gets_its_wording_and_always_the_same(shop: Shop, materia
     assert {push.state for push in shop.pushes()} == {"finished"}
 
 
+def test_a_version_whose_approval_is_taken_back_falls_out(shop: Shop, material: MaterialView):
+    put_to_the_test(shop, material, "第二种说法。", "第三种说法。")
+
+    def running() -> list[str]:
+        with shop.database.read() as session:
+            found = shop.experiments.running(session, [material.key])
+        return sorted(found[material.key].revisions) if found else []
+
+    assert running() == ["A", "B", "C"]
+    for body, left in (("第二种说法。", ["A", "C"]), ("第三种说法。", [])):
+        draft = shop.rewrite(material.id, body, approve=False)
+        shop.library.reviews.submit(material.id)
+        shop.library.reviews.reject(
+            material.id, draft.revision, REVIEWER, Criteria(False, True, True), "不能这么说"
+        )
+        assert running() == left
+
+
 def test_when_the_test_is_over_the_own_text_goes_again(shop: Shop, material: MaterialView):
     put_to_the_test(shop, material, "另一种说法。")
     shop.communities(12)

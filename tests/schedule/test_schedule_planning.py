@@ -1,6 +1,7 @@
 """Laying out the coming days: once, never over what a person or delivery did, and in few statements."""
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
@@ -13,6 +14,7 @@ from lanmu.interfaces.errors import Conflict
 from lanmu.schedule.columns import PoolDraft, SlotDraft, Targets
 from lanmu.schedule.occurrences import OccurrenceView
 from lanmu.schedule.planner import plan_each
+from lanmu.schedule.storing import Store
 
 PLAN_EACH = "lanmu.schedule.planning.plan_each"
 
@@ -102,12 +104,16 @@ def test_a_person_may_act_between_reading_and_storing(shop: Shop, touch: str, me
             shop.library.materials.set_weight(row.id, 100 if row.id == first.material_id else 900)
     touched: list[OccurrenceView] = []
 
-    def slow_plan(*args: Any, **named: Any):
-        _touch(shop, first.id, touch, other.id)
-        touched.append(shop.schedule.occurrences.get(first.id))
-        return plan_each(*args, **named)
+    read = Store._existing
 
-    monkeypatch.setattr(PLAN_EACH, slow_plan)
+    def read_and_wait(store: Store, communities: Iterable[Any]):
+        found = read(store, communities)
+        if not touched:
+            _touch(shop, first.id, touch, other.id)
+            touched.append(shop.schedule.occurrences.get(first.id))
+        return found
+
+    monkeypatch.setattr(Store, "_existing", read_and_wait)
     shop.schedule.plan_ahead()
     assert [shop.schedule.occurrences.get(first.id)] == touched
 
