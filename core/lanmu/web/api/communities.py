@@ -5,11 +5,12 @@ from typing import Any
 from marshmallow import Schema, fields, validate
 
 from lanmu.audience.views import Address, CommunityDraft
+from lanmu.i18n import _
 from lanmu.web.api.idempotency import idempotent
 from lanmu.web.api.routes import IDEMPOTENCY_HEADER, allowed, room
 from lanmu.web.people import server, signed_in
 
-blueprint = room("communities", "Chat groups that columns feed.")
+blueprint = room(_("Communities"), _("Chat groups that columns feed."))
 
 
 class AddressSchema(Schema):
@@ -30,11 +31,25 @@ class CommunityWriteSchema(Schema):
     executor = fields.String(load_default="")
     size = fields.Integer(load_default=0, strict=True)
     mix = fields.Dict(
-        keys=fields.String(), values=fields.Integer(strict=True), load_default=None, allow_none=True
+        keys=fields.String(),
+        values=fields.Integer(strict=True),
+        load_default=None,
+        allow_none=True,
+        metadata={"description": _("Percent by content class; the house default if left out.")},
     )
-    daily_cap = fields.Integer(load_default=None, allow_none=True, strict=True)
+    daily_cap = fields.Integer(
+        load_default=None,
+        allow_none=True,
+        strict=True,
+        metadata={"description": _("Pushes a day at most; the house default if left out.")},
+    )
     tags = fields.List(fields.String(), load_default=list)
-    addresses = fields.Dict(keys=fields.String(), values=fields.Nested(AddressSchema), load_default=dict)
+    addresses = fields.Dict(
+        keys=fields.String(),
+        values=fields.Nested(AddressSchema),
+        load_default=dict,
+        metadata={"description": _("By channel: its key there, and the employee who sends.")},
+    )
 
 
 class CommunitySchema(CommunityWriteSchema):
@@ -62,25 +77,26 @@ class ImportedSchema(Schema):
     created = fields.Integer()
     changed = fields.Integer()
     unchanged = fields.Integer()
-    faults = fields.List(fields.Dict())
+    faults = fields.List(
+        fields.Dict(),
+        metadata={"description": _("Rows that stayed out, by number from 1; the others are in.")},
+    )
 
 
 @blueprint.route("/communities", methods=["GET"])
-@allowed(blueprint, "community.view")
+@allowed(blueprint, "community.view", _("List communities"))
 @blueprint.response(200, CommunityListSchema)
 def communities() -> dict[str, Any]:
-    """List communities"""
     return {"items": server().audience.communities.find(active=None)}
 
 
 @blueprint.route("/communities/import", methods=["POST"])
-@allowed(blueprint, "community.edit")
+@allowed(blueprint, "community.edit", _("Create communities or bring them up to date"))
 @blueprint.doc(parameters=[IDEMPOTENCY_HEADER])
 @idempotent
 @blueprint.arguments(ImportSchema)
 @blueprint.response(200, ImportedSchema)
 def bring_in(given: dict[str, Any]) -> dict[str, Any]:
-    """Create communities or bring them up to date"""
     report = server().audience.communities.load(_draft(item) for item in given["items"])
     server().audit.record(
         signed_in().username,

@@ -12,7 +12,7 @@ from lanmu.web.api.idempotency import idempotent
 from lanmu.web.api.routes import IDEMPOTENCY_HEADER, allowed, room
 from lanmu.web.people import server, signed_in
 
-blueprint = room("events", "What members do, told by the shop's other systems.")
+blueprint = room(_("Events"), _("What members do, told by the shop's other systems."))
 
 _KEYS = {
     "purchase": lambda event: f"order:{event['shop']}:{event['order']}:earn",
@@ -29,16 +29,35 @@ class EventSchema(Schema):
     """
 
     kind = fields.String(required=True, validate=validate.OneOf(sorted(_KEYS)))
-    member = fields.String(load_default="")
+    member = fields.String(
+        load_default="",
+        metadata={"description": _("The member’s id; without it, provider and user name the member.")},
+    )
     provider = fields.String(load_default="")
     user = fields.String(load_default="")
-    at = fields.AwareDateTime(load_default=None, allow_none=True)
-    shop = fields.String(load_default="", validate=validate.Length(max=60))
-    order = fields.String(load_default="", validate=validate.Length(max=100))
-    amount_cents = fields.Integer(
-        load_default=None, allow_none=True, strict=True, validate=validate.Range(0, 10**10)
+    at = fields.AwareDateTime(
+        load_default=None, allow_none=True, metadata={"description": _("When it happened; now if left out.")}
     )
-    message = fields.String(load_default="", validate=validate.Length(max=128))
+    shop = fields.String(
+        load_default="", validate=validate.Length(max=60), metadata={"description": _("A purchase needs it.")}
+    )
+    order = fields.String(
+        load_default="",
+        validate=validate.Length(max=100),
+        metadata={"description": _("A purchase needs it; an order counts once.")},
+    )
+    amount_cents = fields.Integer(
+        load_default=None,
+        allow_none=True,
+        strict=True,
+        validate=validate.Range(0, 10**10),
+        metadata={"description": _("A purchase needs it, in cents (fen).")},
+    )
+    message = fields.String(
+        load_default="",
+        validate=validate.Length(max=128),
+        metadata={"description": _("A message needs it: the id under which its channel knows it.")},
+    )
     text = fields.String(load_default="", validate=validate.Length(max=2000))
 
     @validates_schema
@@ -59,18 +78,17 @@ class PostedSchema(Schema):
 
     earned = fields.Integer()
     balance = fields.Integer()
-    replayed = fields.Boolean(metadata={"description": "The event was known already."})
-    capped = fields.Boolean(metadata={"description": "A daily cap was reached."})
+    replayed = fields.Boolean(metadata={"description": _("The event was known already.")})
+    capped = fields.Boolean(metadata={"description": _("A daily cap was reached.")})
 
 
 @blueprint.route("/events", methods=["POST"])
-@allowed(blueprint, "points.adjust")
+@allowed(blueprint, "points.adjust", _("Record an event of a member"))
 @blueprint.doc(parameters=[IDEMPOTENCY_HEADER])
 @idempotent
 @blueprint.arguments(EventSchema)
 @blueprint.response(200, PostedSchema)
 def record(given: dict[str, Any]) -> Any:
-    """Record an event of a member"""
     audience = server().audience
     member = (
         audience.member(given["member"])

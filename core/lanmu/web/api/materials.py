@@ -7,6 +7,7 @@ from flask import Response, jsonify
 from flask.views import MethodView
 from marshmallow import Schema, fields, validate
 
+from lanmu.i18n import _
 from lanmu.library.content import Attachment, Content, Licence
 from lanmu.library.search import Filters
 from lanmu.library.views import MaterialRow, MaterialView
@@ -14,14 +15,14 @@ from lanmu.web.api.idempotency import idempotent
 from lanmu.web.api.routes import IDEMPOTENCY_HEADER, PageArguments, allowed, room
 from lanmu.web.people import server, signed_in
 
-blueprint = room("materials", "The material library.")
+blueprint = room(_("Materials"), _("The material library."))
 
 
 class MaterialListArguments(PageArguments):
     """Filters of the list; what is left out takes everything."""
 
     q = fields.String(
-        load_default="", validate=validate.Length(max=100), metadata={"description": "Words to find."}
+        load_default="", validate=validate.Length(max=100), metadata={"description": _("Words to find.")}
     )
     content_class = fields.String(load_default="")
     zone = fields.String(load_default="")
@@ -64,7 +65,7 @@ class MaterialPageSchema(Schema):
     """A page of materials; `next_cursor` is empty on the last one."""
 
     items = fields.List(fields.Nested(MaterialRowSchema))
-    next_cursor = fields.String()
+    next_cursor = fields.String(metadata={"description": _("Empty on the last page.")})
     total = fields.Integer()
 
 
@@ -87,7 +88,7 @@ class MaterialWriteSchema(Schema):
     genre = fields.String(required=True)
     topic = fields.String(required=True)
     form = fields.String(required=True)
-    month = fields.String(required=True, metadata={"description": "YYYYMM"})
+    month = fields.String(required=True, metadata={"description": _("YYYYMM, such as 202611.")})
     owner = fields.String(required=True)
     origin = fields.String(load_default="original")
     tags = fields.List(fields.String(), load_default=list)
@@ -96,14 +97,22 @@ class MaterialWriteSchema(Schema):
     licence = fields.Nested(LicenceSchema, load_default=None, allow_none=True)
     consent = fields.String(load_default="")
     attachments = fields.List(
-        fields.String(), load_default=list, metadata={"description": "Asset ids, in order."}
+        fields.String(), load_default=list, metadata={"description": _("Asset ids, in order.")}
     )
 
 
 class MaterialEditSchema(MaterialWriteSchema):
     """An edit names the `lock` that it was made from, so that nobody's change is written over unseen."""
 
-    lock = fields.Integer(required=True, strict=True)
+    lock = fields.Integer(
+        required=True,
+        strict=True,
+        metadata={
+            "description": _(
+                "The lock of the text that was edited; if it has changed since, the answer is 409."
+            )
+        },
+    )
 
 
 class MaterialSchema(MaterialRowSchema):
@@ -123,11 +132,10 @@ class MaterialSchema(MaterialRowSchema):
 class MaterialList(MethodView):
     """All materials."""
 
-    @allowed(blueprint, "content.view")
+    @allowed(blueprint, "content.view", _("List and search materials"))
     @blueprint.arguments(MaterialListArguments(), location="query")
     @blueprint.response(200, MaterialPageSchema)
     def get(self, given: dict[str, Any]) -> Response:
-        """List and search materials"""
         one: dict[str, Any] = {axis: (given[axis],) for axis in _AXES if given[axis]}
         filters = Filters(text=given["q"], tags=tuple(given["tag"]), **one)
         page = server().library.search.find(filters, cursor=given["cursor"], limit=given["limit"])
@@ -140,13 +148,12 @@ class MaterialList(MethodView):
             }
         )
 
-    @allowed(blueprint, "content.edit")
+    @allowed(blueprint, "content.edit", _("Add a draft"))
     @blueprint.doc(parameters=[IDEMPOTENCY_HEADER])
     @idempotent
     @blueprint.arguments(MaterialWriteSchema)
     @blueprint.response(201, MaterialSchema)
     def post(self, given: dict[str, Any]) -> dict[str, Any]:
-        """Add a draft"""
         made = server().library.materials.create(_content(given), signed_in().name)
         server().audit.record(signed_in().username, "material.create", made.id, permission="content.edit")
         return _whole(made)
@@ -156,17 +163,15 @@ class MaterialList(MethodView):
 class OneMaterial(MethodView):
     """One material."""
 
-    @allowed(blueprint, "content.view")
+    @allowed(blueprint, "content.view", _("Read a material"))
     @blueprint.response(200, MaterialSchema)
     def get(self, material: str) -> dict[str, Any]:
-        """Read a material"""
         return _whole(server().library.materials.get(material))
 
-    @allowed(blueprint, "content.edit")
+    @allowed(blueprint, "content.edit", _("Write a new revision"))
     @blueprint.arguments(MaterialEditSchema)
     @blueprint.response(200, MaterialSchema)
     def put(self, given: dict[str, Any], material: str) -> dict[str, Any]:
-        """Write a new revision"""
         lock = given.pop("lock")
         edited = server().library.materials.edit(material, _content(given), lock, signed_in().name)
         server().audit.record(signed_in().username, "material.edit", material, permission="content.edit")
@@ -174,10 +179,9 @@ class OneMaterial(MethodView):
 
 
 @blueprint.route("/materials/<material>/submit", methods=["POST"])
-@allowed(blueprint, "content.edit")
+@allowed(blueprint, "content.edit", _("Hand a draft in for review"))
 @blueprint.response(200, MaterialSchema)
 def submit(material: str) -> dict[str, Any]:
-    """Hand a draft in for review"""
     submitted = server().library.reviews.submit(material)
     server().audit.record(signed_in().username, "material.submit", material, permission="content.edit")
     return _whole(submitted)

@@ -6,11 +6,12 @@ from flask.views import MethodView
 from marshmallow import Schema, fields, validate
 
 from lanmu.audience.views import IdentityKey, MemberDraft
+from lanmu.i18n import _
 from lanmu.web.api.idempotency import idempotent
 from lanmu.web.api.routes import IDEMPOTENCY_HEADER, PageArguments, allowed, room
 from lanmu.web.people import server, signed_in
 
-blueprint = room("members", "Members, their points, and coupons at the till.")
+blueprint = room(_("Members"), _("Members, their points, and coupons at the till."))
 
 
 class IdentitySchema(Schema):
@@ -43,7 +44,9 @@ class MemberSchema(MemberWriteSchema):
 class MemberArguments(PageArguments):
     """Filters of the list."""
 
-    q = fields.String(load_default="", validate=validate.Length(max=100))
+    q = fields.String(
+        load_default="", validate=validate.Length(max=100), metadata={"description": _("Words to find.")}
+    )
     tag = fields.String(load_default="")
 
 
@@ -51,7 +54,7 @@ class MemberPageSchema(Schema):
     """A page of members, newest first."""
 
     items = fields.List(fields.Nested(MemberSchema))
-    next_cursor = fields.String()
+    next_cursor = fields.String(metadata={"description": _("Empty on the last page.")})
 
 
 class StatementLineSchema(Schema):
@@ -73,7 +76,13 @@ class PointsSchema(Schema):
 class CouponUseSchema(Schema):
     """A code as the member shows it; blanks, dashes and look-alike letters are forgiven."""
 
-    code = fields.String(required=True, validate=validate.Length(1, 60))
+    code = fields.String(
+        required=True,
+        validate=validate.Length(1, 60),
+        metadata={
+            "description": _("As the member shows it; blanks, dashes and look-alike letters are forgiven.")
+        },
+    )
 
 
 class CouponSchema(Schema):
@@ -92,23 +101,21 @@ class CouponSchema(Schema):
 class MemberList(MethodView):
     """All members."""
 
-    @allowed(blueprint, "member.view")
+    @allowed(blueprint, "member.view", _("List members"))
     @blueprint.arguments(MemberArguments, location="query")
     @blueprint.response(200, MemberPageSchema)
     def get(self, given: dict[str, Any]) -> dict[str, Any]:
-        """List members"""
         items, cursor = server().audience.members.page(
             search=given["q"], tag=given["tag"], cursor=given["cursor"], limit=given["limit"]
         )
         return {"items": items, "next_cursor": cursor}
 
-    @allowed(blueprint, "member.edit")
+    @allowed(blueprint, "member.edit", _("Add a member"))
     @blueprint.doc(parameters=[IDEMPOTENCY_HEADER])
     @idempotent
     @blueprint.arguments(MemberWriteSchema)
     @blueprint.response(201, MemberSchema)
     def post(self, given: dict[str, Any]) -> Any:
-        """Add a member"""
         identities = tuple(IdentityKey(**identity) for identity in given["identities"])
         made = server().audience.members.create(
             MemberDraft(given["name"], identities, given["zone"], tuple(given["tags"]))
@@ -118,22 +125,20 @@ class MemberList(MethodView):
 
 
 @blueprint.route("/members/<member>/points")
-@allowed(blueprint, "points.view")
+@allowed(blueprint, "points.view", _("Read a member's points"))
 @blueprint.response(200, PointsSchema)
 def points(member: str) -> dict[str, Any]:
-    """Read a member's points"""
     server().audience.members.get(member)
     return {"balance": server().ledger.balance(member), "lines": server().ledger.statement(member)}
 
 
 @blueprint.route("/coupons/use", methods=["POST"])
-@allowed(blueprint, "coupon.redeem")
+@allowed(blueprint, "coupon.redeem", _("Use a coupon at the till, once"))
 @blueprint.doc(parameters=[IDEMPOTENCY_HEADER])
 @idempotent
 @blueprint.arguments(CouponUseSchema)
 @blueprint.response(200, CouponSchema)
 def use_coupon(given: dict[str, Any]) -> Any:
-    """Use a coupon at the till, once"""
     used = server().ledger.desk.use(given["code"], signed_in().username)
     server().audit.record(signed_in().username, "coupon.use", used.id, permission="coupon.redeem")
     return used

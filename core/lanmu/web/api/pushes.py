@@ -12,7 +12,7 @@ from lanmu.interfaces.errors import Invalid
 from lanmu.web.api.routes import PageArguments, allowed, room
 from lanmu.web.people import server
 
-blueprint = room("pushes", "What goes out, and how far it is.")
+blueprint = room(_("Pushes"), _("What goes out, and how far it is."))
 
 
 class PushArguments(PageArguments):
@@ -35,7 +35,11 @@ class PushSchema(Schema):
     due_at = fields.AwareDateTime()
     zone = fields.String()
     planned = fields.Integer()
-    targets = fields.Dict(keys=fields.String(), values=fields.Integer())
+    targets = fields.Dict(
+        keys=fields.String(),
+        values=fields.Integer(),
+        metadata={"description": _("Recipients by state; together as many as planned.")},
+    )
     approved_by = fields.String()
     finished_at = fields.AwareDateTime(allow_none=True)
 
@@ -44,7 +48,7 @@ class PushPageSchema(Schema):
     """A page of pushes, latest due first."""
 
     items = fields.List(fields.Nested(PushSchema))
-    next_cursor = fields.String()
+    next_cursor = fields.String(metadata={"description": _("Empty on the last page.")})
 
 
 class TargetSchema(Schema):
@@ -74,22 +78,21 @@ class UnitArguments(Schema):
     """Which units: those after this number."""
 
     limit = fields.Integer(load_default=50, validate=lambda value: 1 <= value <= 200)
-    after = fields.Integer(load_default=0)
+    after = fields.Integer(load_default=0, metadata={"description": _("next_after of the page before.")})
 
 
 class UnitPageSchema(Schema):
     """Units in order; `next_after` is 0 on the last page."""
 
     items = fields.List(fields.Nested(UnitSchema))
-    next_after = fields.Integer()
+    next_after = fields.Integer(metadata={"description": _("0 on the last page.")})
 
 
 @blueprint.route("/pushes")
-@allowed(blueprint, "push.view")
+@allowed(blueprint, "push.view", _("List pushes"))
 @blueprint.arguments(PushArguments, location="query")
 @blueprint.response(200, PushPageSchema)
 def pushes(given: dict[str, Any]) -> dict[str, Any]:
-    """List pushes"""
     wanted = PushFilter(states=given["state"], channel=given["channel"])
     found = server().delivery.pushes(wanted, given["limit"] + 1, _opened(given["cursor"]))
     more = len(found) > given["limit"]
@@ -98,19 +101,17 @@ def pushes(given: dict[str, Any]) -> dict[str, Any]:
 
 
 @blueprint.route("/pushes/<push>")
-@allowed(blueprint, "push.view")
+@allowed(blueprint, "push.view", _("Read a push"))
 @blueprint.response(200, PushSchema)
 def one(push: str) -> dict[str, Any]:
-    """Read a push"""
     return _push(server().delivery.get(push))
 
 
 @blueprint.route("/pushes/<push>/units")
-@allowed(blueprint, "push.view")
+@allowed(blueprint, "push.view", _("Read a push's units with their recipients"))
 @blueprint.arguments(UnitArguments, location="query")
 @blueprint.response(200, UnitPageSchema)
 def units(given: dict[str, Any], push: str) -> dict[str, Any]:
-    """Read a push's units with their recipients"""
     found = server().delivery.units(push, given["limit"] + 1, given["after"])
     more = len(found) > given["limit"]
     found = found[: given["limit"]]

@@ -9,6 +9,7 @@ from marshmallow import RAISE, Schema, fields, validate
 from webargs.flaskparser import FlaskParser
 from werkzeug.datastructures import MultiDict
 
+from lanmu.i18n import _
 from lanmu.interfaces.access import requires
 from lanmu.staff.roles import SCOPES
 
@@ -19,7 +20,7 @@ IDEMPOTENCY_HEADER = {
     "name": "Idempotency-Key",
     "required": False,
     "schema": {"type": "string", "minLength": 1, "maxLength": 255},
-    "description": "Repeat a request with the same key to get the same answer without a second effect.",
+    "description": _("Repeat a request with the same key to get the same answer without a second effect."),
 }
 
 
@@ -39,7 +40,11 @@ class PageArguments(Schema):
     """Which page of a list."""
 
     limit = fields.Integer(load_default=50, validate=validate.Range(1, 200))
-    cursor = fields.String(load_default="", validate=validate.Length(max=400))
+    cursor = fields.String(
+        load_default="",
+        validate=validate.Length(max=400),
+        metadata={"description": _("next_cursor of the page before.")},
+    )
 
 
 class _StrictParser(FlaskParser):
@@ -59,17 +64,22 @@ class _Room(Blueprint):  # type: ignore[misc]
     ARGUMENTS_PARSER = _StrictParser()
 
 
-def room(name: str, detail: str) -> Blueprint:
-    """The blueprint of one room of the API."""
+def room(title: str, detail: str) -> Blueprint:
+    """The blueprint of one room of the API; its title, one word, names its tag and its module too."""
+    name = title.lower()
     return _Room(f"api-{name}", f"lanmu.web.api.{name}", description=detail)
 
 
-def allowed(blueprint: Blueprint, permission: str) -> Callable[[View], View]:
-    """Name a route's permission: the guard checks it, and the document names the scopes that give it."""
+def allowed(blueprint: Blueprint, permission: str, summary: str) -> Callable[[View], View]:
+    """Name a route's permission: the guard checks it, and the document names the scopes that give it.
+
+    `summary` says in a marked text what the route does; the document keeps it in English.
+    """
 
     def mark(view: View) -> View:
         scopes = sorted(scope for scope, given in SCOPES.items() if permission in given)
         documented: View = blueprint.doc(
+            summary=summary,
             security=[{"bearer": []}],
             **{"x-permission": permission, "x-scopes": scopes},
         )(requires(permission)(view))

@@ -4,12 +4,13 @@ from typing import Any
 
 from marshmallow import Schema, fields
 
+from lanmu.i18n import _
 from lanmu.schedule.columns import ColumnView
 from lanmu.schedule.occurrences import OccurrenceFilter
 from lanmu.web.api.routes import allowed, room
 from lanmu.web.people import server
 
-blueprint = room("schedule", "Columns and the calendar.")
+blueprint = room(_("Schedule"), _("Columns and the calendar."))
 
 
 class SlotSchema(Schema):
@@ -45,8 +46,8 @@ class ColumnListSchema(Schema):
 class OccurrenceArguments(Schema):
     """A span of time, `since` included and `until` not, and filters."""
 
-    since = fields.AwareDateTime(required=True)
-    until = fields.AwareDateTime(required=True)
+    since = fields.AwareDateTime(required=True, metadata={"description": _("Included.")})
+    until = fields.AwareDateTime(required=True, metadata={"description": _("Not included.")})
     column = fields.String(load_default="")
     community = fields.String(load_default="")
 
@@ -79,19 +80,17 @@ class OccurrenceListSchema(Schema):
 
 
 @blueprint.route("/columns")
-@allowed(blueprint, "schedule.view")
+@allowed(blueprint, "schedule.view", _("List columns"))
 @blueprint.response(200, ColumnListSchema)
 def columns() -> dict[str, Any]:
-    """List columns"""
     return {"items": [_column(view) for view in server().schedule.columns.everything()]}
 
 
 @blueprint.route("/occurrences")
-@allowed(blueprint, "schedule.view")
+@allowed(blueprint, "schedule.view", _("Read the calendar"))
 @blueprint.arguments(OccurrenceArguments, location="query")
 @blueprint.response(200, OccurrenceListSchema)
 def occurrences(given: dict[str, Any]) -> dict[str, Any]:
-    """Read the calendar"""
     wanted = OccurrenceFilter(column=given["column"], community=given["community"])
     return {"items": server().schedule.occurrences.between(given["since"], given["until"], wanted)}
 

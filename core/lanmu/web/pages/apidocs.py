@@ -6,6 +6,7 @@ from typing import Any
 
 from flask import Blueprint, current_app, render_template
 
+from lanmu.i18n import _
 from lanmu.interfaces.access import requires
 from lanmu.web.people import server
 
@@ -13,6 +14,14 @@ blueprint = Blueprint("apidocs", __name__)
 
 _VERBS = ("get", "post", "put", "patch", "delete")
 _DEPTH = 4
+
+_ANSWERS = {
+    "200": _("It worked"),
+    "201": _("It was created"),
+    "422": _("Something in the request is not valid"),
+    "default": _("Every other error, as Problem Details"),
+}
+"""What an answer means; the document has only the phrases of HTTP for it."""
 
 Document = Mapping[str, Any]
 
@@ -31,7 +40,7 @@ def index() -> str:
 
 
 def rooms_of(document: Document, base_url: str) -> list[dict[str, Any]]:
-    """Every operation of an OpenAPI document, by tag in the document's order."""
+    """Every operation of an OpenAPI document, by tag in the document's order; its texts are marked ones."""
     details = {tag["name"]: tag.get("description", "") for tag in document.get("tags", ())}
     rooms: dict[str, list[dict[str, Any]]] = {name: [] for name in details}
     for path, item in document.get("paths", {}).items():
@@ -70,7 +79,7 @@ def _operation(
         "path": path,
         "summary": operation.get("summary", ""),
         "detail": operation.get("description", ""),
-        "scope": operation.get("x-scope", ""),
+        "scope": " · ".join(operation.get("x-scopes", ())),
         "parameters": [_parameter(document, each) for each in parameters],
         "body": {"fields": fields} if fields else None,
         "answers": [
@@ -95,7 +104,7 @@ def _answer(document: Document, status: str, answer: Document) -> dict[str, Any]
     good = status.startswith("2")
     return {
         "status": status,
-        "detail": answer.get("description", ""),
+        "detail": _ANSWERS.get(status) or answer.get("description", ""),
         "fields": _fields(document, content.get("schema", {})) if good else [],
     }
 
