@@ -184,7 +184,7 @@ def _tell(config: Config, services: list[Service], password: str | None, unused:
     rows += [(say(service.title), service.url) for service in services]
     if password:
         rows.append((say(_("Sign in")), f"admin  {password}"))
-        rows.append(("", say(_("(this once; then you choose a password of your own)"))))
+        rows.append(("", say(_("(until you have chosen a password of your own)"))))
     elif unused:
         rows.append((say(_("Sign in")), "admin"))
         rows.append(("", say(_("(password lost? lanmu staff reset-password admin)"))))
