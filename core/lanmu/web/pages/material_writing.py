@@ -19,7 +19,7 @@ from lanmu.library.review import Criteria
 from lanmu.library.views import MaterialView
 from lanmu.web.pages import choices
 from lanmu.web.pages.acts import Errors, act, by_field, day_of, in_words, local_moment, note, say
-from lanmu.web.pages.materials import blueprint, page, preview_of
+from lanmu.web.pages.materials import blueprint, in_language, page, preview_of
 from lanmu.web.people import server, signed_in, translate
 
 _FIELDS = {
@@ -227,7 +227,7 @@ def _answer(draft: Draft) -> dict[str, Any]:
                 "usable": each.usable,
                 "reasons": [translate(problem) for problem in each.problems],
                 "facts": each.facts,
-                "findings": each.findings,
+                "findings": in_language(each.findings),
                 "rationale": translate(each.rationale),
             }
             for each in draft.proposals

@@ -1,6 +1,7 @@
 """素材: the list with its search, one material with everything known of it, and its files."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -103,10 +104,15 @@ def page(material: str, errors: Errors) -> str:
 
 
 def findings_of(body: str, material: MaterialView) -> list[Finding]:
-    """What every check finds in a text, in the text's order."""
+    """What every check finds in a text, in the text's order and the reader's language."""
     context = {"content_class": material.content.content_class, "kind": material.content.kind}
     found = [finding for check in server().checks() for finding in check.check(body, context)]
-    return sorted(found, key=lambda each: (each.start, -each.end))
+    return in_language(sorted(found, key=lambda each: (each.start, -each.end)))
+
+
+def in_language(findings: Iterable[Finding]) -> list[Finding]:
+    """The findings with their reasons in the reader's language."""
+    return [replace(each, reason=translate(each.reason)) for each in findings]
 
 
 def preview_of(content: Content, attachments: Sequence[AttachmentView]) -> dict[str, Any]:
