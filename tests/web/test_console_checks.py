@@ -29,3 +29,28 @@ def test_a_finding_tells_its_reason_in_the_readers_language_and_no_code(
     assert "Absolute wording" not in page.text
     assert ">absolute<" not in page.text
     assert "Absolute wording" in reader.get(page.request.path + "?lang=en").text
+
+
+def test_who_approves_against_a_check_must_say_why(sign_in: Callable[[str], Browser], server: Server):
+    reader = sign_in("reader")
+    material = _in_review(server, "本店最好的奶粉，治愈失眠。")
+    all_hold = {"compliance": "yes", "relevance": "yes", "appeal": "yes"}
+    form = {"revision": "1", "decision": "approve", **all_hold}
+    for comment in ("", "  "):
+        refused = reader.post(f"/materials/{material}/decision", {**form, "comment": comment})
+        assert refused.status_code == 422
+        assert 'id="fault-comment"' in refused.text
+        assert "自动检查有“必须修改”的问题；仍要通过，请写明理由。" in refused.text
+        assert server.library.materials.get(material).state == "in_review"
+    reader.post(f"/materials/{material}/decision", {**form, "comment": "法务已确认"})
+    found = server.library.materials.get(material)
+    assert (found.state, found.reviews[0].comment) == ("approved", "法务已确认")
+
+
+def test_who_approves_what_no_check_forbids_need_not_say_anything(
+    sign_in: Callable[[str], Browser], server: Server
+):
+    material = _in_review(server, "周末一起去公园走走。")
+    form = {"revision": "1", "decision": "approve", "compliance": "yes", "relevance": "yes", "appeal": "yes"}
+    sign_in("reader").post(f"/materials/{material}/decision", form)
+    assert server.library.materials.get(material).state == "approved"

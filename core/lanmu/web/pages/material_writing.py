@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response
 
 from lanmu.i18n import _
 from lanmu.interfaces.access import requires
-from lanmu.interfaces.errors import LanmuError
+from lanmu.interfaces.errors import Invalid, LanmuError
 from lanmu.interfaces.rewriting import Brief, Draft, RewriterFailed
 from lanmu.library.content import Attachment, Content, Licence
 from lanmu.library.materials import EditConflict
@@ -19,7 +19,7 @@ from lanmu.library.review import Criteria
 from lanmu.library.views import MaterialView
 from lanmu.web.pages import choices
 from lanmu.web.pages.acts import Errors, act, by_field, day_of, in_words, local_moment, note, say
-from lanmu.web.pages.materials import blueprint, in_language, page, preview_of
+from lanmu.web.pages.materials import blueprint, findings_of, in_language, page, preview_of
 from lanmu.web.people import server, signed_in, translate
 
 _FIELDS = {
@@ -115,6 +115,7 @@ def decide(material: str) -> str | Response | tuple[str, int]:
     reviews = server().library.reviews
     try:
         if form.get("decision") == "approve":
+            _want_reason(material, form.get("comment", ""))
             reviews.approve(material, revision, who.username, criteria, form.get("comment", ""))
             told = _("Approved: columns may use it from now on.")
         else:
@@ -125,6 +126,15 @@ def decide(material: str) -> str | Response | tuple[str, int]:
     note("content.approve", material)
     flash(say(told), "success")
     return redirect(url_for("materials.detail", material=material), 303)
+
+
+def _want_reason(material: str, comment: str) -> None:
+    """A check may be wrong, so a person may overrule it, but must say why. Raises Invalid."""
+    found = server().library.materials.get(material)
+    blocked = any(each.severity == "block" for each in findings_of(found.content.body, found))
+    if blocked and not comment.strip():
+        fault = _("The checks found something that must be changed; to approve it all the same, say why.")
+        raise Invalid("comment", fault)
 
 
 @blueprint.post("/materials/<material>/retire")
