@@ -92,3 +92,16 @@ def test_a_demo_column_that_a_person_has_switched_off_stays_off(server: Server):
     again = server.schedule.columns.by_name(name)
     assert again is not None
     assert not again.draft.active
+
+
+def test_a_slot_that_a_person_must_approve_is_told_apart_until_somebody_has(admin: Browser, stocked: Server):
+    now = stocked.clock.now()
+    column = stocked.schedule.columns.everything()[0]
+    slots = stocked.schedule.occurrences.between(now, now + timedelta(days=1))
+    places = ("/", "/calendar", f"/columns/{column.id}", f"/communities/{slots[0].community_id}")
+    marks = {"/calendar": 'tone-orange" title="待审批"'}
+    mark = 'pill tone-orange">待审批<'
+    for path in places:
+        assert marks.get(path, mark) in admin.get(path).text, path
+    stocked.schedule.occurrences.approve([each.id for each in slots], "admin")
+    assert mark not in admin.get("/").text

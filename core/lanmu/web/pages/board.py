@@ -167,7 +167,7 @@ def _told_ahead(each: Happening) -> str:
         return say(
             _("%(column)s has no material (communities: %(n)s)"), column=each.column, n=each.communities
         )
-    if each.state == "planned" and not each.titles:
+    if each.state in ("planned", "to_approve") and not each.titles:
         return each.column
     text = _AHEAD[sending_of(each.channel)]
     return say(text, column=each.column, n=each.communities)

@@ -14,9 +14,9 @@ from lanmu.web.pages.standing import Standing, standings_of, together
 
 # The state that wants a person's eyes comes first, for an entry shows one state for many communities.
 _WORST_FIRST = (
-    "missed", "in_doubt", "held", "finished_with_issues", "expired", "empty", "running", "expanding",
-    "paused", "awaits_person", "awaits_confirm", "planned", "approved", "scheduled", "handed_over",
-    "unconfirmed", "finished", "cancelled", "skipped",
+    "missed", "in_doubt", "held", "finished_with_issues", "expired", "empty", "to_approve", "running",
+    "expanding", "paused", "awaits_person", "awaits_confirm", "planned", "approved", "scheduled",
+    "handed_over", "unconfirmed", "finished", "cancelled", "skipped",
 )  # fmt: skip
 
 
@@ -60,6 +60,8 @@ def state_of(occurrence: OccurrenceView, standings: Mapping[str, Standing]) -> t
     """The state to show and its group of words: how its push stands, once it has one."""
     if occurrence.push_id:
         return standings[occurrence.push_id].code, "push"
+    if occurrence.needs_approval:
+        return "to_approve", "occurrence"
     return occurrence.state, "occurrence"
 
 

@@ -16,6 +16,8 @@ WORDS: dict[str, dict[str, str]] = {
         "handed_over": _("Handed to delivery"),
         "skipped": _("Skipped"),
         "missed": _("Missed"),
+        # Not a state of its own but a planned slot of a column whose slots people approve one by one.
+        "to_approve": _("Waiting for approval"),
     },
     "push": {
         "draft": _("Draft"),
@@ -134,7 +136,7 @@ TONES = {
     ),
     "orange": (
         "in_review", "empty", "held", "unknown", "partial", "finished_with_issues", "retry_wait", "postponed",
-        "in_doubt", "awaits_confirm", "awaits_person",
+        "to_approve", "in_doubt", "awaits_confirm", "awaits_person",
         "changed", "review", "set_aside",
     ),
     "blue": (
