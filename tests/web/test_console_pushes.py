@@ -45,7 +45,8 @@ def send(server: Server) -> Send:
         )
         with server.database.write() as session:
             if push:
-                session.execute(update(Push).where(Push.id == made.row).values(state=push))
+                ended = now if push.startswith("finished") else None
+                session.execute(update(Push).where(Push.id == made.row).values(state=push, finished_at=ended))
             if unit:
                 values = {"state": unit, "results_at": now + timedelta(hours=1) if asked else None}
                 session.execute(update(Unit).where(Unit.push_id == made.row).values(values))
@@ -107,6 +108,16 @@ def test_a_push_that_waits_for_its_executor_is_not_called_finished(
     assert "已完成" in page
     assert "已送达 1 / 1" in page
     assert "1 条推送等员工发送" in admin.get("/").text
+
+
+def test_the_end_of_a_push_is_named_for_what_it_was(
+    admin: Browser, server: Server, one_of_each: dict[Group, PushView]
+):
+    server.delivery.cancel(one_of_each[Group.AHEAD].id)
+    names = {Group.AHEAD: "取消时间", Group.AWAITED: "下发时间", Group.DONE: "全部发出"}
+    for group, name in names.items():
+        page = admin.get(f"/pushes/{one_of_each[group].id}").text
+        assert [each for each in names.values() if f"<dt>{each}</dt>" in page] == [name], group
 
 
 @pytest.mark.parametrize(
