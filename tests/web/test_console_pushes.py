@@ -114,6 +114,9 @@ def test_the_end_of_a_push_is_named_for_what_it_was(
     admin: Browser, server: Server, one_of_each: dict[Group, PushView]
 ):
     server.delivery.cancel(one_of_each[Group.AHEAD].id)
+    page = admin.get(f"/pushes/{one_of_each[Group.AHEAD].id}").text
+    assert "推送已取消。" in page
+    assert ">cancelled<" not in page
     names = {Group.AHEAD: "取消时间", Group.AWAITED: "下发时间", Group.DONE: "全部发出"}
     for group, name in names.items():
         page = admin.get(f"/pushes/{one_of_each[group].id}").text

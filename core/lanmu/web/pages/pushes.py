@@ -216,7 +216,8 @@ def _unit(unit: UnitView, push: PushView) -> dict[str, Any]:
         "number": unit.number,
         "state": unit.state,
         "reason": translate(unit.reason) if unit.reason else "",
-        "code": unit.code,
+        # A channel's code helps to look a fault up; a cancel's only repeats its reason.
+        "code": "" if unit.state == "cancelled" else unit.code,
         "sender": unit.sender,
         "lateness": (first - push.due_at).total_seconds() if first else None,
         "targets": [
