@@ -180,11 +180,12 @@ def machine(make_room: Callable[..., Any], template: Path) -> type[RuleBasedStat
 
 
 @pytest.mark.filterwarnings("ignore::hypothesis.errors.NonInteractiveExampleWarning")
-def test_random_lives_of_pushes_keep_the_promises(make_room, sqlite_template):
+@pytest.mark.parametrize("lives", [25, pytest.param(1000, marks=pytest.mark.long)])
+def test_random_lives_of_pushes_keep_the_promises(make_room, sqlite_template, lives):
     run_state_machine_as_test(
         machine(make_room, sqlite_template),
         settings=settings(
-            max_examples=25,
+            max_examples=lives,
             stateful_step_count=25,
             deadline=None,
             suppress_health_check=list(HealthCheck),

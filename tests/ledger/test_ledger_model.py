@@ -190,12 +190,13 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_the_ledger_does_what_the_model_does(template: Path) -> None:
+@pytest.mark.parametrize("lives", [12, pytest.param(300, marks=pytest.mark.long)])
+def test_the_ledger_does_what_the_model_does(template: Path, lives: int) -> None:
     LedgerAgainstModel.template = template
     run_state_machine_as_test(
         LedgerAgainstModel,
         settings=settings(
-            max_examples=25,
+            max_examples=lives,
             stateful_step_count=40,
             deadline=None,
             database=None,

@@ -5,6 +5,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
@@ -38,7 +39,8 @@ names = st.sampled_from(NAMES)
 picks = st.integers(0, 2)
 
 
-def test_no_order_of_edits_loses_a_text(sqlite_template, tmp_path):
+@pytest.mark.parametrize("lives", [20, pytest.param(600, marks=pytest.mark.long)])
+def test_no_order_of_edits_loses_a_text(sqlite_template, tmp_path, lives):
     class TwoSides(RuleBasedStateMachine):
         """Each text that anybody writes is a number of its own, so that it can be looked for."""
 
@@ -196,6 +198,6 @@ def test_no_order_of_edits_loses_a_text(sqlite_template, tmp_path):
     run_state_machine_as_test(
         TwoSides,
         settings=settings(
-            max_examples=60, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=lives, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )
