@@ -103,6 +103,7 @@ def index_words(content: Content) -> list[str]:
     ]
     marks += [
         bigrams.mark("state", "approved"),
+        bigrams.shelf_mark(content.content_class, content.zone),
         *(bigrams.mark("tag", tag) for tag in content.tags),
         bigrams.IN_USE,
     ]
@@ -130,7 +131,8 @@ def build_floor(path: Path, made: list[Content]) -> None:
             ),
         )  # fmt: skip
         connection.execute(
-            "INSERT INTO doc_search (rowid, words) VALUES (?, ?)", (key, " ".join(index_words(content)))
+            "INSERT INTO doc_search (rowid, words) VALUES (?, ?)",
+            (key, " ".join(word for word in index_words(content) if not word.startswith("y_"))),
         )
     connection.execute("INSERT INTO doc_search (doc_search) VALUES ('optimize')")
     connection.execute("ANALYZE")

@@ -133,6 +133,9 @@ def test_filters_narrow_a_list_and_a_search_alike(library, content):
     assert found(content_class=("brand",)) == {second.id}
     assert found(content_class=("brand", "engagement")) == {first.id, second.id, third.id}
     assert found(zone=("knowledge",)) == {first.id, second.id}
+    assert found(content_class=("engagement",), zone=("knowledge",)) == {first.id}
+    assert found(content_class=("engagement", "brand"), zone=("knowledge", "ugc")) == found()
+    assert found(content_class=("brand",), zone=("ugc",)) == set()
     assert found(kind=("values",)) == found(month=("202504",)) == found(owner=("何川",)) == {second.id}
     assert found(genre=("interaction_topic",)) == found(form=("topic",)) == {third.id}
     assert found(tags=("母婴",)) == {first.id, second.id}

@@ -62,6 +62,18 @@ def mark(axis: str, value: str) -> str:
     return f"{letter}_x{hashlib.sha256(value.encode()).hexdigest()[:20]}"
 
 
+def shelf_mark(content_class: str, zone: str) -> str:
+    """The index word for a class and a zone together.
+
+    Each of the two alone stands in a quarter of all materials or more, and lists are often narrowed to both:
+    one short list is walked in half the time of two long ones.
+    """
+    one, other = mark("content_class", content_class), mark("zone", zone)
+    if "__" in one or "__" in other:  # two pairs must never make one word
+        return f"y_x{hashlib.sha256(f'{one} {other}'.encode()).hexdigest()[:20]}"
+    return f"y_{one}__{other}"
+
+
 @dataclass(frozen=True, slots=True)
 class Phrase:
     """Words that follow one another; the last one may be only the start of a word."""

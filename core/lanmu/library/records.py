@@ -223,6 +223,7 @@ def index(session: Session, material: Material, content: Content) -> None:
         bigrams.mark(axis, getattr(material, axis))
         for axis in ("content_class", "kind", "zone", "genre", "form", "month", "origin", "owner", "state")
     ]
+    marks.append(bigrams.shelf_mark(material.content_class, material.zone))
     marks += [bigrams.mark("tag", tag) for tag in content.tags]
     if material.approved_revision_id is not None and material.state != "retired":
         marks.append(bigrams.IN_USE)

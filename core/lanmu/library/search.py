@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import product
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection
@@ -37,7 +38,9 @@ __all__ = ["SORTS", "Filters", "MaterialSearch", "Sort"]
 
 PAGE_MOST = 200
 _REMEMBERED = 4096
-_FEW_MOST = 500
+_FEW_MOST = 200
+_SHELF = ("content_class", "zone")
+_SHELVES_MOST = 24
 _STORED = UtcDateTime()
 
 Answer = TypeVar("Answer")
@@ -202,9 +205,12 @@ class MaterialSearch:
 
 
 def _query(filters: Filters, without: str = "") -> bigrams.Query:
-    groups = [
-        [bigrams.mark(axis, value) for value in getattr(filters, axis)] for axis in AXES if axis != without
-    ]
+    axes = [axis for axis in AXES if axis != without and getattr(filters, axis)]
+    groups: list[list[str]] = []
+    if 0 < len(filters.content_class) * len(filters.zone) <= _SHELVES_MOST and without not in _SHELF:
+        groups.append([bigrams.shelf_mark(*pair) for pair in product(filters.content_class, filters.zone)])
+        axes = [axis for axis in axes if axis not in _SHELF]
+    groups += [[bigrams.mark(axis, value) for value in getattr(filters, axis)] for axis in axes]
     groups += [[bigrams.mark("tag", tag)] for tag in filters.tags]
     if filters.in_use:
         groups.append([bigrams.IN_USE])
