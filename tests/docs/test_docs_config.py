@@ -84,7 +84,7 @@ def test_a_key_without_a_default_in_its_row_has_none() -> None:
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_every_example_loads(example: str) -> None:
     names = re.findall(r"\$\{(\w+)\}", example)
-    stand_ins = {name: "sqlite:///x.db" if "DATABASE" in name else "x" for name in names}
+    stand_ins = {name: "sqlite:///x.db" if "DATABASE" in name else "x" * 40 for name in names}
     loaded = config.parse(tomllib.loads(example), None, stand_ins)
     assert plugins.settings_in_need(loaded.plugins) == []
 
@@ -94,7 +94,7 @@ def test_the_shipped_file_loads_and_every_line_in_it_that_is_commented_out_does_
     whole = re.sub(r'^# (?=\[[\w.]+\]|[\w"]\S* = )', "", shipped, flags=re.MULTILINE)
     assert whole.count("\n# ") < 5, "the introduction alone is left"
     names = re.findall(r"\$\{(\w+)\}", whole)
-    stand_ins = {name: "sqlite:///x.db" if "DATABASE" in name else "x" for name in names}
+    stand_ins = {name: "sqlite:///x.db" if "DATABASE" in name else "x" * 40 for name in names}
     for text in (shipped, whole):
         loaded = config.parse(tomllib.loads(text), None, stand_ins)
         assert plugins.settings_in_need(loaded.plugins) == []

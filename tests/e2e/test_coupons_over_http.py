@@ -7,10 +7,9 @@ from contextlib import closing
 from datetime import timedelta
 from http.client import HTTPConnection
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlencode
 
-from waitress.server import create_server
+from tests.serving import served
 
 from lanmu import config
 from lanmu.audience.views import IdentityKey, MemberDraft
@@ -71,26 +70,21 @@ def test_fifty_coupons_go_to_twelve_phones_and_not_one_more(database: Database, 
         server.ledger.adjust(member.id, TAPS * COST, f"start-{number}", reason="开场", actor="test")
         link = server.signer.sign("plugin/points/points.member", member.id, timedelta(hours=1))
         links.append((member.id, f"/p/points/m/{link}"))
-    web: Any = create_server(create_app(server), host="127.0.0.1", port=0, threads=8)
-    thread = threading.Thread(target=web.run, daemon=True)
-    thread.start()
-    phones = [Phone(web.effective_port, path, offer.id) for _member, path in links]
-    together = threading.Barrier(PHONES)
+    with served(create_app(server)) as port:
+        phones = [Phone(port, path, offer.id) for _member, path in links]
+        together = threading.Barrier(PHONES)
 
-    def want(phone: Phone) -> None:
-        with closing(phone.connection):
-            together.wait()
-            for _tap in range(TAPS):
-                phone.tap()
+        def want(phone: Phone) -> None:
+            with closing(phone.connection):
+                together.wait()
+                for _tap in range(TAPS):
+                    phone.tap()
 
-    threads = [threading.Thread(target=want, args=(phone,)) for phone in phones]
-    for each in threads:
-        each.start()
-    for each in threads:
-        each.join()
-    web.close()
-    thread.join(timeout=10)
-    web.task_dispatcher.shutdown()
+        threads = [threading.Thread(target=want, args=(phone,)) for phone in phones]
+        for each in threads:
+            each.start()
+        for each in threads:
+            each.join()
 
     told = sum((phone.statuses for phone in phones), Counter())
     assert told[303] == CAP

@@ -2,15 +2,13 @@
 
 import json
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from http.client import HTTPConnection
 from typing import Any
 
 import pytest
-from flask import Flask
+from tests.serving import served
 from tests.web.conftest import Program
-from waitress.server import create_server
 
 from lanmu import config
 from lanmu.audience.views import IdentityKey, MemberDraft
@@ -108,21 +106,6 @@ def test_an_event_of_nobody_is_told_so(program: Callable[..., Program]):
     assert program()("POST", "/events", {"kind": "check_in"}).status_code == 422
 
 
-@contextmanager
-def _served(app: Flask) -> Iterator[int]:
-    """The app behind real sockets and eight threads, as `lanmu serve` has it."""
-    web: Any = create_server(app, host="127.0.0.1", port=0, threads=8)
-    thread = threading.Thread(target=web.run, daemon=True)
-    thread.start()
-    try:
-        yield web.effective_port
-    finally:
-        web.pull_trigger = getattr(web, "pull_trigger", None)
-        web.close()
-        thread.join(timeout=10)
-        web.task_dispatcher.shutdown()
-
-
 def _post(port: int, token: str, body: dict[str, Any], key: str) -> tuple[int, dict[str, Any]]:
     connection = HTTPConnection("127.0.0.1", port, timeout=30)
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json", "Idempotency-Key": key}
@@ -148,7 +131,7 @@ def test_twenty_posts_at_once_with_one_key_make_one_member(database: Database, c
         together.wait()
         answers.append(_post(port, token, MEMBER, "k1"))
 
-    with _served(create_app(server)) as port:
+    with served(create_app(server)) as port:
         threads = [threading.Thread(target=send, args=(port,)) for _index in range(20)]
         for thread in threads:
             thread.start()
