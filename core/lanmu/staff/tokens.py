@@ -21,6 +21,12 @@ PREFIX = "lanmu_"
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 LONGEST_DAYS = 365
 
+REMEMBERED_SECONDS = 1.0
+"""For so long a token that was just recognised is not looked up again; a program asks many times a second.
+
+A revocation by this process is felt at once, one by another process when this has passed.
+"""
+_REMEMBERED_MOST = 1000
 
 # Asked with every request of the API: plain columns of a statement made once take half the time of two rows.
 _BY_PUBLIC_ID = (
@@ -54,6 +60,7 @@ class TokenService:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
+        self._remembered: dict[str, tuple[float, datetime, Person]] = {}
 
     def create(self, username: str, name: str, scopes: list[str], days: int = 90) -> str:
         """A new token, told this once. Raises Invalid for an unknown scope, owner or length of life."""
@@ -95,7 +102,11 @@ class TokenService:
         if not token.startswith(PREFIX) or _checksum(body) != checksum:
             return None
         public, _sep, secret = body[len(PREFIX) :].partition("_")
-        now = self._clock.now()
+        now, boot = self._clock.now(), self._clock.boottime()
+        key = _hash(body)
+        known = self._remembered.get(key)
+        if known is not None and boot < known[0] and now < known[1]:
+            return known[2]
         with self._database.glance() as connection:
             row = connection.execute(_BY_PUBLIC_ID, {"public": public}).first()
         if row is None:
@@ -106,7 +117,7 @@ class TokenService:
             with self._database.write() as session:
                 session.execute(update(ApiToken).where(ApiToken.id == row.id).values(last_used_at=now))
         scoped = frozenset[str]().union(*(SCOPES.get(scope, frozenset()) for scope in row.scopes))
-        return Person(
+        found = Person(
             id=row.public_id,
             username=f"{row.username}/{row.name}",
             name=row.name,
@@ -114,6 +125,10 @@ class TokenService:
             roles=tuple(row.roles),
             permissions=scoped & permissions_of(row.roles),
         )
+        if len(self._remembered) >= _REMEMBERED_MOST:
+            self._remembered.clear()
+        self._remembered[key] = boot + REMEMBERED_SECONDS, row.expires_at, found
+        return found
 
     def revoke(self, public_id: str) -> None:
         with self._database.write() as session:
@@ -123,6 +138,7 @@ class TokenService:
                 .values(revoked_at=self._clock.now())
                 .returning(ApiToken.id)
             ).first()
+        self._remembered.clear()
         if done is None:
             raise NotFound("token", _("there is no live token %(id)s."), id=public_id)
 

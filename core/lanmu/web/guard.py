@@ -2,11 +2,13 @@
 
 import hmac
 import re
+from functools import lru_cache
 from urllib.parse import unquote, urlsplit
 
 from flask import Flask, Response, current_app, g, redirect, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
+from lanmu.config import ServerConfig
 from lanmu.i18n import _
 from lanmu.interfaces.access import PUBLIC, SIGNED, act_as
 from lanmu.interfaces.errors import Denied, Invalid
@@ -46,14 +48,15 @@ def is_static(endpoint: str) -> bool:
 
 def _check() -> AnyResponse | None:
     _check_host()
-    if leaked := _TOKEN_IN_URL.search(unquote(request.query_string.decode("latin-1"))):
+    typed = unquote(request.query_string.decode("latin-1"))
+    if leaked := _TOKEN_IN_URL.search(typed):
         _revoke(leaked[1])
         raise Denied(
             "Authorization",
             _("a token was sent in the address, where logs keep it; it is revoked."),
             _("Make a new one and send it in the Authorization header."),
         )
-    _check_text()
+    _check_text(typed)
     g.person = find_person(request)
     act_as(g.person.username if g.person else "")
     if request.endpoint is None:
@@ -119,20 +122,16 @@ def _go_to(page: str) -> AnyResponse:
     return redirect(page)
 
 
-def _check_text() -> None:
+def _check_text(query: str) -> None:
     """No text holds NUL, and PostgreSQL keeps none that does; told here, it is no crash in a query."""
-    given = (request.path, *request.args.values(), *request.form.values())
-    if any("\0" in text for text in given):
+    form = request.form.values() if request.content_length else ()
+    if any("\0" in text for text in (request.path, query, *form)):
         raise Invalid(request.path.replace("\0", ""), _("the address or the form holds the character NUL."))
 
 
 def _check_host() -> None:
     host = _hostname(request.host)
-    config = server().config.server
-    allowed = {urlsplit(config.base_url).hostname, *config.allowed_hosts}
-    if config.host in ("127.0.0.1", "localhost", "::1") or not config.base_url.startswith("https://"):
-        allowed |= {"127.0.0.1", "localhost", "::1", config.host}
-    if host not in allowed:
+    if host not in _names(server().config.server):
         raise Invalid(
             "Host",
             _("this server does not go by the name %(host)s."),
@@ -141,6 +140,16 @@ def _check_host() -> None:
         )
 
 
+@lru_cache(maxsize=8)
+def _names(config: ServerConfig) -> frozenset[str | None]:
+    """The names that the server goes by."""
+    allowed = {urlsplit(config.base_url).hostname, *config.allowed_hosts}
+    if config.host in ("127.0.0.1", "localhost", "::1") or not config.base_url.startswith("https://"):
+        allowed |= {"127.0.0.1", "localhost", "::1", config.host}
+    return frozenset(allowed)
+
+
+@lru_cache(maxsize=256)
 def _hostname(host: str) -> str:
     try:
         return urlsplit(f"//{host}").hostname or ""
