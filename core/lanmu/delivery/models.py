@@ -70,7 +70,8 @@ class Push(Public, Base):
 
     `test_text` is set for a test send, which has no material.
     `approved_hash` binds what was approved: revision, recipients, time and channel. `late_after` counts
-    seconds; `late_policy` is ask, send or skip.
+    seconds; `late_policy` is ask, send or skip. Where a cap lets only one of two go out today, the higher
+    `priority` has it.
     """
 
     __tablename__ = "push"
@@ -95,6 +96,7 @@ class Push(Public, Base):
     late_policy: Mapped[str] = mapped_column(String(8), default="ask")
     late_decided: Mapped[bool] = mapped_column(default=False)
     deadline_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    priority: Mapped[int] = mapped_column(default=0, server_default=text("0"))
     planned: Mapped[int] = mapped_column(default=0)
     audience_hash: Mapped[str] = mapped_column(String(64), default="")
     approved_hash: Mapped[str] = mapped_column(String(64), default="")
@@ -114,7 +116,12 @@ class Push(Public, Base):
 
 
 class Unit(Base):
-    """发送单元: one call to a channel. Whoever moves it names the fence that it holds."""
+    """发送单元: one call to a channel. Whoever moves it names the fence that it holds.
+
+    `zone` is its recipients', for quiet hours. `counted_at` is when it was counted against the limits, None
+    while it is proven not to be out. `look_at` is when a unit in doubt is next looked up at the far end,
+    None where only a person can tell; `looks` counts the lookups that found nothing.
+    """
 
     __tablename__ = "unit"
 
@@ -123,6 +130,7 @@ class Unit(Base):
     number: Mapped[int]
     channel: Mapped[str] = mapped_column(String(60))
     sender: Mapped[str] = mapped_column(String(64), default="")
+    zone: Mapped[str] = mapped_column(String(60), default="", server_default="")
     token: Mapped[str] = mapped_column(String(24), unique=True)
     state: Mapped[str] = mapped_column(String(16), default="pending")
     reason: Mapped[str] = mapped_column(Said, default="")
@@ -133,6 +141,9 @@ class Unit(Base):
     lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     tries: Mapped[int] = mapped_column(default=0)
     deaths: Mapped[int] = mapped_column(default=0)
+    counted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    look_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    looks: Mapped[int] = mapped_column(default=0, server_default=text("0"))
     ref: Mapped[str] = mapped_column(String(200), default="")
     ref_detail: Mapped[dict[str, str] | None] = mapped_column(JsonDoc)
     results_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
@@ -154,6 +165,7 @@ class Unit(Base):
             "results_at",
             **_only_where("state IN ('accepted','handed_over') AND results_at IS NOT NULL"),
         ),
+        Index("ix_unit_in_doubt", "look_at", **_only_where("state = 'unknown'")),
         Index("ix_unit_ref", "channel", "ref", **_only_where("ref <> ''")),
     )
 

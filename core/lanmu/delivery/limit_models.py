@@ -1,0 +1,75 @@
+"""The last door's tables: how often who may be sent to, how much of it is used, and what was answered."""
+
+from datetime import date, datetime
+
+from sqlalchemy import CheckConstraint, Date, ForeignKey, String, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from lanmu.storage import Base, UtcDateTime
+from lanmu.storage.types import BigId, Said
+
+LIMIT_SCOPES = ("community", "member", "sender", "channel", "recipient")
+LIMIT_PERIODS = ("day", "week", "month")
+
+
+class SendLimit(Base):
+    """频次上限: at most so many messages in a calendar period of the shop's zone.
+
+    `scope` says whose messages are counted: a community's, a member's, a sender's, a whole channel's, or a
+    recipient's at the channel. `channel` is empty for all. `most` is None where a month allows as many as it
+    has days. `origin` is "ours" or "platform"; a platform's rule names its source and the day it was checked.
+    """
+
+    __tablename__ = "send_limit"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    code: Mapped[str] = mapped_column(String(60), unique=True)
+    channel: Mapped[str] = mapped_column(String(60), default="")
+    scope: Mapped[str] = mapped_column(String(16))
+    period: Mapped[str] = mapped_column(String(8))
+    most: Mapped[int | None]
+    origin: Mapped[str] = mapped_column(String(16), default="ours")
+    source: Mapped[str] = mapped_column(String(200), default="")
+    checked_on: Mapped[date | None] = mapped_column(Date)
+    enabled: Mapped[bool] = mapped_column(default=True)
+
+    __table_args__ = (
+        CheckConstraint("scope IN ('community','member','sender','channel','recipient')", name="scope"),
+        CheckConstraint("period IN ('day','week','month')", name="period"),
+        CheckConstraint("most IS NULL OR most >= 0", name="most"),
+    )
+
+
+class LimitUse(Base):
+    """How much of a limit one subject has used in the period that starts on a day: a cache of the units."""
+
+    __tablename__ = "limit_use"
+
+    limit_id: Mapped[int] = mapped_column(ForeignKey("send_limit.id", ondelete="CASCADE"), primary_key=True)
+    subject: Mapped[str] = mapped_column(String(140), primary_key=True)
+    starts_on: Mapped[date] = mapped_column(Date, primary_key=True)
+    used: Mapped[int] = mapped_column(default=0)
+
+
+class RateUse(Base):
+    """When the far end may next be called: the theoretical arrival time of a token bucket."""
+
+    __tablename__ = "rate_use"
+
+    channel: Mapped[str] = mapped_column(String(60), primary_key=True)
+    subject: Mapped[str] = mapped_column(String(140), primary_key=True)
+    per_seconds: Mapped[int] = mapped_column(primary_key=True)
+    free_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class GateCount(Base):
+    """How often the last door gave an answer for a push other than to send."""
+
+    __tablename__ = "gate_count"
+
+    push_id: Mapped[int] = mapped_column(ForeignKey("push.id"), primary_key=True)
+    door: Mapped[str] = mapped_column(String(8), primary_key=True)
+    code: Mapped[str] = mapped_column(String(32), primary_key=True)
+    reason: Mapped[str] = mapped_column(Said, default="")
+    answers: Mapped[int] = mapped_column(default=0, server_default=text("0"))
+    last_at: Mapped[datetime] = mapped_column(UtcDateTime)
