@@ -73,3 +73,28 @@ class GateCount(Base):
     reason: Mapped[str] = mapped_column(Said, default="")
     answers: Mapped[int] = mapped_column(default=0, server_default=text("0"))
     last_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class Breaker(Base):
+    """断路器: a way out that a far end has closed, or narrowed, for all workers.
+
+    `kind` is "rate" (closed until `until`; `level` counts how often in a row, and so how long), "config"
+    (closed until a person acts) or "concurrency" (`level` calls at the same time). `subject` is a target
+    where the limit is its own, empty for the whole channel. `probe_until` is set while one unit tries
+    whether the way is open again.
+    """
+
+    __tablename__ = "breaker"
+
+    channel: Mapped[str] = mapped_column(String(60), primary_key=True)
+    call: Mapped[str] = mapped_column(String(60), primary_key=True)
+    subject: Mapped[str] = mapped_column(String(140), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(12), primary_key=True)
+    level: Mapped[int]
+    opened_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    until: Mapped[datetime] = mapped_column(UtcDateTime)
+    probe_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    code: Mapped[str] = mapped_column(String(32), default="")
+    reason: Mapped[str] = mapped_column(Said, default="")
+
+    __table_args__ = (CheckConstraint("kind IN ('rate','config','concurrency')", name="kind"),)

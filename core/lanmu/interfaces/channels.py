@@ -143,9 +143,13 @@ class Ref:
 class Verdict:
     """The reading of one observation.
 
-    `scope` says how far a refusal reaches: this unit, the push's content, or the whole account.
+    `scope` says how far a refusal reaches: this unit, the push's content, or the whole account; "unclear"
+    where the far end gave a code whose meaning nobody knows.
     `failed` are targets that the far end refused one by one although it accepted the rest (key → reason).
     `free` marks a retry that costs no try (an expired token).
+    `trips` says that others must wait as well: "rate" closes the way for a while, "concurrency" halves how
+    many calls go out at the same time.
+    `stale_files` says that an uploaded file is no longer known there, and is worth uploading once more.
     """
 
     outcome: Outcome
@@ -153,9 +157,11 @@ class Verdict:
     reason: str = ""
     code: str = ""
     retry_after: timedelta | None = None
-    scope: Literal["unit", "content", "account"] = "unit"
+    scope: Literal["unit", "content", "account", "unclear"] = "unit"
     failed: Mapping[str, str] = field(default_factory=dict)
     free: bool = False
+    trips: Literal["", "rate", "concurrency"] = ""
+    stale_files: bool = False
 
 
 class TargetState(StrEnum):
@@ -226,6 +232,7 @@ class Abilities:
     - `text_bytes`, `asset_max`, `asset_bytes`, `asset_types`: limits of one message (UTF-8 bytes).
     - `asset_ttl`: how long an uploaded file is known; None where files travel inside the request.
     - `limits`: what the far end allows; `silent_limits`: beyond which it drops without an error.
+    - `limits_per`: whether a limit that was reached stops the whole account or one target (a robot) alone.
     """
 
     sending: Sending = Sending.AUTO
@@ -244,6 +251,7 @@ class Abilities:
     asset_ttl: timedelta | None = None
     limits: tuple[Rate, ...] = ()
     silent_limits: tuple[Rate, ...] = ()
+    limits_per: Literal["account", "target"] = "account"
 
 
 class Channel(Protocol):
@@ -277,13 +285,19 @@ class Channel(Protocol):
         ...
 
     def find(self, request: Request, window: Window) -> Sequence[Ref]:
-        """Everything at the far end that this request may have become (abilities.lookup)."""
+        """Everything at the far end that this request may have become (abilities.lookup).
+
+        Raises NotConnected where the far end cannot be asked: no answer is not the answer "nothing".
+        """
         ...
 
     def results(self, ref: Ref) -> Iterable[TargetResult]:
-        """What became of each target so far (abilities.acceptance == "async")."""
+        """What became of each target so far (abilities.acceptance == "async"). Raises NotConnected."""
         ...
 
     def cancel(self, ref: Ref) -> CancelResult:
-        """Stop what is not yet confirmed (abilities.cancel)."""
+        """Stop what is not yet confirmed (abilities.cancel).
+
+        Raises NotConnected where the far end cannot be asked; it is asked again then.
+        """
         ...

@@ -15,6 +15,8 @@ _INSTANT = sa.DateTime(timezone=True).with_variant(sa.Text(), "sqlite")
 
 def upgrade() -> None:
     op.add_column("push", sa.Column("priority", sa.Integer(), nullable=False, server_default=sa.text("0")))
+    op.add_column("push", sa.Column("binding", sa.Integer(), nullable=False, server_default=sa.text("1")))
+    op.add_column("push", sa.Column("edited_by", sa.String(length=60), nullable=False, server_default=""))
     op.add_column("unit", sa.Column("zone", sa.String(length=60), nullable=False, server_default=""))
     op.add_column("unit", sa.Column("counted_at", _INSTANT, nullable=True))
     op.add_column("unit", sa.Column("look_at", _INSTANT, nullable=True))
@@ -82,6 +84,21 @@ def _limits() -> None:
         sa.ForeignKeyConstraint(["push_id"], ["push.id"], name=op.f("fk_gate_count_push_id")),
         sa.PrimaryKeyConstraint("push_id", "door", "code", name=op.f("pk_gate_count")),
     )
+    op.create_table(
+        "breaker",
+        sa.Column("channel", sa.String(length=60), nullable=False),
+        sa.Column("call", sa.String(length=60), nullable=False),
+        sa.Column("subject", sa.String(length=140), nullable=False),
+        sa.Column("kind", sa.String(length=12), nullable=False),
+        sa.Column("level", sa.Integer(), nullable=False),
+        sa.Column("opened_at", _INSTANT, nullable=False),
+        sa.Column("until", _INSTANT, nullable=False),
+        sa.Column("probe_until", _INSTANT, nullable=True),
+        sa.Column("code", sa.String(length=32), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.CheckConstraint("kind IN ('rate','config','concurrency')", name=op.f("ck_breaker_kind")),
+        sa.PrimaryKeyConstraint("channel", "call", "subject", "kind", name=op.f("pk_breaker")),
+    )
 
 
 def _installation() -> None:
@@ -91,6 +108,7 @@ def _installation() -> None:
         sa.Column("home", sa.Text(), nullable=False),
         sa.Column("host", sa.String(length=120), nullable=False),
         sa.Column("heartbeat_at", _INSTANT, nullable=True),
+        sa.Column("beats", sa.BigInteger(), nullable=False),
         sa.Column("backup_at", _INSTANT, nullable=True),
         sa.Column("frozen_at", _INSTANT, nullable=True),
         sa.Column("frozen_reason", sa.Text(), nullable=False),
