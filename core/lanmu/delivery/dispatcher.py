@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Row, bindparam, select
 from sqlalchemy.orm import Session
 
-from lanmu.delivery import gate
+from lanmu.delivery import crash_points, gate
 from lanmu.delivery.crew import Crew
 from lanmu.delivery.models import Push
 from lanmu.delivery.outcomes import Next, after_no_connection, after_write
@@ -102,12 +102,15 @@ class Dispatcher:
             batch = self._claim(session)
         moved = 0
         while batch:
+            crash_points.reach("after_claim")
             sheets = self._preflight.read_sheets({unit.push_id for unit in batch})
             results = self._send(batch, sheets)
+            crash_points.reach("before_record")
             now = self._clock.now()
             with self._database.write() as session:
                 recorded = record(session, now, results)
                 batch = [] if stopping() else self._claim(session)
+            crash_points.reach("after_record")
             moved += len(recorded)
             self._tell_of(recorded, sheets, now)
         return moved
@@ -152,6 +155,7 @@ class Dispatcher:
         """The durable intents, after whose commit a write may happen, and what the gate turned away."""
         if not lined_up:
             return [], []
+        crash_points.reach("before_intent")
         boot = self._clock.boottime()
         now = self._clock.now()
         sheets = {each.ready.sheet.push_id: each.ready.sheet for each in lined_up}
@@ -170,6 +174,7 @@ class Dispatcher:
             ours = intend(
                 session, now, self._owner, [(each.ready.unit, each.ready.request) for each in passed]
             )
+        crash_points.reach("after_intent")
         return [_Intended(each, boot) for each in passed if each.ready.unit.id in ours], turned_away
 
     def _write(self, intended: _Intended) -> Recorded:
@@ -181,7 +186,9 @@ class Dispatcher:
             slept = Observation(wrote=False, fault=_("The worker slept between its intent and the write."))
             return Recorded(unit, Next(UnitState.RETRY_WAIT, slept.fault, "slept", timedelta(0)), slept)
         try:
+            crash_points.reach("during_write")
             seen = channel.transmit(ready.request, line)
+            crash_points.reach("after_write")
             verdict = channel.classify(seen)
         except Exception as error:  # the contract forbids it; what it means is that nobody knows
             log.exception("channel raised while sending", extra={"channel": channel.name, "unit": unit.id})

@@ -11,6 +11,7 @@ from itertools import groupby
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
+from lanmu.delivery import crash_points
 from lanmu.delivery.models import Push, Unit, UnitTarget
 from lanmu.delivery.states import PushState, UnitState
 from lanmu.i18n import _
@@ -164,6 +165,7 @@ def _add_units(session: Session, push: Push, groups: Sequence[Sequence[Recipient
         for number, group in enumerate(groups, 1)
     ]
     ids = session.scalars(insert(Unit).returning(Unit.id, sort_by_parameter_order=True), units).all()
+    crash_points.reach("during_intake")
     targets = [
         {
             "push_id": push.id,
