@@ -71,7 +71,8 @@ class Push(Public, Base):
     `test_text` is set for a test send, which has no material.
     `approved_hash` binds what was approved: revision, recipients, time and channel. `late_after` counts
     seconds; `late_policy` is ask, send or skip. Where a cap lets only one of two go out today, the higher
-    `priority` has it.
+    `priority` has it. `binding` counts how often what is bound was changed by hand, from 1; `edited_by` did it
+    last, and may not approve it.
     """
 
     __tablename__ = "push"
@@ -97,6 +98,8 @@ class Push(Public, Base):
     late_decided: Mapped[bool] = mapped_column(default=False)
     deadline_at: Mapped[datetime] = mapped_column(UtcDateTime)
     priority: Mapped[int] = mapped_column(default=0, server_default=text("0"))
+    binding: Mapped[int] = mapped_column(default=1, server_default=text("1"))
+    edited_by: Mapped[str] = mapped_column(String(60), default="", server_default="")
     planned: Mapped[int] = mapped_column(default=0)
     audience_hash: Mapped[str] = mapped_column(String(64), default="")
     approved_hash: Mapped[str] = mapped_column(String(64), default="")
