@@ -1,6 +1,6 @@
 """Named places on the way of a message where a test may kill the process, as the OOM killer does.
 
-Off unless LANMU_CRASH_POINTS=1: `reach` is a function that does nothing. LANMU_CRASH_AT=after_intent then kills
+Off unless LANMU_CRASH_POINTS=1: `reach` does nothing. LANMU_CRASH_AT=after_intent then kills
 the process (SIGKILL) when it comes by the first time, after_intent:3 the third time.
 """
 
