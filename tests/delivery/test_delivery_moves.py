@@ -109,8 +109,10 @@ def test_a_token_that_ran_out_is_retried_at_once_but_not_for_ever(room):
     assert room.states(push) == ["accepted"]
     room.channel.script(*[Does.STALE] * 3)
     push = room.send("g2")
-    assert room.run() == 3
-    assert room.states(push) == ["retry_wait"]
+    assert room.run() == 2
+    assert room.states(push) == ["held"]
+    assert room.unit(push).code == "config"
+    assert room.push(push).state == "held"
 
 
 def test_refused_content_stops_the_push_before_all_its_units_fail(make_room, database):

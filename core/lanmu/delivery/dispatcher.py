@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from lanmu.delivery import crash_points, gate
 from lanmu.delivery.crew import Crew
 from lanmu.delivery.models import Push
-from lanmu.delivery.outcomes import Next, after_no_connection, after_write
+from lanmu.delivery.outcomes import Next, after_no_connection, after_write, in_doubt
 from lanmu.delivery.owner import Owner
 from lanmu.delivery.preflight import Preflight, Ready, Sheet
 from lanmu.delivery.queue import Claimed, claim, intend
@@ -193,8 +193,8 @@ class Dispatcher:
         except Exception as error:  # the contract forbids it; what it means is that nobody knows
             log.exception("channel raised while sending", extra={"channel": channel.name, "unit": unit.id})
             seen = Observation(wrote=True, fault=f"{type(error).__name__}: {error}")
-            return Recorded(unit, Next(UnitState.UNKNOWN, seen.fault, "channel_error"), seen)
-        return Recorded(unit, after_write(verdict, channel.abilities, unit.tries), seen)
+            return Recorded(unit, in_doubt(seen.fault, "channel_error", channel.abilities), seen)
+        return Recorded(unit, after_write(verdict, channel.abilities, unit.tries, unit.code), seen)
 
     def _tell_of(self, recorded: Sequence[Recorded], sheets: Mapping[int, Sheet], now: datetime) -> None:
         for result in recorded:

@@ -1,8 +1,10 @@
 """From a channel's verdict to the unit's next state: pure, and the only place where that is decided."""
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Literal
 
 from lanmu.delivery.states import UnitState
 from lanmu.i18n import _
@@ -14,14 +16,18 @@ RETRY_STEPS = (timedelta(seconds=5), timedelta(seconds=30), timedelta(minutes=2)
 FIRST_RESULTS = timedelta(seconds=2)
 """When a channel that tells results later is asked for the first time."""
 
-FREE_RETRIES = 2
-"""An expired token costs no try, but twice in a row means that something else is wrong."""
+POISON = "poison"
+"""The code of a unit that has taken too many workers with it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Next:
     """What becomes of the unit. `wait` and `results_after` (when to ask for results, None: never) count from
     now; `failed` are targets refused one by one.
+
+    `look_after` says when a doubt is first looked into, None where only a person can tell. `trips` is the
+    kind of breaker that others shall find open. `same_code_stops` holds the push once three units have met
+    the same code. `forget_files` has what was uploaded to the channel uploaded anew.
     """
 
     state: UnitState
@@ -33,19 +39,21 @@ class Next:
     results_after: timedelta | None = None
     failed: Mapping[str, str] = field(default_factory=dict)
     hold_push: bool = False
+    look_after: timedelta | None = None
+    trips: Literal["", "rate", "concurrency", "config"] = ""
+    same_code_stops: bool = False
+    forget_files: bool = False
 
 
-def after_write(verdict: Verdict, abilities: Abilities, tries: int) -> Next:
+def after_write(verdict: Verdict, abilities: Abilities, tries: int, code_before: str = "") -> Next:
     """What a verdict on a write that happened, or may have happened, means.
 
     A channel that says "accepted" without a reference although it declares that it can be asked is not
-    believed: without the reference nobody could ever ask.
+    believed: without the reference nobody could ever ask. `code_before` is how the unit's last try ended.
     """
     match verdict.outcome:
         case Outcome.ACCEPTED if abilities.lookup and verdict.ref is None:
-            return Next(
-                UnitState.UNKNOWN, _("The channel accepted it but gave no reference."), "no_reference"
-            )
+            return in_doubt(_("The channel accepted it but gave no reference."), "no_reference", abilities)
         case Outcome.ACCEPTED | Outcome.HANDED_OVER:
             accepted = verdict.outcome is Outcome.ACCEPTED
             return Next(
@@ -56,25 +64,75 @@ def after_write(verdict: Verdict, abilities: Abilities, tries: int) -> Next:
                 failed=verdict.failed,
             )
         case Outcome.AMBIGUOUS:
-            return Next(UnitState.UNKNOWN, verdict.reason, verdict.code or "ambiguous")
+            return in_doubt(verdict.reason, verdict.code or "ambiguous", abilities, verdict.trips)
         case Outcome.NOT_SENT:
             return _again(verdict.reason, verdict.code or "network", None, tries)
-        case Outcome.LATER if verdict.free and tries < FREE_RETRIES:
-            return Next(UnitState.RETRY_WAIT, verdict.reason, verdict.code, timedelta(0), counts_as_try=True)
         case Outcome.LATER:
-            return _again(verdict.reason, verdict.code, verdict.retry_after, tries)
-        case Outcome.REFUSED if verdict.scope == "unit":
-            return Next(UnitState.FAILED, verdict.reason, verdict.code, failed=verdict.failed)
+            return _later(verdict, tries, code_before)
         case _:
-            # The content or the account is refused: the next unit would fare alike, so the push waits.
-            return Next(UnitState.HELD, verdict.reason, verdict.code, hold_push=True)
+            return _refused(verdict, code_before)
+
+
+def in_doubt(
+    reason: str, code: str, abilities: Abilities, trips: Literal["", "rate", "concurrency"] = ""
+) -> Next:
+    """Nobody knows whether it went out. What can be found out is found out; the rest is for a person."""
+    return Next(UnitState.UNKNOWN, reason, code, look_after=first_look(abilities), trips=trips)
+
+
+def first_look(abilities: Abilities) -> timedelta | None:
+    """How long after the write a doubt is first looked into; None where only a person can tell."""
+    if abilities.idempotency is not None:
+        return timedelta(0)
+    return abilities.settle if abilities.lookup else None
 
 
 def after_no_connection(error: NotConnected, tries: int) -> Next:
     """What it means that the far end could not be reached: nothing was sent."""
     if error.config:
-        return Next(UnitState.HELD, error.reason, "config", hold_push=True)
+        return Next(UnitState.HELD, error.reason, "config", hold_push=True, trips="config")
     return _again(error.reason, "network", error.retry_after, tries)
+
+
+def named(failed: Mapping[str, str], targets: Collection[str]) -> dict[str, str]:
+    """The refused targets by their own keys: a far end may answer them in another case.
+
+    A name that fits two targets but for the case is left as it came, since nobody can say which is meant.
+    """
+    by_fold: defaultdict[str, list[str]] = defaultdict(list)
+    for key in targets:
+        by_fold[key.casefold()].append(key)
+    found = {}
+    for name, why in failed.items():
+        alike = by_fold[name.casefold()]
+        found[alike[0] if name not in targets and len(alike) == 1 else name] = why
+    return found
+
+
+def _later(verdict: Verdict, tries: int, code_before: str) -> Next:
+    if verdict.free and code_before == verdict.code:
+        # Renewed and refused again at once: the token is not what is wrong.
+        return Next(UnitState.HELD, verdict.reason, "config", hold_push=True, trips="config")
+    if verdict.free or verdict.trips:
+        # Neither says anything about this unit, so neither uses up its tries.
+        wait = verdict.retry_after or timedelta(0)
+        return Next(UnitState.RETRY_WAIT, verdict.reason, verdict.code, wait, trips=verdict.trips)
+    return _again(verdict.reason, verdict.code, verdict.retry_after, tries)
+
+
+def _refused(verdict: Verdict, code_before: str) -> Next:
+    if verdict.scope == "unit":
+        return Next(UnitState.FAILED, verdict.reason, verdict.code, failed=verdict.failed)
+    if verdict.scope == "unclear":
+        return Next(UnitState.HELD, verdict.reason, verdict.code, same_code_stops=True)
+    if verdict.stale_files and code_before != verdict.code:
+        again = timedelta(0)
+        return Next(UnitState.RETRY_WAIT, verdict.reason, verdict.code, again, forget_files=True)
+    # The content or the account is refused: the next unit would fare alike, so the push waits.
+    account = verdict.scope == "account"
+    return Next(
+        UnitState.HELD, verdict.reason, verdict.code, hold_push=True, trips="config" if account else ""
+    )
 
 
 def _again(reason: str, code: str, wish: timedelta | None, tries: int) -> Next:

@@ -4,7 +4,7 @@ Written with statements, not objects: a message should cost little more than its
 locks pushes first, in the order of their ids, and units after them; claiming waits for nobody.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
@@ -18,6 +18,7 @@ from sqlalchemy import (
     and_,
     any_,
     bindparam,
+    case,
     exists,
     func,
     insert,
@@ -31,7 +32,9 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.dml import ReturningUpdate
 
+from lanmu.delivery.instance_models import MAY_SEND
 from lanmu.delivery.models import Attempt, Push, Unit, UnitTarget
+from lanmu.delivery.outcomes import POISON
 from lanmu.delivery.progress import lock_pushes, settle
 from lanmu.delivery.states import UnitState
 from lanmu.i18n import _
@@ -55,7 +58,7 @@ OWNED = text("unit.state IN ('leased','calling')")
 class Claimed:
     """A unit that this worker holds under `fence`, with the targets it is for.
 
-    `community_id` and `member_id` are there where it has one target alone.
+    `community_id` and `member_id` are there where it has one target alone. `code` is how its last try ended.
     """
 
     id: int
@@ -68,6 +71,7 @@ class Claimed:
     targets: tuple[Target, ...]
     community_id: int | None
     member_id: int | None
+    code: str = ""
 
 
 def next_due(session: Session, now: datetime) -> datetime | None:
@@ -80,8 +84,8 @@ def next_due(session: Session, now: datetime) -> datetime | None:
     if first is not None:
         return cast(datetime, first.not_before)
     waits = select(func.min(UNIT.c.not_before)).where(UNIT.c.push_id == PUSH.c.id, WAITING).scalar_subquery()
-    begun = select(func.min(waits)).where(SENDING, PUSH.c.due_at <= now)
-    to_come = select(func.min(PUSH.c.due_at)).where(SENDING, PUSH.c.due_at > now)
+    begun = select(func.min(waits)).where(SENDING, PUSH.c.due_at <= now, MAY_SEND)
+    to_come = select(func.min(PUSH.c.due_at)).where(SENDING, PUSH.c.due_at > now, MAY_SEND)
     return min(filter(None, (session.scalar(begun), session.scalar(to_come))), default=None)
 
 
@@ -112,6 +116,7 @@ def claim(session: Session, now: datetime, owner: str, lease: timedelta, limit: 
                 ),
                 alone.community_id if alone else None,
                 alone.member_id if alone else None,
+                row.code,
             )
         )
     return claimed
@@ -126,7 +131,7 @@ def _due(dialect: str, limit: int, *, lock: bool) -> Select[*tuple[Any, ...]]:
     """
     now = bindparam("now", type_=UNIT.c.not_before.type)
     at_most: ColumnElement[int] = literal_column(str(limit))
-    sending = and_(SENDING, PUSH.c.due_at <= now, PUSH.c.cancel_requested.is_(False))
+    sending = and_(SENDING, PUSH.c.due_at <= now, PUSH.c.cancel_requested.is_(False), MAY_SEND)
     if dialect != "postgresql":
         theirs = and_(UNIT.c.push_id == PUSH.c.id, WAITING, UNIT.c.not_before <= now)
         found = select(UNIT.c.id, UNIT.c.not_before).select_from(PUSH.join(UNIT, theirs)).where(sending)
@@ -167,7 +172,8 @@ def _claiming(dialect: str, limit: int) -> ReturningUpdate[Any]:
             lease_until=bindparam("until", type_=UNIT.c.lease_until.type),
         )
         .returning(
-            *(UNIT.c[name] for name in ("id", "push_id", "channel", "sender", "token", "fence", "tries"))
+            *(UNIT.c[name] for name in ("id", "push_id", "channel", "sender", "token", "fence", "tries")),
+            UNIT.c.code,
         )
     )
 
@@ -243,13 +249,20 @@ def _calling(dialect: str) -> ReturningUpdate[Any]:
     )
 
 
-def reap(session: Session, now: datetime, dead: Sequence[str]) -> dict[str, int]:
+DEADLY = 3
+"""So many workers may end while they own a unit; then it is taken to be what ends them."""
+
+
+def reap(
+    session: Session, now: datetime, dead: Sequence[str], unasked: Collection[str] = ()
+) -> dict[str, int]:
     """Take units from owners that are dead or whose lease is over.
 
-    `leased` goes back to wait, since nothing was written; `calling` becomes `unknown` and is never sent
-    again by itself. Answers how many of each.
+    `leased` goes back to wait, since nothing was written; `calling` becomes `unknown`, and doubts.py finds
+    out what became of it, save for the channels `unasked`, where only a person can tell. A unit that has
+    ended three workers is put on hold, or stays unknown. Answers how many of each.
     """
-    lost = select(UNIT.c.id, UNIT.c.push_id, UNIT.c.state).where(
+    lost = select(UNIT.c.id, UNIT.c.push_id, UNIT.c.state, UNIT.c.deaths).where(
         OWNED, or_(UNIT.c.lease_until < now, UNIT.c.owner.in_(dead))
     )
     pushes = {row.push_id for row in session.execute(lost)}
@@ -259,6 +272,7 @@ def reap(session: Session, now: datetime, dead: Sequence[str]) -> dict[str, int]
     # Looked for anew under the lock: their owners may have been slow and not dead.
     rows = session.execute(lost.with_for_update(skip_locked=True)).all()
     leased = [row.id for row in rows if row.state == UnitState.LEASED]
+    poison = [row.id for row in rows if row.state == UnitState.LEASED and row.deaths + 1 >= DEADLY]
     calling = [row.id for row in rows if row.state == UnitState.CALLING]
     freed = {"owner": "", "lease_until": None, "deaths": UNIT.c.deaths + 1}
     session.execute(
@@ -266,6 +280,11 @@ def reap(session: Session, now: datetime, dead: Sequence[str]) -> dict[str, int]
         .where(UNIT.c.id.in_(leased))
         .values(state=UnitState.PENDING, fence=UNIT.c.fence + 1, **freed)
     )
+    if poison:
+        why = _("Three workers ended while they prepared it. See what is wrong with it before it goes on.")
+        session.execute(
+            update(UNIT).where(UNIT.c.id.in_(poison)).values(state=UnitState.HELD, code=POISON, reason=why)
+        )
     # The fence stays: late evidence of the same attempt may still tell what became of it.
     session.execute(
         update(UNIT)
@@ -274,6 +293,8 @@ def reap(session: Session, now: datetime, dead: Sequence[str]) -> dict[str, int]
             state=UnitState.UNKNOWN,
             code="worker_died",
             reason=_("The worker stopped between its intent to send and the answer."),
+            look_at=case((UNIT.c.channel.in_(unasked), None), else_=now),
+            looks=0,
             **freed,
         )
     )

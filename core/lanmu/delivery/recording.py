@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from lanmu.delivery.models import Push
-from lanmu.delivery.outcomes import Next
+from lanmu.delivery.outcomes import Next, named
 from lanmu.delivery.progress import lock_pushes, settle
 from lanmu.delivery.queue import ATTEMPT, SENDING, TARGET, UNIT, Claimed
 from lanmu.delivery.states import AWAITED, TARGET_STATE_OF_UNIT, PushState, UnitState
@@ -23,11 +23,15 @@ from lanmu.storage.types import json_text
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What is to be recorded of one unit. `seen` is None where there was no intent to write."""
+    """What is to be recorded of one unit. `seen` is None where there was no intent to write.
+
+    `was` is the state that it comes from: `calling` where something was seen, else `leased`, unless given.
+    """
 
     unit: Claimed
     next: Next
     seen: Observation | None = None
+    was: UnitState | None = None
 
 
 def record(session: Session, now: datetime, results: Sequence[Recorded]) -> list[Recorded]:
@@ -58,7 +62,7 @@ def record(session: Session, now: datetime, results: Sequence[Recorded]) -> list
         (result.unit.id, key, why)
         for result in moved
         if result.next.state in TARGET_STATE_OF_UNIT
-        for key, why in result.next.failed.items()
+        for key, why in named(result.next.failed, [target.key for target in result.unit.targets]).items()
     ]
     if refused:
         connection.execute(_refuse_targets(dialect), _REFUSED.pack(dialect, refused) | at)
@@ -94,6 +98,7 @@ _UNITS = Rows(
     accepted_at=datetime,
     results_at=datetime,
     finished_at=datetime,
+    look_at=datetime,
 )
 
 
@@ -104,7 +109,7 @@ def _unit_row(result: Recorded, now: datetime) -> tuple[object, ...]:
     return (
         unit.id,
         unit.fence,
-        UnitState.LEASED if result.seen is None else UnitState.CALLING,
+        result.was or (UnitState.LEASED if result.seen is None else UnitState.CALLING),
         awaited and result.seen is not None,
         next_.state,
         to_store(next_.reason),
@@ -116,6 +121,7 @@ def _unit_row(result: Recorded, now: datetime) -> tuple[object, ...]:
         now if awaited else None,
         now + next_.results_after if next_.results_after is not None else None,
         now if final else None,
+        now + next_.look_after if next_.look_after is not None else None,
     )
 
 
@@ -142,6 +148,8 @@ def _move_units(dialect: str) -> ReturningUpdate[Any]:
             accepted_at=func.coalesce(became.c.accepted_at, UNIT.c.accepted_at),
             results_at=became.c.results_at,
             finished_at=became.c.finished_at,
+            look_at=became.c.look_at,
+            looks=0,
         )
         .returning(UNIT.c.id)
     )

@@ -3,20 +3,22 @@
 import secrets
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from lanmu.delivery import listing
+from lanmu.delivery.changes import Changes
 from lanmu.delivery.intake import PushRequest, Recipient, take_in, text_hash
-from lanmu.delivery.listing import Group, RecipientLine
+from lanmu.delivery.listing import Decision, Group, RecipientLine
 from lanmu.delivery.models import Push, Unit, UnitTarget, WorkerRecord
+from lanmu.delivery.outcomes import first_look
 from lanmu.delivery.owner import Owner, is_dead
 from lanmu.delivery.progress import Progress, progress, progress_by_push, settle
 from lanmu.delivery.queue import OWNED, next_due, reap
 from lanmu.delivery.states import FINISHED_PUSHES, PushState, UnitState
-from lanmu.delivery.views import PushView, UnitView, push_view, unit_views
+from lanmu.delivery.views import GateAnswer, PushView, UnitView, gate_answers, push_view, unit_views
 from lanmu.i18n import _
 from lanmu.interfaces.channels import Channel, Sending
 from lanmu.interfaces.clock import Clock
@@ -47,10 +49,18 @@ class PushFilter:
 class DeliveryService:
     """The door of the room: every push comes in here, from whatever source."""
 
-    def __init__(self, database: Database, clock: Clock, channels: Mapping[str, Channel]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        channels: Mapping[str, Channel],
+        *,
+        solo_approval: bool = False,
+    ) -> None:
         self._database = database
         self._clock = clock
         self._channels = channels
+        self.changes = Changes(database, clock, channels, solo_approval=solo_approval)
 
     def request(self, session: Session, request: PushRequest) -> tuple[int, bool]:
         """Take in a request in the caller's transaction; answers the push's row, and whether it is new."""
@@ -127,6 +137,16 @@ class DeliveryService:
         with self._database.read() as session:
             return listing.count_undecided(session)
 
+    def decisions(self, limit: int) -> list[Decision]:
+        """What a person must decide, a line for each push and kind, the longest waiting first."""
+        with self._database.read() as session:
+            return listing.decisions(session, limit)
+
+    def gate_answers(self, public_id: str) -> list[GateAnswer]:
+        """What the last door has answered for a push so far, other than to send."""
+        with self._database.read() as session:
+            return gate_answers(session, _find(session, public_id).id)
+
     def awaited(self, since: datetime, until: datetime) -> int:
         """How many recipients of the pushes due in `[since, until)` wait for a person to send or confirm."""
         with self._database.read() as session:
@@ -180,10 +200,11 @@ class DeliveryService:
             push = self._found_in(session, public_id, PushState.SCHEDULED, PushState.RUNNING)
             push.state = PushState.PAUSED
 
-    def resume(self, public_id: str) -> None:
+    def resume(self, public_id: str, *, although_late: bool = True) -> None:
         """Go on with a paused or held push, or with the units on hold of one that runs.
 
-        A person has looked, so being late is decided too.
+        A person has looked, so being late is decided too; `although_late=False` refuses what is late, so that
+        it can be asked. Raises Conflict where the deadline has passed, since nothing could go out any more.
         """
         now = self._clock.now()
         with self._database.write() as session:
@@ -196,6 +217,19 @@ class DeliveryService:
             running = (PushState.RUNNING,) if stuck is not None else ()
             push = self._found_in(session, public_id, PushState.PAUSED, PushState.HELD, *running)
             begun = now >= push.due_at
+            if now >= push.deadline_at:
+                raise Conflict(
+                    push.title,
+                    _("its deadline has passed, so nothing more of it can go out."),
+                    _("Cancel it, then make a new push for those it did not reach."),
+                )
+            late = now - push.due_at > timedelta(seconds=push.late_after) and not push.late_decided
+            if late and not although_late:
+                raise Conflict(
+                    push.title,
+                    _("its time has passed by more than it may."),
+                    _("Say that it shall go out although it is late, or cancel it."),
+                )
             push.state, push.held_reason = PushState.RUNNING if begun else PushState.SCHEDULED, ""
             push.late_decided = push.late_decided or begun
             session.execute(
@@ -208,7 +242,9 @@ class DeliveryService:
     def _found_in(self, session: Session, public_id: str, *states: PushState) -> Push:
         push = _find(session, public_id, lock=True)
         if push.state not in states:
-            raise Conflict(push.title, _("cannot do this while it is %(state)s."), state=push.state)
+            raise Conflict(
+                push.title, _("its state does not allow this any more."), _("Load the page again.")
+            )
         if push.cancel_requested:
             raise Conflict(push.title, _("was cancelled; only what is under way still comes in."))
         return push
@@ -286,8 +322,9 @@ class DeliveryService:
         with self._database.read() as session:
             owners = session.scalars(select(Unit.owner).where(OWNED).distinct()).all()
         dead = [owner for owner in owners if is_dead(owner, here)]
+        unasked = [name for name, each in self._channels.items() if first_look(each.abilities) is None]
         with self._database.write() as session:
-            return reap(session, self._clock.now(), dead)
+            return reap(session, self._clock.now(), dead, unasked)
 
 
 def _find(session: Session, public_id: str, *, lock: bool = False) -> Push:
