@@ -11,8 +11,9 @@ from sqlalchemy.orm import Session
 from lanmu.interfaces.events import Award
 from lanmu.ledger.seal import Sealer
 from lanmu.ledger.service import LedgerService
-from lanmu.ledger.verify import Check, verify
+from lanmu.ledger.verify import verify
 from lanmu.storage import Database
+from lanmu.storage.checking import Check
 from lanmu.testing.clock import FakeClock
 
 LI, WANG = "mem_li", "mem_wang"

@@ -1,24 +1,29 @@
-"""`lanmu verify`: re-derive balances, lots, caps and chains, and name the first row that is wrong."""
+"""`lanmu verify`: re-derive balances, caps, pushes and chains, and name the first row that is wrong."""
 
 from dataclasses import asdict
+from itertools import chain
 
 import click
 
 from lanmu.cli.commands import FAILED, Command
 from lanmu.cli.context import open_server, print_json
 from lanmu.cli.words import say
+from lanmu.delivery.verify import verify as verify_deliveries
 from lanmu.i18n import _
 from lanmu.ledger.verify import verify as verify_ledger
+from lanmu.storage.integrity import verify as verify_database
 
 
 @click.command(
-    cls=Command, help=_("Check that the books are right. Exit code 0: right, 1: something is wrong.")
+    cls=Command,
+    help=_("Check the points, the pushes and the database. Exit code 0: right, 1: something is wrong."),
 )
 @click.option("--json", "as_json", is_flag=True, help=_("Print JSON."))
 @click.pass_context
 def verify(ctx: click.Context, as_json: bool) -> None:
     with open_server(ctx) as server:
-        checks = list(verify_ledger(server.database))
+        looks = (verify_ledger, verify_deliveries, verify_database)
+        checks = list(chain.from_iterable(look(server.database) for look in looks))
     if as_json:
         print_json([asdict(check) for check in checks])
     else:

@@ -1,14 +1,11 @@
 """`verify` for the points: re-derives every kept number from the entries and names the first that is wrong.
 
 Each check is one streaming query over one consistent view of the books, and changes nothing. The numbers
-are those of the ledger's list of invariants; the ones about pushes belong to delivery. Not here because
-there is nothing to check yet: I9 (holds) and I13 (caps are counted from the rows, no counter is kept).
+are those of the ledger's list of invariants; I11 to I14, about pushes, are delivery's, I16 is the storage's.
+I9 (holds) is not here because there is nothing to check: points are never put aside.
 """
 
-from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import closing
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable
 
 from sqlalchemy import (
     BigInteger,
@@ -29,54 +26,21 @@ from lanmu.ledger.fifo import order_faults
 from lanmu.ledger.models import Account, Coupon, Entry, Lot, LotMove, Offer, Seal, Tx
 from lanmu.ledger.seal import START, documents, link
 from lanmu.storage import Database
+from lanmu.storage.checking import Check, Look, Rows, run_checks, stream
 
 _BATCH = 500
 _WITH_COUPON = "redeem"
 _MOVES_LOTS = ("spend", "redeem", "adjust", "expire", "refund", "reverse")
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
-    """What became of one check: how many `rows` were looked at, and the first faulty one in words."""
-
-    invariant: str
-    title: str
-    ok: bool
-    rows: int
-    first_wrong: str = ""
-
-
-Rows = Generator[str | None, None, None]
-"""One for each row that was looked at: None where it is right, what is wrong with it otherwise."""
-
-
 def verify(database: Database) -> Iterable[Check]:
     """Check the whole ledger, one answer after the other; stops each check at its first wrong row."""
-    for invariant, title, look in _CHECKS:
-        with database.read() as session:
-            if database.dialect == "postgresql":  # all of a check's queries must see the same moment
-                session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
-            yield _run(session, invariant, title, look)
-
-
-def _run(session: Session, invariant: str, title: str, look: Callable[[Session], Rows]) -> Check:
-    rows = 0
-    with closing(look(session)) as found:  # a check that ends early must give back its cursor
-        for wrong in found:
-            rows += 1
-            if wrong is not None:
-                return Check(invariant, title, False, rows, wrong)
-    return Check(invariant, title, True, rows)
-
-
-def _stream(session: Session, query: Any) -> Iterator[Any]:
-    with session.execute(query.execution_options(yield_per=_BATCH)) as rows:
-        yield from rows
+    return run_checks(database, _CHECKS)
 
 
 def _balanced(session: Session) -> Rows:
     sums = select(Entry.tx_id, _sum(Entry.amount)).group_by(Entry.tx_id).order_by(Entry.tx_id)
-    for tx, total in _stream(session, sums):
+    for tx, total in stream(session, sums):
         yield None if total == 0 else f"posting {tx}: its entries add up to {total}"
 
 
@@ -88,7 +52,7 @@ def _balances(session: Session) -> Rows:
         .group_by(Account.id)
         .order_by(Account.id)
     )
-    for name, kind, kept, entries in _stream(session, derived):
+    for name, kind, kept, entries in stream(session, derived):
         wrong_side = kept < 0 if kind == "member" else kept > 0
         if kept != entries:
             yield f"account {name}: keeps {kept}, its entries add up to {entries}"
@@ -103,7 +67,7 @@ def _lots(session: Session) -> Rows:
         .group_by(Lot.id)
         .order_by(Lot.id)
     )
-    for lot, original, remaining, moved in _stream(session, derived):
+    for lot, original, remaining, moved in stream(session, derived):
         right = remaining == original + moved and 0 <= remaining <= original
         yield None if right else f"lot {lot}: keeps {remaining} of {original}, its moves add up to {moved}"
 
@@ -115,7 +79,7 @@ def _lots_of_members(session: Session) -> Rows:
     members = (
         select(Account.name, Account.balance, in_lots).where(Account.kind == "member").order_by(Account.id)
     )
-    for name, balance, lots in _stream(session, members):
+    for name, balance, lots in stream(session, members):
         yield None if balance == lots else f"account {name}: keeps {balance}, its lots hold {lots}"
 
 
@@ -127,7 +91,7 @@ def _lot_moves(session: Session) -> Rows:
         .outerjoin(Tx, Tx.id == LotMove.tx_id)
         .order_by(LotMove.id)
     )
-    for move, lot, tx, kind, refusal, member, owner in _stream(session, moves):
+    for move, lot, tx, kind, refusal, member, owner in stream(session, moves):
         if tx is None or refusal or kind not in _MOVES_LOTS:
             yield f"lot move {move}: posting {tx} ({kind}) may not move lots"
         elif member != owner:
@@ -156,7 +120,7 @@ def _refunds(session: Session) -> Rows:
         .group_by(spent.id, back.c.points)
         .order_by(spent.id)
     )
-    for tx, refunded, cost in _stream(session, query):
+    for tx, refunded, cost in stream(session, query):
         yield None if refunded <= cost else f"posting {tx}: spent {cost}, refunded {refunded}"
     twice = (
         select(Tx.ref_tx, func.count())
@@ -164,7 +128,7 @@ def _refunds(session: Session) -> Rows:
         .group_by(Tx.ref_tx)
         .order_by(Tx.ref_tx)
     )
-    for tx, times in _stream(session, twice):
+    for tx, times in stream(session, twice):
         yield None if times == 1 else f"posting {tx}: taken back {times} times"
 
 
@@ -176,7 +140,7 @@ def _offers(session: Session) -> Rows:
         .group_by(Offer.id)
         .order_by(Offer.id)
     )
-    for offer, issued, cap, coupons in _stream(session, query):
+    for offer, issued, cap, coupons in stream(session, query):
         if issued != coupons:
             yield f"offer {offer}: counts {issued} issued, {coupons} coupons are in force"
         else:
@@ -188,7 +152,7 @@ def _offers(session: Session) -> Rows:
         .group_by(Offer.id, Coupon.member)
         .order_by(Offer.id, Coupon.member)
     )
-    for offer, member, held, most in _stream(session, over):
+    for offer, member, held, most in stream(session, over):
         yield None if held <= most else f"offer {offer}: {member} holds {held}, at most {most} are allowed"
 
 
@@ -199,7 +163,7 @@ def _coupons(session: Session) -> Rows:
         .outerjoin(Tx, Tx.id == Coupon.tx_id)
         .order_by(Coupon.id)
     )
-    for coupon, member, tx, kind, payer, refusal, offer, row in _stream(session, query):
+    for coupon, member, tx, kind, payer, refusal, offer, row in stream(session, query):
         paid = tx is not None and kind == _WITH_COUPON and not refusal
         right = paid and payer == member and offer == row.public_id
         yield None if right else f"coupon {coupon}: posting {tx} does not pay for it"
@@ -208,7 +172,7 @@ def _coupons(session: Session) -> Rows:
         .where(Tx.kind == _WITH_COUPON, Tx.refusal == "", not_(exists().where(Coupon.tx_id == Tx.id)))
         .order_by(Tx.id)
     )
-    for (tx,) in _stream(session, alone):
+    for (tx,) in stream(session, alone):
         yield f"posting {tx}: paid for a coupon that does not exist"
 
 
@@ -248,7 +212,7 @@ def _keys(session: Session) -> Rows:
         .scalar_subquery()
     )
     query = select(Tx.id, Tx.key, Tx.refusal, Tx.request_hash, entries, others).order_by(Tx.id)
-    for tx, key, refusal, request, lines, strangers in _stream(session, query):
+    for tx, key, refusal, request, lines, strangers in stream(session, query):
         if len(request) != 64:
             yield f"posting {tx} ({key}): its request's hash is damaged"
         elif refusal and lines:
@@ -263,7 +227,7 @@ def _sum(column: object) -> ColumnElement[int]:
     return cast(func.coalesce(func.sum(column), 0), BigInteger)
 
 
-_CHECKS: tuple[tuple[str, str, Callable[[Session], Rows]], ...] = (
+_CHECKS: tuple[tuple[str, str, Look], ...] = (
     ("I1", _("The entries of every posting add up to nothing"), _balanced),
     ("I2", _("Every balance is the sum of its entries, and on its side of 0"), _balances),
     ("I3", _("Every lot holds what it began with and its moves left"), _lots),

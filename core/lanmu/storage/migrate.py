@@ -54,7 +54,7 @@ def upgrade(database: Database, chain: Chain) -> None:
     write what the new one does not expect.
     """
     with database.engine.connect() as connection:
-        if _is_newest(connection, chain):
+        if is_newest(connection, chain):
             return
 
     from alembic import command
@@ -81,7 +81,7 @@ def upgrade(database: Database, chain: Chain) -> None:
             connection.commit()
 
 
-def _is_newest(connection: Connection, chain: Chain) -> bool:
+def is_newest(connection: Connection, chain: Chain) -> bool:
     """Whether there is nothing to do, found out without Alembic: a start as any other should not wait for it.
 
     A doubt (branches, a version made by calculation) is no; then Alembic finds out.

@@ -1,0 +1,250 @@
+"""`verify` for deliveries: counts every push anew, and looks for what no crash may have left behind.
+
+The numbers are those of the list of invariants. Each check reads the rows once, in the order of their ids, so
+that its cost grows with their number and no faster.
+"""
+
+from collections.abc import Iterable, Iterator
+from hashlib import sha256
+from itertools import groupby
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, and_, case, exists, func, not_, or_, select
+from sqlalchemy.orm import Session
+
+from lanmu.delivery.intake import Recipient, approval_hash, audience_hash, text_hash
+from lanmu.delivery.models import Attempt, Push, Unit, UnitTarget
+from lanmu.delivery.states import FINISHED_PUSHES, OPEN, UnitState
+from lanmu.i18n import Filled, _
+from lanmu.library.models import Revision
+from lanmu.storage import Database
+from lanmu.storage.checking import Check, Look, Rows, run_checks, stream
+
+POSITIVE = ("accepted", "handed_over")
+"""Outcomes of an attempt that say it is out, by the channel's word, a lookup's or a person's."""
+
+OUT = (
+    UnitState.ACCEPTED,
+    UnitState.HANDED_OVER,
+    UnitState.DELIVERED,
+    UnitState.PARTIAL,
+    UnitState.UNDELIVERED,
+)
+
+_TOLD = ("delivered", "undelivered", "skipped", "failed", "cancelled")
+_FITTING: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(OPEN - {UnitState.UNKNOWN}, ("planned", "undelivered")),
+    UnitState.UNKNOWN: ("unknown", "undelivered"),
+    UnitState.ACCEPTED: ("accepted", "handed_over", "postponed", *_TOLD),
+    UnitState.HANDED_OVER: ("accepted", "handed_over", "postponed", *_TOLD),
+    **dict.fromkeys((UnitState.DELIVERED, UnitState.PARTIAL, UnitState.UNDELIVERED), _TOLD),
+    UnitState.FAILED: ("failed", "undelivered"),
+    UnitState.SKIPPED: ("skipped",),
+    UnitState.CANCELLED: ("cancelled", "undelivered"),
+}
+"""What may have become of a recipient by its unit's state; `undelivered` are those refused one by one."""
+
+
+def verify(database: Database) -> Iterable[Check]:
+    """Check all deliveries, one answer after the other; stops each check at its first wrong row."""
+    return run_checks(database, _CHECKS)
+
+
+def _all_accounted_for(session: Session) -> Rows:
+    counted = (
+        select(Push.public_id, Push.planned, func.count(UnitTarget.id))
+        .outerjoin(UnitTarget, UnitTarget.push_id == Push.id)
+        .group_by(Push.id)
+        .order_by(Push.id)
+    )
+    for push, planned, found in stream(session, counted):
+        yield (
+            None
+            if planned == found
+            else Filled(
+                _("push %(push)s: %(planned)s recipients were planned, %(found)s are there"),
+                push=push,
+                planned=planned,
+                found=found,
+            )
+        )
+    open_ = (
+        _units(Unit.state, Push.state).where(Push.state.in_(FINISHED_PUSHES), Unit.state.in_(OPEN)).limit(1)
+    )
+    for push, unit, state, push_state in stream(session, open_):
+        yield Filled(
+            _("push %(push)s is %(push_state)s, and its unit %(unit)s still %(state)s"),
+            push=push,
+            unit=unit,
+            state=state,
+            push_state=push_state,
+        )
+    alone = _units().where(not_(exists().where(UnitTarget.unit_id == Unit.id))).limit(1)
+    for push, unit in stream(session, alone):
+        yield Filled(_("push %(push)s, unit %(unit)s: has no recipient"), push=push, unit=unit)
+    strange = (
+        _units(Unit.state, UnitTarget.recipient_key, UnitTarget.state)
+        .join(UnitTarget, UnitTarget.unit_id == Unit.id)
+        .where(or_(not_(_fits()), UnitTarget.push_id != Unit.push_id))
+        .limit(1)
+    )
+    for push, unit, state, recipient, target_state in stream(session, strange):
+        yield Filled(
+            _("push %(push)s, unit %(unit)s is %(state)s, and its recipient %(recipient)s %(target_state)s"),
+            push=push,
+            unit=unit,
+            state=state,
+            recipient=recipient,
+            target_state=target_state,
+        )
+
+
+def _once_and_proven(session: Session) -> Rows:
+    positive = func.count(case((Attempt.outcome.in_(POSITIVE), 1)))
+    proven = (
+        _units(Unit.state, positive)
+        .outerjoin(Attempt, Attempt.unit_id == Unit.id)
+        .group_by(Push.public_id, Unit.id)
+    )
+    for push, unit, state, proofs in stream(session, proven):
+        if proofs == (state in OUT):
+            yield None
+        elif proofs > 1:
+            yield Filled(
+                _("push %(push)s, unit %(unit)s: %(proofs)s attempts say that it went out"),
+                push=push,
+                unit=unit,
+                proofs=proofs,
+            )
+        elif proofs:
+            yield Filled(
+                _("push %(push)s, unit %(unit)s: is %(state)s, and an attempt says that it went out"),
+                push=push,
+                unit=unit,
+                state=state,
+            )
+        else:
+            yield Filled(
+                _("push %(push)s, unit %(unit)s: is %(state)s, and no attempt proves it"),
+                push=push,
+                unit=unit,
+                state=state,
+            )
+    twice = (
+        select(Push.public_id, UnitTarget.recipient_key, func.count())
+        .join(Push, Push.id == UnitTarget.push_id)
+        .group_by(Push.public_id, UnitTarget.push_id, UnitTarget.account, UnitTarget.recipient_key)
+        .having(func.count() > 1)
+        .order_by(UnitTarget.push_id)
+        .limit(1)
+    )
+    for push, recipient, times in stream(session, twice):
+        yield Filled(
+            _("push %(push)s: recipient %(recipient)s is in it %(times)s times"),
+            push=push,
+            recipient=recipient,
+            times=times,
+        )
+
+
+def _in_time_and_as_approved(session: Session) -> Rows:
+    written = (
+        _units(
+            Unit.fence,
+            Push.due_at,
+            Push.deadline_at,
+            *(getattr(Attempt, name) for name in ("started_at", "fence", "request", "request_sha256")),
+        )
+        .join(Attempt, Attempt.unit_id == Unit.id)
+        .order_by(None)
+        .order_by(Attempt.id)
+    )
+    for push, unit, given, due, deadline, at, fence, request, digest in stream(session, written):
+        if not due <= at < deadline:
+            yield Filled(
+                _("push %(push)s, unit %(unit)s: written at %(at)s, allowed from %(due)s until %(deadline)s"),
+                push=push,
+                unit=unit,
+                at=at.isoformat(),
+                due=due.isoformat(),
+                deadline=deadline.isoformat(),
+            )
+        elif fence > given:
+            yield Filled(
+                _("push %(push)s, unit %(unit)s: written under fence %(fence)s, which nobody was given"),
+                push=push,
+                unit=unit,
+                fence=fence,
+            )
+        elif sha256(request).hexdigest() != digest:
+            yield Filled(
+                _("push %(push)s, unit %(unit)s: the stored request is not the one that was written"),
+                push=push,
+                unit=unit,
+            )
+        else:
+            yield None
+    for push, approved, derived in _approvals(session):
+        yield (
+            None
+            if approved == derived
+            else Filled(
+                _("push %(push)s: its text, recipients, channel or time are not those that were approved"),
+                push=push,
+            )
+        )
+
+
+def _approvals(session: Session) -> Iterator[tuple[str, str, str]]:
+    """Of each push of which something was written: its id, its approval's hash, and what it should be."""
+    begun = select(Unit.push_id).join(Attempt, Attempt.unit_id == Unit.id).distinct()
+    pushes = (
+        select(Push, Revision.content_hash)
+        .outerjoin(Revision, Revision.id == Push.revision_id)
+        .where(Push.id.in_(begun))
+        .order_by(Push.id)
+    )
+    recipients = (
+        select(UnitTarget.push_id, UnitTarget.recipient_key, Unit.sender)
+        .join(Unit, Unit.id == UnitTarget.unit_id)
+        .where(UnitTarget.push_id.in_(begun))
+        .order_by(UnitTarget.push_id)
+    )
+    groups = groupby(stream(session, recipients), key=lambda row: int(row.push_id))
+    group = next(groups, None)
+    for push, revision_hash in stream(session, pushes):
+        while group is not None and group[0] < push.id:
+            group = next(groups, None)
+        mine: Iterable[Any] = group[1] if group is not None and group[0] == push.id else ()
+        audience = audience_hash(Recipient(row.recipient_key, "", row.sender) for row in mine)
+        content = text_hash(push.test_text) if push.test_text else revision_hash or ""
+        derived = approval_hash(content, audience, push.channel, push.due_at, push.options)
+        yield push.public_id, push.approved_hash, derived
+        session.expunge(push)
+
+
+def _units(*more: Any) -> Select[Any]:
+    """Units named as people see them, by push and number, in the order of their rows."""
+    return (
+        select(Push.public_id, Unit.number, *more)
+        .select_from(Unit)
+        .join(Push, Push.id == Unit.push_id)
+        .order_by(Unit.id)
+    )
+
+
+def _fits() -> ColumnElement[bool]:
+    return or_(
+        *(and_(Unit.state == state, UnitTarget.state.in_(fitting)) for state, fitting in _FITTING.items())
+    )
+
+
+_CHECKS: tuple[tuple[str, str, Look], ...] = (
+    (
+        "I11",
+        _("Every planned recipient is accounted for, and a finished push has none open"),
+        _all_accounted_for,
+    ),
+    ("I12", _("What is out is proven by one attempt, and nobody is in a push twice"), _once_and_proven),
+    ("I14", _("Everything was written in its time, as it was approved"), _in_time_and_as_approved),
+)
