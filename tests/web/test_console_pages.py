@@ -12,6 +12,7 @@ from tests.web.conftest import CHANNEL, Browser
 from lanmu.schedule.occurrences import OccurrenceFilter
 from lanmu.server import Server
 from lanmu.testing.clock import FakeClock
+from lanmu.web.pages import audit
 
 PAGES = (
     "/", "/calendar", "/calendar?week=2026-W49", "/calendar?week=nonsense", "/materials", "/materials/new",
@@ -306,4 +307,16 @@ def test_an_offer_is_put_up_and_switched_off(admin: Browser, server: Server):
 def test_what_was_done_stands_in_the_audit_log(admin: Browser, stocked: Server):
     row = stocked.library.search.find().items[0]
     admin.post(f"/materials/{row.id}/retire", {"reason": "过时"})
-    assert "materials.retire" in admin.get("/settings/audit").text
+    log = admin.get("/settings/audit").text
+    assert "下架素材" in log
+    assert row.title in log
+
+
+def test_every_act_of_the_console_has_words_in_the_audit_log(app: Flask):
+    acts = {
+        rule.endpoint
+        for rule in app.url_map.iter_rules()
+        if "POST" in (rule.methods or ()) and rule.endpoint.split(".")[0] in app.blueprints
+        and not rule.rule.startswith(("/api/", "/p/"))
+    }  # fmt: skip
+    assert acts - {"session.enter"} <= set(audit.ACTIONS), acts - set(audit.ACTIONS)

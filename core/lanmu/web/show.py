@@ -52,7 +52,7 @@ MENU: tuple[MenuItem, ...] = (
     MenuItem(_("Communities"), "communities.index", "community.view", "people", "users-group"),
     MenuItem(_("Points"), "points.index", "points.view", "people", "coin"),
     MenuItem(_("Plugins"), "settings.plugins", "plugin.view", "settings", "plug"),
-    MenuItem(_("Audit log"), "settings.audit", "audit.view", "settings", "shield-check"),
+    MenuItem(_("Audit log"), "audit.log", "audit.view", "settings", "shield-check"),
 )
 
 

@@ -7,6 +7,7 @@ from flask import Flask
 from lanmu.library.taxonomy import Taxonomy
 from lanmu.web.pages import (
     apidocs,
+    audit,
     board,
     calendar,
     columns,
@@ -23,6 +24,7 @@ from lanmu.web.people import locale, person, server
 
 _ROOMS = (
     apidocs,
+    audit,
     board,
     calendar,
     columns,

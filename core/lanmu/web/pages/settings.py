@@ -1,4 +1,4 @@
-"""设置: the plugins and how they fare, and the audit log."""
+"""设置: the plugins and how they fare."""
 
 from typing import Any
 
@@ -16,12 +16,6 @@ blueprint = Blueprint("settings", __name__)
 @requires("plugin.view")
 def plugins() -> str:
     return render_template("plugins.html", plugins=[_shown(status) for status in server().plugins.statuses()])
-
-
-@blueprint.get("/settings/audit")
-@requires("audit.view")
-def audit() -> str:
-    return render_template("audit.html", lines=server().audit.latest(200))
 
 
 def _shown(status: PluginStatus) -> dict[str, Any]:
