@@ -13,16 +13,19 @@ from lanmu.audience.service import AudienceService
 from lanmu.clock import SystemClock
 from lanmu.config import Config
 from lanmu.delivery.dispatcher import Dispatcher
+from lanmu.delivery.home import Home
 from lanmu.delivery.models import Unit
 from lanmu.delivery.owner import Owner
 from lanmu.delivery.preflight import Preflight
 from lanmu.delivery.results import Results
+from lanmu.delivery.send_limits import SendLimits
 from lanmu.delivery.service import DeliveryService
 from lanmu.events import Events
 from lanmu.experiments.service import Experiments
 from lanmu.hosting import PluginHost
 from lanmu.i18n import Catalog
-from lanmu.interfaces.clock import Clock
+from lanmu.interfaces.clock import Clock, FarTime, TellsTime
+from lanmu.interfaces.errors import LanmuError
 from lanmu.interfaces.events import MaterialApproved, Receipt
 from lanmu.interfaces.host import Host
 from lanmu.interfaces.rewriting import ContentCheck, Rewriter
@@ -60,6 +63,12 @@ class Server:
         upgrade(self.database, CORE)
         self.signer = Signer(self._signing_secret(), self.clock)
         self._open_rooms()
+        self.home = Home(self.database, self.clock, self.audit, data, self._far_times)
+        try:
+            self.home.arrive()
+        except LanmuError:
+            self.database.close()
+            raise
         self.plugins = Plugins(config.plugins, self._host_for)
         for chain in self.plugins.chains():
             try:
@@ -69,7 +78,14 @@ class Server:
         self.plugins.collect_channels()
         self.catalog = Catalog(["lanmu", *self.plugins.packages()])
         self.events = Events(self.metrics, self.ledger, self.plugins)
-        self.delivery = DeliveryService(self.database, self.clock, self.plugins.channels)
+        self.delivery = DeliveryService(
+            self.database,
+            self.clock,
+            self.plugins.channels,
+            solo_approval=config.server.solo_approval,
+        )
+        self.limits = SendLimits(self.database, self.clock, config.server.zone)
+        self.limits.seed()
         self.results = Results(self.database, self.clock, self.plugins.channels)
         self.schedule = ScheduleService(
             self.database,
@@ -134,6 +150,11 @@ class Server:
             record=lambda event: self.events.record(event),
             results_changed=lambda channel, ref: self.results.ask_soon(channel, ref),
         )
+
+    def _far_times(self) -> list[FarTime]:
+        """What the far ends' clocks last said, of channels that can tell."""
+        channels = [each for each in self.plugins.channels.values() if isinstance(each, TellsTime)]
+        return [heard for each in channels if (heard := each.far_time()) is not None]
 
     def _material_approved(self, material: MaterialApproved) -> None:
         self.plugins.tell("lanmu_material_approved", material=material)

@@ -2,7 +2,7 @@
 
 from datetime import date, datetime
 
-from sqlalchemy import CheckConstraint, Date, ForeignKey, String, text
+from sqlalchemy import BigInteger, CheckConstraint, Date, ForeignKey, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from lanmu.storage import Base, UtcDateTime
@@ -18,6 +18,7 @@ class SendLimit(Base):
     `scope` says whose messages are counted: a community's, a member's, a sender's, a whole channel's, or a
     recipient's at the channel. `channel` is empty for all. `most` is None where a month allows as many as it
     has days. `origin` is "ours" or "platform"; a platform's rule names its source and the day it was checked.
+    A message counts once for each of its recipients.
     """
 
     __tablename__ = "send_limit"
@@ -32,6 +33,8 @@ class SendLimit(Base):
     source: Mapped[str] = mapped_column(String(200), default="")
     checked_on: Mapped[date | None] = mapped_column(Date)
     enabled: Mapped[bool] = mapped_column(default=True)
+    changed_by: Mapped[str] = mapped_column(String(60), default="")
+    changed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
     __table_args__ = (
         CheckConstraint("scope IN ('community','member','sender','channel','recipient')", name="scope"),
@@ -52,14 +55,19 @@ class LimitUse(Base):
 
 
 class RateUse(Base):
-    """When the far end may next be called: the theoretical arrival time of a token bucket."""
+    """When a token bucket will be full again (its theoretical arrival time), in microseconds since 1970.
+
+    Numbers and not instants, because one statement must be able to reckon with them on both databases.
+    `line_at` is the last place in the line of those that found the bucket empty.
+    """
 
     __tablename__ = "rate_use"
 
     channel: Mapped[str] = mapped_column(String(60), primary_key=True)
     subject: Mapped[str] = mapped_column(String(140), primary_key=True)
     per_seconds: Mapped[int] = mapped_column(primary_key=True)
-    free_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    full_at: Mapped[int] = mapped_column(BigInteger)
+    line_at: Mapped[int] = mapped_column(BigInteger, default=0)
 
 
 class GateCount(Base):

@@ -71,8 +71,8 @@ class Push(Public, Base):
     `test_text` is set for a test send, which has no material.
     `approved_hash` binds what was approved: revision, recipients, time and channel. `late_after` counts
     seconds; `late_policy` is ask, send or skip. Where a cap lets only one of two go out today, the higher
-    `priority` has it. `binding` counts how often what is bound was changed by hand, from 1; `edited_by` did it
-    last, and may not approve it.
+    `priority` has it. `binding` counts how often what is bound was changed by hand, from 1; `edited_by` did
+    it last, and may not approve it.
     """
 
     __tablename__ = "push"
@@ -115,6 +115,7 @@ class Push(Public, Base):
         CheckConstraint("late_policy IN ('ask','send','skip')", name="late_policy"),
         Index(None, "due_at", "id"),
         Index("ix_push_sending", "due_at", "id", **_only_where("state IN ('scheduled','running')")),
+        Index("ix_push_priority", "priority", **_only_where("state IN ('scheduled','running')")),
     )
 
 
@@ -122,7 +123,8 @@ class Unit(Base):
     """发送单元: one call to a channel. Whoever moves it names the fence that it holds.
 
     `zone` is its recipients', for quiet hours. `counted_at` is when it was counted against the limits, None
-    while it is proven not to be out. `look_at` is when a unit in doubt is next looked up at the far end,
+    while it is proven not to be out. `kept_until` is until when a rule (quiet hours, a cap) kept it back: how
+    late it is counts from there. `look_at` is when a unit in doubt is next looked up at the far end,
     None where only a person can tell; `looks` counts the lookups that found nothing.
     """
 
@@ -145,6 +147,7 @@ class Unit(Base):
     tries: Mapped[int] = mapped_column(default=0)
     deaths: Mapped[int] = mapped_column(default=0)
     counted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    kept_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     look_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     looks: Mapped[int] = mapped_column(default=0, server_default=text("0"))
     ref: Mapped[str] = mapped_column(String(200), default="")
@@ -195,6 +198,7 @@ class UnitTarget(Base):
         CheckConstraint(_one_of("state", TARGET_STATES), name="state"),
         Index(None, "unit_id"),
         Index(None, "community_id", "id"),
+        Index("ix_target_member", "member_id", **_only_where("member_id IS NOT NULL")),
     )
 
 

@@ -19,6 +19,7 @@ def upgrade() -> None:
     op.add_column("push", sa.Column("edited_by", sa.String(length=60), nullable=False, server_default=""))
     op.add_column("unit", sa.Column("zone", sa.String(length=60), nullable=False, server_default=""))
     op.add_column("unit", sa.Column("counted_at", _INSTANT, nullable=True))
+    op.add_column("unit", sa.Column("kept_until", _INSTANT, nullable=True))
     op.add_column("unit", sa.Column("look_at", _INSTANT, nullable=True))
     op.add_column("unit", sa.Column("looks", sa.Integer(), nullable=False, server_default=sa.text("0")))
     op.create_index(
@@ -28,6 +29,22 @@ def upgrade() -> None:
         unique=False,
         sqlite_where=sa.text("state = 'unknown'"),
         postgresql_where=sa.text("state = 'unknown'"),
+    )
+    op.create_index(
+        "ix_push_priority",
+        "push",
+        ["priority"],
+        unique=False,
+        sqlite_where=sa.text("state IN ('scheduled','running')"),
+        postgresql_where=sa.text("state IN ('scheduled','running')"),
+    )
+    op.create_index(
+        "ix_target_member",
+        "target",
+        ["member_id"],
+        unique=False,
+        sqlite_where=sa.text("member_id IS NOT NULL"),
+        postgresql_where=sa.text("member_id IS NOT NULL"),
     )
     _limits()
     _installation()
@@ -46,6 +63,8 @@ def _limits() -> None:
         sa.Column("source", sa.String(length=200), nullable=False),
         sa.Column("checked_on", sa.Date(), nullable=True),
         sa.Column("enabled", sa.Boolean(), nullable=False),
+        sa.Column("changed_by", sa.String(length=60), nullable=False),
+        sa.Column("changed_at", _INSTANT, nullable=True),
         sa.CheckConstraint(
             "scope IN ('community','member','sender','channel','recipient')", name=op.f("ck_send_limit_scope")
         ),
@@ -70,7 +89,8 @@ def _limits() -> None:
         sa.Column("channel", sa.String(length=60), nullable=False),
         sa.Column("subject", sa.String(length=140), nullable=False),
         sa.Column("per_seconds", sa.Integer(), nullable=False),
-        sa.Column("free_at", _INSTANT, nullable=False),
+        sa.Column("full_at", sa.BigInteger(), nullable=False),
+        sa.Column("line_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("channel", "subject", "per_seconds", name=op.f("pk_rate_use")),
     )
     op.create_table(
