@@ -103,7 +103,7 @@ def _names(objects: Iterable[str]) -> dict[str, str]:
         for prefix, ids in wanted.items():
             if prefix in _NAMED:
                 key, name = _NAMED[prefix]
-                rows = session.execute(select(key, name).where(key.in_(set(ids.values())))).tuples()
-                named = dict(rows.all())
+                rows = session.execute(select(key, name).where(key.in_(set(ids.values()))))
+                named = {str(row[0]): str(row[1]) for row in rows}
                 found |= {stored: named[of] for stored, of in ids.items() if of in named}
     return found
