@@ -1,0 +1,125 @@
+"""What must be true at the end of every run: the database's books against what the far end remembers."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+from tests.simulation.sim_world import World
+
+from lanmu.delivery.models import Attempt, Push, Unit, UnitTarget
+from lanmu.delivery.states import FINISHED_PUSHES, TARGET_STATE_OF_UNIT, UnitState
+
+OUT = frozenset({"accepted", "handed_over", "delivered", "partial", "undelivered"})
+NOT_OUT = frozenset({"pending", "leased", "retry_wait", "failed", "skipped", "cancelled", "held"})
+
+
+@dataclass
+class Found:
+    """Counted at the end. `double`: recipients with two messages and no person's word for the second; `lost`:
+    the books say out and nothing is, or not out and something is; `unseen`: in doubt, and no one is told.
+    """
+
+    double: int
+    lost: int
+    early: int
+    late: int
+    unseen: int
+    states: dict[str, int]
+
+    def faults(self) -> int:
+        return self.double + self.lost + self.early + self.late + self.unseen
+
+
+def check(world: World) -> Found:
+    """Compare the books with the far end's memory, and note everything that is wrong."""
+    wrong = world.wrong
+    with world.database.read() as session:
+        units = session.execute(
+            select(Unit.id, Unit.token, Unit.state, Unit.reason, Unit.code, Unit.look_at, Unit.push_id)
+        ).all()
+        _pushes_add_up(session, wrong)
+        _intents_cover_what_was_written(session, world)
+    effective = world.effective()
+    double, lost, unseen = _doubles(world, effective), 0, 0
+    for unit in units:
+        if fault := _books_differ(unit, effective.get(unit.token, 0), world):
+            wrong.append(fault)
+            lost += 1
+        in_doubt = unit.state == "unknown"
+        if unit.state == "calling" or (in_doubt and not (unit.reason and unit.code)):
+            wrong.append(f"in doubt and not shown: {unit.token} is {unit.state}")
+            unseen += 1
+    return Found(
+        double,
+        lost,
+        sum(each.startswith("early") for each in wrong),
+        sum(each.startswith("after its deadline") for each in wrong),
+        unseen,
+        dict(Counter(str(unit.state) for unit in units)),
+    )
+
+
+def _doubles(world: World, effective: Mapping[str, int]) -> int:
+    """By recipient, across units and pushes: the key of a recipient is one in the whole run."""
+    reached: Counter[str] = Counter()
+    allowed: set[str] = set()
+    for token, effects in world.far_end.of_token.items():
+        for key in effects[0].targets:
+            reached[key] += effective[token]
+            if token in world.again:
+                allowed.add(key)
+    doubles = [key for key, times in reached.items() if times > 1 and key not in allowed]
+    world.wrong.extend(f"double: {key} has it {reached[key]} times" for key in doubles)
+    return len(doubles)
+
+
+def _books_differ(unit: Any, effective: int, world: World) -> str:
+    """What the books say of a unit against what its recipients have. A person's word stands as it is."""
+    if unit.token in world.said:
+        return ""
+    if unit.state in OUT and not effective:
+        return f"lost: {unit.token} is {unit.state}, and nobody has it"
+    if unit.state in NOT_OUT and effective:
+        return f"lost: {unit.token} is {unit.state} ({unit.code}), and people have it"
+    return ""
+
+
+def _pushes_add_up(session: Session, wrong: list[str]) -> None:
+    pushes = session.execute(select(Push.id, Push.title, Push.planned, Push.state)).all()
+    titles = Counter(push.title for push in pushes)
+    wrong.extend(f"one firing made {times} pushes: {title}" for title, times in titles.items() if times > 1)
+    counted = session.execute(
+        select(UnitTarget.push_id, UnitTarget.state, Unit.state, func.count())
+        .join(Unit, Unit.id == UnitTarget.unit_id)
+        .group_by(UnitTarget.push_id, UnitTarget.state, Unit.state)
+    ).all()
+    total: Counter[int] = Counter()
+    open_units: set[int] = set()
+    for push_id, target_state, unit_state, number in counted:
+        total[push_id] += number
+        expected = TARGET_STATE_OF_UNIT.get(UnitState(unit_state), "planned")
+        if target_state != expected:
+            wrong.append(f"targets of a unit that is {unit_state} are {target_state}")
+        if unit_state in ("pending", "leased", "calling", "retry_wait", "unknown", "held"):
+            open_units.add(push_id)
+    for push in pushes:
+        if total[push.id] != push.planned:
+            wrong.append(f"lost: {push.title} planned {push.planned} and has {total[push.id]}")
+        if (push.state in FINISHED_PUSHES) == (push.id in open_units):
+            wrong.append(f"{push.title} is {push.state} with open units: {push.id in open_units}")
+
+
+def _intents_cover_what_was_written(session: Session, world: World) -> None:
+    """Every message that reached people stands in the books with its exact bytes."""
+    intended = {
+        (token, bytes(body))
+        for token, body in session.execute(
+            select(Unit.token, Attempt.request).join(Unit, Unit.id == Attempt.unit_id)
+        )
+    }
+    for token, effects in world.far_end.of_token.items():
+        if any((token, effect.body) not in intended for effect in effects):
+            world.wrong.append(f"no intent: {token} was written and no attempt says so")

@@ -1,0 +1,75 @@
+"""The one material of the simulations, and a database that has it."""
+
+from datetime import timedelta
+from pathlib import Path
+
+from sqlalchemy import text
+from tests.simulation.sim_clock import START
+
+import lanmu.every_model  # noqa: F401  the tables must be known before they are migrated
+from lanmu.library.models import Material, Revision
+from lanmu.library.views import Snapshot
+from lanmu.storage import Database
+from lanmu.storage.migrate import CORE, upgrade
+
+Stocked = tuple[Path, Snapshot]
+"""A database file to copy for each run, and the material in it."""
+
+
+def with_material(path: Path) -> Snapshot:
+    """Put the material into the database of this file, migrated first, and answer what the library would."""
+    database = Database(f"sqlite:///{path}")
+    upgrade(database, CORE)
+    with database.write() as session:
+        material = Material(
+            public_id=Material.fresh_id(),
+            title="Night feeds",
+            content_class="engagement",
+            kind="tips",
+            zone="knowledge",
+            genre="care",
+            topic="sleep",
+            form="text",
+            month="202611",
+            origin="original",
+            owner="li",
+            state="approved",
+            created_at=START,
+            updated_at=START,
+        )
+        session.add(material)
+        session.flush()
+        revision = Revision(
+            material_id=material.id,
+            number=1,
+            title=material.title,
+            body="Sleep well.",
+            author="li",
+            fields={},
+            content_hash="hash-1",
+            created_at=START,
+        )
+        session.add(revision)
+        session.flush()
+        snapshot = Snapshot(
+            key=material.id,
+            revision_key=revision.id,
+            id=material.public_id,
+            name="202611 engagement",
+            number=1,
+            title=material.title,
+            body=revision.body,
+            assets=(),
+            content_class=material.content_class,
+            kind=material.kind,
+            content_hash="hash-1",
+            usable_from=None,
+            usable_until=START + timedelta(days=30),
+            retired=False,
+        )
+    with database.engine.connect() as connection:
+        connection.execute(text("COMMIT"))
+        connection.execute(text("PRAGMA wal_checkpoint(TRUNCATE)"))
+        connection.execute(text("BEGIN"))
+    database.close()
+    return snapshot

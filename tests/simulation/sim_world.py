@@ -1,0 +1,270 @@
+"""A world in one thread: production code on SQLite, a far end that forgets nothing, and seeded chance.
+
+Virtual workers are greenlets that run the production dispatcher. At every named point of the code (crash
+points, the way to the far end and back) chance may let another worker go on, stop this one for hours, put
+the whole machine to sleep, set its clock, or kill it. Nothing else is simulated: claims, fences, intents,
+records, the reaper, the gate and the doubts are the code that ships.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from heapq import heappop, heappush
+from itertools import count
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from greenlet import GreenletExit, getcurrent, greenlet
+from sqlalchemy import event
+from sqlalchemy.orm import Session
+from tests.simulation.far_end import CHANNELS, Effect, FarEnd, SimChannel
+from tests.simulation.sim_clock import SimClock
+
+from lanmu.delivery.dispatcher import GUARD_GAP, Dispatcher
+from lanmu.delivery.owner import Owner
+from lanmu.delivery.preflight import Preflight
+from lanmu.delivery.service import DeliveryService
+from lanmu.library.views import Snapshot
+from lanmu.storage import Database
+
+HOST = "simulated"
+LEASE = timedelta(seconds=60)
+
+
+class Killed(BaseException):
+    """A death of the process: no code may catch it."""
+
+
+class SimDatabase(Database):
+    """The production database without its wait for the disk; knows when a writer is inside."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"sqlite:///{path}")
+        self.writing = 0
+        event.listen(self.engine, "connect", _do_not_wait_for_the_disk)
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        self.writing += 1
+        try:
+            with super().write() as session:
+                yield session
+        finally:
+            self.writing -= 1
+
+
+def _do_not_wait_for_the_disk(connection: Any, _record: object) -> None:
+    connection.execute("PRAGMA synchronous=OFF")
+
+
+class NoHands(Executor):
+    """A pool that never takes anything up: whoever asks does the work alone, in an order that is known."""
+
+    def submit(self, _work: Any, /, *_args: Any, **_kwargs: Any) -> Future[Any]:
+        return Future()
+
+
+@dataclass
+class Chances:
+    """How likely what is, at a point that is passed once a batch; at those of every unit a fortieth of it."""
+
+    crash: float = 0.03
+    stop: float = 0.03
+    sleep: float = 0.01
+    clock: float = 0.02
+    switch: float = 0.3
+    clock_most: float = 100.0
+
+
+_RARER_FOR_EACH_UNIT = 1 / 40
+_EACH_UNIT = frozenset({"during_write", "after_write", "answering", "looking"})
+
+
+class World:
+    """One run: what is in it, what happens in which order, and what was seen to be wrong."""
+
+    def __init__(
+        self, seed: int, database: SimDatabase, snapshot: Snapshot, chances: Chances | None = None
+    ) -> None:
+        self.seed = seed
+        self.random = Random(seed)
+        self.database = database
+        self.chances = chances or Chances()
+        self.clock = SimClock()
+        self.far_end = FarEnd(self.clock, self.random, self._took)
+        self.channels = {name: SimChannel(name, self.far_end, self.reach) for name in CHANNELS}
+        self.service = DeliveryService(database, self.clock, self.channels)
+        self.preflight = Preflight(database, self.clock, lambda _revision: snapshot, _no_objections, "Shop")
+        self.snapshot = snapshot
+        self.calm = False
+        self.wrong: list[str] = []
+        self.happened: Counter[str] = Counter()
+        self.killed_at: Counter[str] = Counter()
+        self.due: dict[str, tuple[datetime, datetime]] = {}
+        self.again: set[str] = set()
+        self.said: dict[str, str] = {}
+        self.stalled_at_the_write: set[str] = set()
+        self.stall = 0.0
+        self.dead: set[str] = set()
+        self.stopped_until: dict[greenlet, float] = {}
+        self.frozen: dict[greenlet, float] = {}
+        self._hub = getcurrent()
+        self._events: list[tuple[float, int, Callable[[], None]]] = []
+        self._numbers = count(1)
+        self.actors: dict[greenlet, str] = {}
+        self._pids = count(2**22)
+
+    # What the production code comes by
+
+    def reach(self, name: str) -> None:
+        """A named point of the code: goes on at once, or after others have, or never."""
+        self.stall = 0.0
+        if getcurrent() is self._hub:
+            return
+        self.clock.pass_by(0.002)
+        if self.calm:
+            return
+        roll = self.random.random()
+        chances = self.chances
+        rarer = _RARER_FOR_EACH_UNIT if name in _EACH_UNIT else 1.0
+        # In a transaction nobody else can act: SQLite has one writer. Death is all that may come.
+        for what in ("crash",) if self.database.writing else ("crash", "stop", "sleep", "clock", "switch"):
+            roll -= getattr(chances, what) * rarer
+            if roll < 0:
+                self._befall(what, name)
+                return
+
+    def _befall(self, what: str, name: str) -> None:
+        if what == "crash":
+            self.killed_at[name] += 1
+            raise Killed
+        if what == "clock":
+            self._set_the_clock()
+            return
+        before = self.clock.boot
+        if what == "sleep":
+            self.happened["machine slept"] += 1
+            self.clock.pass_by(min(self._long(), self.random.choice((120.0, 120.0, 4000.0))))
+        elif what == "stop":
+            self.happened["worker stopped"] += 1
+            self.stopped_until[getcurrent()] = self.frozen[getcurrent()] = self.clock.boot + self._long()
+        if what != "sleep":
+            self._hub.switch()
+        self.stall = self.clock.boot - before
+
+    def _long(self) -> float:
+        """Seconds: as long as a pause of the collector, a lease, a settle time, or an afternoon."""
+        low, high = self.random.choice(((0.5, 6), (6, 50), (61, 90), (600, 1500), (3000, 20000)))
+        return self.random.uniform(low, high)
+
+    def _set_the_clock(self) -> None:
+        self.happened["clock set"] += 1
+        most = self.chances.clock_most
+        self.clock.set_ahead(self.random.choice((0.0, self.random.uniform(-most, most))))
+
+    def _took(self, effect: Effect) -> None:
+        """The far end tells at once of each message that reached people."""
+        token = effect.token
+        if self.stall > GUARD_GAP:
+            self.stalled_at_the_write.add(token)
+        earliest, latest = self.clock.walls()
+        due, deadline = self.due[effect.targets[0].partition("/")[0]]
+        if latest < due and token not in self.stalled_at_the_write:
+            self.wrong.append(f"early: {token} due {due} at {latest}")
+        late = earliest > deadline + timedelta(seconds=GUARD_GAP + 1)
+        if late and token not in self.stalled_at_the_write:
+            self.wrong.append(f"after its deadline: {token} {deadline} at {earliest}")
+
+    # Time and turns
+
+    def at(self, seconds: float, do: Callable[[], None]) -> None:
+        """Do it in so many seconds."""
+        heappush(self._events, (self.clock.boot + seconds, next(self._numbers), do))
+
+    def spawn(self, owner: Owner, life: Callable[[], None]) -> greenlet:
+        """A process of its own; it is told when it dies."""
+        actor = greenlet(life, self._hub)
+        self.actors[actor] = str(owner)
+        return actor
+
+    def new_owner(self) -> Owner:
+        return Owner(HOST, next(self._pids), "1-sim")
+
+    def run(self, until: Callable[[], bool], most_steps: int = 2_000_000) -> None:
+        """Let everything happen until it is over."""
+        for _step in range(most_steps):
+            if until():
+                return
+            if self._events and self._events[0][0] <= self.clock.boot:
+                heappop(self._events)[2]()
+                continue
+            ready = [a for a in self.actors if self.stopped_until.get(a, 0.0) <= self.clock.boot]
+            if ready:
+                self._go_on(ready[self.random.randrange(len(ready))])
+                continue
+            soonest = min(
+                (*self.stopped_until.values(), *(self._events[0][:1] if self._events else ())), default=None
+            )
+            if soonest is None:
+                return
+            self.clock.boot = max(self.clock.boot, soonest)
+        self.wrong.append("it never came to an end")
+
+    def _go_on(self, actor: greenlet) -> None:
+        self.stopped_until.pop(actor, None)
+        self.frozen.pop(actor, None)
+        try:
+            actor.switch()
+        except Killed:
+            self.dead.add(self.actors[actor])
+        except Exception as error:  # noqa: BLE001  what a worker logs as a failed job is a fault here
+            self.wrong.append(f"a job failed: {type(error).__name__}: {error}")
+        if actor.dead:
+            self.actors.pop(actor)
+
+    def stopped_for_long(self) -> set[greenlet]:
+        """The processes that do not even beat."""
+        return {actor for actor, until in self.frozen.items() if until > self.clock.boot}
+
+    def rest(self, seconds: float) -> None:
+        """An actor has nothing to do for a while."""
+        self.stopped_until[getcurrent()] = self.clock.boot + seconds
+        self._hub.switch()
+
+    def kill_everyone(self) -> None:
+        """The world ends: greenlets that wait in it are unwound."""
+        for actor in list(self.actors):
+            actor.throw(GreenletExit)
+        self.actors.clear()
+
+    def is_dead(self, owner: str, _here: Owner) -> bool:
+        """In place of a look at the processes of this machine."""
+        return owner in self.dead
+
+    def dispatcher(self, owner: Owner, concurrency: int) -> Dispatcher:
+        return Dispatcher(
+            self.database,
+            self.clock,
+            self.channels,
+            self.preflight,
+            owner,
+            NoHands(),
+            lambda _receipt: None,
+            concurrency=concurrency,
+            lease=LEASE,
+        )
+
+    def effective(self) -> dict[str, int]:
+        """How many messages of each unit reached people, the far end's own repetitions aside."""
+        counted: defaultdict[str, int] = defaultdict(int)
+        for token, effects in self.far_end.of_token.items():
+            counted[token] = sum(not effect.cancelled and not effect.echo for effect in effects)
+        return counted
+
+
+def _no_objections(_message: object, _channel: str) -> Sequence[Any]:
+    return ()
