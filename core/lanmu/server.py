@@ -206,4 +206,5 @@ class Server:
         self.meters.show({str(state): int(count) for state, count in rows}, plugins)
 
     def close(self) -> None:
+        self.home.leave()
         self.database.close()

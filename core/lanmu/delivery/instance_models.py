@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import String, Text
+from sqlalchemy import BigInteger, String, Text, and_, exists
 from sqlalchemy.orm import Mapped, mapped_column
 
 from lanmu.storage import Base, UtcDateTime
@@ -13,7 +13,8 @@ class InstanceRecord(Base):
     """实例: the one installation that this database belongs to; one row.
 
     `home` names where it lives (machine and database). `frozen_reason` is set from a restore, or from being
-    found at another home, until a person releases it: meanwhile nothing is sent.
+    found at another home, until a person releases it: meanwhile nothing is sent. `beats` only grows, so a
+    database that was put back to an older state is known by it. `backup_at` is set in a backup's copy alone.
     """
 
     __tablename__ = "instance"
@@ -22,6 +23,7 @@ class InstanceRecord(Base):
     home: Mapped[str] = mapped_column(Text, default="")
     host: Mapped[str] = mapped_column(String(120), default="")
     heartbeat_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    beats: Mapped[int] = mapped_column(BigInteger, default=0)
     backup_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     frozen_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     frozen_reason: Mapped[str] = mapped_column(Said, default="")
@@ -39,3 +41,10 @@ class ClockRecord(Base):
     suspect_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
     suspect_reason: Mapped[str] = mapped_column(Said, default="")
     good_ticks: Mapped[int] = mapped_column(default=0)
+
+
+MAY_SEND = and_(
+    ~exists().where(InstanceRecord.frozen_at.is_not(None)),
+    ~exists().where(ClockRecord.suspect_since.is_not(None)),
+)
+"""For a claim: no row is found while the installation is frozen or its clock is doubted; looked at once."""

@@ -107,7 +107,6 @@ def _limits() -> None:
     op.create_table(
         "breaker",
         sa.Column("channel", sa.String(length=60), nullable=False),
-        sa.Column("call", sa.String(length=60), nullable=False),
         sa.Column("subject", sa.String(length=140), nullable=False),
         sa.Column("kind", sa.String(length=12), nullable=False),
         sa.Column("level", sa.Integer(), nullable=False),
@@ -117,7 +116,7 @@ def _limits() -> None:
         sa.Column("code", sa.String(length=32), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
         sa.CheckConstraint("kind IN ('rate','config','concurrency')", name=op.f("ck_breaker_kind")),
-        sa.PrimaryKeyConstraint("channel", "call", "subject", "kind", name=op.f("pk_breaker")),
+        sa.PrimaryKeyConstraint("channel", "subject", "kind", name=op.f("pk_breaker")),
     )
 
 

@@ -1,0 +1,133 @@
+"""Whether this installation may send at all: it is at home, and its clock can be trusted."""
+
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+from sqlalchemy import select
+
+from lanmu.delivery.clock_watch import ClockWatch, trust
+from lanmu.delivery.instance import Instance
+from lanmu.delivery.instance_models import ClockRecord, InstanceRecord
+from lanmu.i18n import _
+from lanmu.interfaces.clock import Clock, FarTime
+from lanmu.interfaces.errors import Conflict
+from lanmu.staff.audit import Audit
+from lanmu.storage import Database
+
+_FRESH = 1.0
+"""Seconds for which an answer to `state` is not asked for again: it stands on every page."""
+
+
+@dataclass(frozen=True, slots=True)
+class HomeState:
+    """`ok`, or why nothing is sent; `reason` is a text for people, `since` when it began."""
+
+    kind: Literal["ok", "frozen", "clock_suspect"]
+    reason: str = ""
+    since: datetime | None = None
+
+    @property
+    def ok(self) -> bool:
+        return self.kind == "ok"
+
+
+_OK = HomeState("ok")
+
+
+class Home:
+    """One process's view of its installation. `tick` every few seconds where something is sent or served."""
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        audit: Audit,
+        folder: Path,
+        far_times: Callable[[], Iterable[FarTime]] = tuple,
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._audit = audit
+        self._instance = Instance(database, folder)
+        self._watch = ClockWatch(clock, far_times)
+        self._known: tuple[float, HomeState] | None = None
+        self._lock = threading.Lock()
+
+    def arrive(self) -> None:
+        """Called once for each process that opens the database.
+
+        Raises Conflict where another host is at work on the same SQLite file.
+        """
+        now = self._clock.now()
+        with self._database.read() as session:
+            if self._instance.is_as_it_was(session, now):
+                return
+        with self._database.write() as session:
+            self._instance.arrive(session, now)
+
+    def tick(self) -> None:
+        """Say that this installation is alive, and look at the clock."""
+        with self._lock:
+            with self._database.write() as session:
+                self._instance.beat(session, self._clock.now())
+                self._watch.tick(session)
+            self._instance.beaten()
+        self._known = None
+
+    def leave(self) -> None:
+        """This process stops: make room for another host."""
+        with self._lock:
+            self._instance.leave()
+
+    def clock_is_sane(self) -> bool:
+        """Whether the clock can be trusted this instant, as far as this process alone can tell.
+
+        It costs nothing; what stands in the database is asked by the claim itself.
+        """
+        return self._watch.sane()
+
+    def state(self) -> HomeState:
+        """Whether anything may be sent, and why not; at most a second old."""
+        now = self._clock.boottime()
+        if self._known is None or now - self._known[0] > _FRESH:
+            self._known = (now, self._look())
+        return self._known[1]
+
+    def _look(self) -> HomeState:
+        frozen = select(InstanceRecord.frozen_at, InstanceRecord.frozen_reason)
+        suspect = select(ClockRecord.suspect_since, ClockRecord.suspect_reason)
+        with self._database.glance() as connection:
+            row = connection.execute(frozen.where(InstanceRecord.frozen_at.is_not(None))).first()
+            if row is not None:
+                return HomeState("frozen", row.frozen_reason, row.frozen_at)
+            row = connection.execute(suspect.where(ClockRecord.suspect_since.is_not(None))).first()
+            return HomeState("clock_suspect", row.suspect_reason, row.suspect_since) if row else _OK
+
+    def trust(self, by: str) -> None:
+        """A person has looked at the clock and found it right. Raises Conflict where nobody doubts it."""
+        with self._database.write() as session:
+            row = session.scalar(select(ClockRecord).with_for_update())
+            if row is None or row.suspect_since is None:
+                raise Conflict("", _("Nothing is wrong with the clock."))
+            reason = row.suspect_reason
+            trust(row, self._clock.now())
+        self._known = None
+        self._audit.record(by, "clock.trust", detail={"reason": str(reason)})
+
+    def release(self, by: str, detail: dict[str, object] | None = None) -> None:
+        """Let this copy send from now on, as the one installation. Raises Conflict where it is not frozen."""
+        now = self._clock.now()
+        with self._database.write() as session:
+            row = session.scalar(select(InstanceRecord).with_for_update())
+            if row is None or row.frozen_at is None:
+                raise Conflict("", _("This installation is not frozen."))
+            reason = row.frozen_reason
+            self._instance.settle_in(row)
+            row.frozen_at, row.frozen_reason, row.backup_at = None, "", None
+            row.released_at, row.released_by = now, by[:60]
+        self._known = None
+        self._audit.record(by, "instance.release", detail={"reason": str(reason), **(detail or {})})
