@@ -202,10 +202,11 @@ class CancelResult:
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """So many calls in so long a time, for one account."""
+    """So many calls in so long a time: of the whole channel, or to each target (a robot, a person)."""
 
     calls: int
     per: timedelta
+    scope: Literal["channel", "target"] = "channel"
 
 
 class Sending(StrEnum):

@@ -50,7 +50,10 @@ class AppChannel(BaseChannel):
         asset_bytes=media.IMAGE_BYTES,
         asset_ttl=media.MEDIA_TTL,
         limits=(Rate(10_000, timedelta(minutes=1)), Rate(150_000, timedelta(hours=1))),
-        silent_limits=(Rate(30, timedelta(minutes=1)), Rate(1000, timedelta(hours=1))),
+        silent_limits=(
+            Rate(30, timedelta(minutes=1), "target"),
+            Rate(1000, timedelta(hours=1), "target"),
+        ),
     )
 
     def __init__(self, corp: Corp) -> None:

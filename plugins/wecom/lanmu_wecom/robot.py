@@ -54,7 +54,7 @@ class RobotChannel(BaseChannel):
         text_bytes=TEXT_BYTES,
         asset_max=1,
         asset_bytes=IMAGE_BYTES,
-        limits=(Rate(20, timedelta(minutes=1)),),
+        limits=(Rate(20, timedelta(minutes=1), "target"),),
     )
 
     def __init__(self, client: Client, robots: Mapping[str, Secret], leave_out_pictures: bool) -> None:

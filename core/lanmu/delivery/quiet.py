@@ -1,0 +1,48 @@
+"""Quiet hours (免打扰时段): when nobody is to be disturbed, by the wall clock where the recipients live."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+_MINUTE = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class QuietHours:
+    """From `since` until before `until` each day; over midnight where `until` is the earlier."""
+
+    since: time
+    until: time
+
+    def holds_at(self, wall: time) -> bool:
+        """Whether a wall clock that shows this shows a quiet hour."""
+        if self.since < self.until:
+            return self.since <= wall < self.until
+        return wall >= self.since or wall < self.until
+
+    def over_at(self, instant: datetime, zone: ZoneInfo) -> datetime:
+        """The first instant from this one on at which it is not quiet: itself, where it is not quiet now.
+
+        What counts is what the wall clock shows. Where clocks go forward over the end, quiet ends with the
+        jump; where they go back, it may be quiet once more for as long as the clock shows it.
+        """
+        local = instant.astimezone(zone)
+        if not self.holds_at(local.time()):
+            return instant
+        day = local.date()
+        if self.since >= self.until and local.time() >= self.since:
+            day += timedelta(days=1)
+        ends = sorted(
+            datetime.combine(day, self.until, zone).replace(fold=fold).astimezone(UTC) for fold in (0, 1)
+        )
+        for end in ends:
+            if end > instant and end.astimezone(zone).time() == self.until:
+                return end
+        return self._jump(max(instant, ends[0]), zone)
+
+    def _jump(self, instant: datetime, zone: ZoneInfo) -> datetime:
+        """The end where no clock ever shows it: the minute at which clocks jump over it."""
+        at = instant.astimezone(UTC).replace(second=0, microsecond=0)
+        while at < instant or self.holds_at(at.astimezone(zone).time()):
+            at += _MINUTE
+        return at
