@@ -122,10 +122,10 @@ def test_a_push_paused_and_resumed_before_its_time_still_asks_when_late(one_each
 def test_pause_and_resume_refuse_where_they_make_no_sense(one_each):
     room = one_each
     push = room.send("a")
-    with pytest.raises(Conflict, match="while it is scheduled"):
+    with pytest.raises(Conflict, match="its state does not allow this"):
         room.service.resume(push.id)
     room.run()
-    with pytest.raises(Conflict, match="while it is finished"):
+    with pytest.raises(Conflict, match="its state does not allow this"):
         room.service.pause(push.id)
     with pytest.raises(NotFound):
         room.service.pause("psh_nobody")

@@ -41,16 +41,30 @@ class RecipientLine:
     changed_at: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A push that waits for a person. `kind` is held, late, doubt or review; the counts are what waits."""
+
+    push: str
+    title: str
+    kind: str
+    reason: str
+    due_at: datetime
+    units: int
+    recipients: int
+
+
 # In the very words of the partial indexes, so that a look costs nothing for all that has been sent before.
 _OPEN = "unit.state IN ('pending','leased','calling','retry_wait','unknown','held')"
 _AWAITED = "unit.state IN ('accepted','handed_over') AND unit.results_at IS NOT NULL"
-_UNDECIDED = (UnitState.UNKNOWN, UnitState.HELD)
+# A unit in doubt that the far end can be asked about needs nobody: its channel is asked first.
+_UNDECIDED = or_(Unit.state == UnitState.HELD, and_(Unit.state == UnitState.UNKNOWN, Unit.look_at.is_(None)))
 _PAGE = 2000
 
 
 def group_of(people: Collection[str]) -> ColumnElement[Any]:
     """The group of a push, in SQL; `people` are the channels through which people send or confirm."""
-    undecided = select(Unit.push_id).where(text(_OPEN), Unit.state.in_(_UNDECIDED))
+    undecided = select(Unit.push_id).where(text(_OPEN), _UNDECIDED)
     awaited = select(Unit.push_id).where(text(_AWAITED), Unit.channel.in_(people))
     ended = (PushState.FINISHED, PushState.FINISHED_WITH_ISSUES)
     ahead = (PushState.DRAFT, PushState.IN_REVIEW, PushState.APPROVED, PushState.SCHEDULED)
@@ -81,9 +95,63 @@ def count_undecided(session: Session) -> int:
     found = session.scalar(
         select(func.count(Unit.push_id.distinct()))
         .join(Push, Push.id == Unit.push_id)
-        .where(text(_OPEN), or_(Unit.state.in_(_UNDECIDED), Push.state == PushState.HELD))
+        .where(text(_OPEN), or_(_UNDECIDED, Push.state == PushState.HELD))
     )
     return found or 0
+
+
+def decisions(session: Session, limit: int) -> list[Decision]:
+    """What a person must decide: doubts, what is held and why, what is late, and changes to be approved."""
+    waiting = (
+        select(
+            Unit.push_id,
+            func.sum(case((Unit.state == UnitState.UNKNOWN, 1), else_=0)).label("doubts"),
+            func.sum(case((Unit.state == UnitState.HELD, 1), else_=0)).label("held"),
+            func.min(case((Unit.state == UnitState.HELD, Unit.id))).label("first"),
+        )
+        .where(text(_OPEN), _UNDECIDED)
+        .group_by(Unit.push_id)
+        .subquery()
+    )
+    first = select(Unit.id, Unit.reason, Unit.code).subquery()
+    rows = session.execute(
+        select(Push, waiting.c.doubts, waiting.c.held, first.c.reason, first.c.code)
+        .outerjoin(waiting, waiting.c.push_id == Push.id)
+        .outerjoin(first, first.c.id == waiting.c.first)
+        .where(
+            or_(Push.state.in_((PushState.HELD, PushState.IN_REVIEW)), waiting.c.push_id.is_not(None)),
+            Push.cancel_requested.is_(False) | (waiting.c.doubts > 0),
+        )
+        .order_by(Push.due_at, Push.id)
+        .limit(limit)
+    ).all()
+    open_targets = _open_targets(session, [push.id for push, *_rest in rows])
+    found = []
+    for push, doubts, held, reason, code in rows:
+
+        def of(kind: str, why: str, units: int, recipients: int, push: Push = push) -> Decision:
+            return Decision(push.public_id, push.title, kind, why, push.due_at, units, recipients)
+
+        unknown, planned = open_targets.get((push.id, True), 0), open_targets.get((push.id, False), 0)
+        if doubts:
+            found.append(of("doubt", "", doubts, unknown))
+        if push.state == PushState.IN_REVIEW:
+            found.append(of("review", "", 0, planned))
+        elif push.state == PushState.HELD or held:
+            kind = "late" if code == "late" else "held"
+            found.append(of(kind, push.held_reason or reason or "", held or 0, planned))
+    return found
+
+
+def _open_targets(session: Session, pushes: Collection[int]) -> dict[tuple[int, bool], int]:
+    """How many recipients are in doubt (True) and not reached yet (False), by their push."""
+    doubtful = UnitTarget.state == "unknown"
+    rows = session.execute(
+        select(UnitTarget.push_id, doubtful, func.count())
+        .where(UnitTarget.push_id.in_(pushes), UnitTarget.state.in_(("planned", "unknown")))
+        .group_by(UnitTarget.push_id, doubtful)
+    )
+    return {(push_id, bool(is_doubtful)): int(count) for push_id, is_doubtful, count in rows}
 
 
 def count_awaited(session: Session, people: Collection[str], since: datetime, until: datetime) -> int:

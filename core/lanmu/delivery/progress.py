@@ -21,13 +21,17 @@ TAKEN = ("accepted", "handed_over", "postponed")
 class Progress:
     """Units and targets of a push by state. Σ targets = planned, at all times.
 
-    `awaited` are targets that the channel has and of which it will still tell what became.
+    `awaited` are targets that the channel has and of which it will still tell what became, `doubts` units of
+    which only a person can tell whether they went out, `communities` and `members` the targets that are such.
     """
 
     planned: int
     units: dict[str, int]
     targets: dict[str, int]
     awaited: int = 0
+    doubts: int = 0
+    communities: int = 0
+    members: int = 0
 
     @property
     def out(self) -> int:
@@ -45,24 +49,43 @@ def progress_by_push(session: Session, pushes: Collection[int]) -> dict[int, Pro
     units: defaultdict[int, dict[str, int]] = defaultdict(dict)
     targets: defaultdict[int, Counter[str]] = defaultdict(Counter)
     awaited: Counter[int] = Counter()
-    for push_id, state, count in session.execute(
-        select(Unit.push_id, Unit.state, func.count())
+    doubts: Counter[int] = Counter()
+    communities: Counter[int] = Counter()
+    members: Counter[int] = Counter()
+    looked_up = Unit.look_at.is_not(None)
+    for push_id, state, is_looked_up, count in session.execute(
+        select(Unit.push_id, Unit.state, looked_up, func.count())
         .where(Unit.push_id.in_(pushes))
-        .group_by(Unit.push_id, Unit.state)
+        .group_by(Unit.push_id, Unit.state, looked_up)
     ):
-        units[push_id][str(state)] = int(count)
+        units[push_id][str(state)] = units[push_id].get(str(state), 0) + int(count)
+        if state == UnitState.UNKNOWN and not is_looked_up:
+            doubts[push_id] += int(count)
     asked = Unit.results_at.is_not(None)
-    for push_id, state, is_asked, count in session.execute(
-        select(UnitTarget.push_id, UnitTarget.state, asked, func.count())
+    community, member = UnitTarget.community_id.is_not(None), UnitTarget.member_id.is_not(None)
+    for push_id, state, is_asked, is_community, is_member, count in session.execute(
+        select(UnitTarget.push_id, UnitTarget.state, asked, community, member, func.count())
         .join(Unit, Unit.id == UnitTarget.unit_id)
         .where(UnitTarget.push_id.in_(pushes))
-        .group_by(UnitTarget.push_id, UnitTarget.state, asked)
+        .group_by(UnitTarget.push_id, UnitTarget.state, asked, community, member)
     ):
         targets[push_id][str(state)] += int(count)
         if is_asked and state in TAKEN:
             awaited[push_id] += int(count)
+        if is_community:
+            communities[push_id] += int(count)
+        elif is_member:
+            members[push_id] += int(count)
     return {
-        push_id: Progress(targets[push_id].total(), units[push_id], dict(targets[push_id]), awaited[push_id])
+        push_id: Progress(
+            targets[push_id].total(),
+            units[push_id],
+            dict(targets[push_id]),
+            awaited[push_id],
+            doubts[push_id],
+            communities[push_id],
+            members[push_id],
+        )
         for push_id in pushes
     }
 

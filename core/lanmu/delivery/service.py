@@ -204,7 +204,7 @@ class DeliveryService:
         """Go on with a paused or held push, or with the units on hold of one that runs.
 
         A person has looked, so being late is decided too; `although_late=False` refuses what is late, so that
-        it can be asked. Raises Conflict where the deadline has passed, since nothing could go out any more.
+        it can be asked. What is past its deadline is dropped by the gate all the same.
         """
         now = self._clock.now()
         with self._database.write() as session:
@@ -217,12 +217,6 @@ class DeliveryService:
             running = (PushState.RUNNING,) if stuck is not None else ()
             push = self._found_in(session, public_id, PushState.PAUSED, PushState.HELD, *running)
             begun = now >= push.due_at
-            if now >= push.deadline_at:
-                raise Conflict(
-                    push.title,
-                    _("its deadline has passed, so nothing more of it can go out."),
-                    _("Cancel it, then make a new push for those it did not reach."),
-                )
             late = now - push.due_at > timedelta(seconds=push.late_after) and not push.late_decided
             if late and not although_late:
                 raise Conflict(

@@ -2,12 +2,13 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from lanmu.delivery.limit_models import GateCount
 from lanmu.delivery.models import Attempt, Push, Unit, UnitTarget
 from lanmu.delivery.progress import Progress
 
@@ -37,6 +38,18 @@ class PushView:
     created_by: str
     created_at: datetime
     finished_at: datetime | None
+    late_after: timedelta = timedelta(0)
+    late_decided: bool = False
+    cancel_requested: bool = False
+    is_test: bool = False
+    binding: int = 1
+    edited_by: str = ""
+    cloned_from: str = ""
+
+    def late_by(self, now: datetime) -> timedelta | None:
+        """How late it is, where that is more than it may be without a person's word; None otherwise."""
+        behind = now - self.due_at
+        return behind if behind > self.late_after and not self.late_decided else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +75,18 @@ class TargetView:
     state: str
     reason: str
     changed_at: datetime | None
+    kind: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GateAnswer:
+    """How often the last door gave an answer for a push other than to send, and when last."""
+
+    door: str
+    code: str
+    reason: str
+    answers: int
+    last_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +104,12 @@ class UnitView:
     tries: int
     targets: Sequence[TargetView]
     attempts: Sequence[AttemptView]
+    look_at: datetime | None = None
+    looks: int = 0
+
+
+CLONE = "clone:"
+"""Begins the source key of a push that a person made of another: the other's id follows, and a colon."""
 
 
 def push_view(push: Push, counted: Progress) -> PushView:
@@ -104,7 +135,24 @@ def push_view(push: Push, counted: Progress) -> PushView:
         created_by=push.created_by,
         created_at=push.created_at,
         finished_at=push.finished_at,
+        late_after=timedelta(seconds=push.late_after),
+        late_decided=push.late_decided,
+        cancel_requested=push.cancel_requested,
+        is_test=bool(push.test_text),
+        binding=push.binding,
+        edited_by=push.edited_by,
+        cloned_from=push.source_key.split(":")[1] if push.source_key.startswith(CLONE) else "",
     )
+
+
+def gate_answers(session: Session, push_id: int) -> list[GateAnswer]:
+    """What the last door has answered so far, the most frequent first."""
+    rows = session.scalars(
+        select(GateCount)
+        .where(GateCount.push_id == push_id)
+        .order_by(GateCount.answers.desc(), GateCount.last_at.desc())
+    )
+    return [GateAnswer(row.door, row.code, row.reason, row.answers, row.last_at) for row in rows]
 
 
 _REQUEST_SHOWN = 4000
@@ -129,7 +177,14 @@ def unit_views(
         select(UnitTarget).where(UnitTarget.unit_id.in_(ids)).order_by(UnitTarget.id)
     ):
         targets[target.unit_id].append(
-            TargetView(target.recipient_key, target.name, target.state, target.reason, target.changed_at)
+            TargetView(
+                target.recipient_key,
+                target.name,
+                target.state,
+                target.reason,
+                target.changed_at,
+                "community" if target.community_id else "member" if target.member_id else "",
+            )
         )
     attempts: dict[int, list[AttemptView]] = {unit_id: [] for unit_id in ids}
     for attempt in session.scalars(
@@ -161,6 +216,8 @@ def unit_views(
             unit.tries,
             targets[unit.id],
             attempts[unit.id],
+            unit.look_at,
+            unit.looks,
         )
         for unit in units
     ]
