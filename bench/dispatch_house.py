@@ -58,9 +58,9 @@ class SinkChannel(BaseChannel):
     """One HTTP request for each message, as a light client makes it."""
 
     name = title = "sink"
-    abilities = Abilities(batch_max=1)
 
-    def __init__(self, port: int, *, fresh_lines: bool) -> None:
+    def __init__(self, port: int, *, fresh_lines: bool, batch_max: int = 1) -> None:
+        self.abilities = Abilities(batch_max=batch_max)
         self._port = port
         self._fresh = fresh_lines
         self._idle: deque[_Kept] = deque()
@@ -96,10 +96,10 @@ class SinkChannel(BaseChannel):
 class House:
     """The rooms that a push goes through, with one approved material."""
 
-    def __init__(self, url: str, port: int, *, fresh_lines: bool = False) -> None:
+    def __init__(self, url: str, port: int, *, fresh_lines: bool = False, batch_max: int = 1) -> None:
         self.clock = SystemClock()
         self.database = Database(url, pool_size=32)
-        self._channels = {"sink": SinkChannel(port, fresh_lines=fresh_lines)}
+        self._channels = {"sink": SinkChannel(port, fresh_lines=fresh_lines, batch_max=batch_max)}
         self.service = DeliveryService(self.database, self.clock, self._channels)
 
     def dispatcher(self, pool: Executor, concurrency: int) -> Dispatcher:
@@ -117,8 +117,8 @@ class House:
             concurrency=concurrency,
         )
 
-    def fill(self, n: int, due_at: datetime, recipients: int = 20) -> None:
-        """Pushes of so many recipients each, `n` messages in all, due at one instant."""
+    def prepare(self) -> None:
+        """The tables and the material."""
         upgrade(self.database, CORE)
         with self.database.write() as session:
             session.add(
@@ -135,8 +135,16 @@ class House:
                     content_hash="h", created_at=_LONG_AGO,
                 )
             )  # fmt: skip
+
+    def fill(self, n: int, due_at: datetime, recipients: int = 20) -> None:
+        """Pushes of so many recipients each, `n` messages in all, due at one instant."""
+        self.prepare()
         requests = (
-            _request(number, [f"c{each}" for each in range(number, min(n, number + recipients))], due_at)
+            push_request(
+                f"bench:{number}",
+                [Recipient(f"c{each}", "群") for each in range(number, min(n, number + recipients))],
+                due_at,
+            )
             for number in range(0, n, recipients)
         )
         while some := list(islice(requests, 200)):
@@ -163,9 +171,10 @@ def _snapshot(_revision: int) -> Snapshot:
     )  # fmt: skip
 
 
-def _request(number: int, keys: Sequence[str], due_at: datetime) -> PushRequest:
+def push_request(source_key: str, recipients: Sequence[Recipient], due_at: datetime) -> PushRequest:
+    """An approved request for the material of a House."""
     return PushRequest(
-        source_key=f"bench:{number}",
+        source_key=source_key,
         title="t",
         channel="sink",
         revision_id=1,
@@ -174,7 +183,7 @@ def _request(number: int, keys: Sequence[str], due_at: datetime) -> PushRequest:
         body=TEXT,
         due_at=due_at,
         zone="Asia/Shanghai",
-        recipients=[Recipient(key, "群") for key in keys],
+        recipients=recipients,
         approved_by="o",
         approved_at=_LONG_AGO,
         created_by="o",
