@@ -190,6 +190,7 @@ class Server:
             self._told,
             concurrency=batch,
             lease=timedelta(seconds=self.config.delivery.lease_seconds),
+            clock_is_sane=self.home.clock_is_sane,
         )
 
     def _told(self, receipt: Receipt) -> None:

@@ -73,7 +73,12 @@ class Room:
     def send(self, *keys: str, **changes: Any) -> PushView:
         return self.service.send(self.request(*keys, **changes))
 
-    def dispatcher(self, owner: Owner | None = None, concurrency: int = 8) -> Dispatcher:
+    def dispatcher(
+        self,
+        owner: Owner | None = None,
+        concurrency: int = 8,
+        clock_is_sane: Callable[[], bool] = lambda: True,
+    ) -> Dispatcher:
         return Dispatcher(
             self.database,
             self.clock,
@@ -83,6 +88,7 @@ class Room:
             self.pool,
             self.receipts.append,
             concurrency=concurrency,
+            clock_is_sane=clock_is_sane,
         )
 
     def run(self) -> int:

@@ -5,9 +5,11 @@ from datetime import datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.delivery.conftest import Room
 
 from lanmu.delivery.clock_watch import AGREES, AHEAD, BEHIND, ClockWatch, Pairing, fault_of
 from lanmu.delivery.instance_models import ClockRecord
+from lanmu.interfaces.channels import Line, Request
 from lanmu.interfaces.clock import FarTime, utc
 from lanmu.storage import Database
 from lanmu.testing.clock import FakeClock
@@ -229,3 +231,19 @@ def test_drift_as_a_time_server_corrects_it_is_never_a_jump(pauses: list[int], d
 def test_the_two_limits_are_exact(span: timedelta):
     assert bool(fault_of(span, timedelta(0))) == (span > AHEAD)
     assert bool(fault_of(timedelta(0), span)) == (span > BEHIND)
+
+
+def test_a_jump_while_a_message_is_made_ready_holds_it_back(room: Room):
+    push = room.send("g1")
+    watch = ClockWatch(room.clock)
+    connect = room.channel.connect
+
+    def jumping(request: Request) -> Line | None:
+        room.clock.jump(timedelta(hours=1))
+        return connect(request)
+
+    room.channel.connect = jumping  # type: ignore[method-assign]
+    assert room.dispatcher(clock_is_sane=watch.sane).run_due() == 1
+    assert room.channel.effects == []
+    assert room.states(push) == ["pending"]
+    assert room.dispatcher(clock_is_sane=watch.sane).run_due() == 0

@@ -82,6 +82,7 @@ class Dispatcher:
         *,
         concurrency: int = 16,
         lease: timedelta = timedelta(seconds=60),
+        clock_is_sane: Callable[[], bool] = lambda: True,
     ) -> None:
         self._database = database
         self._clock = clock
@@ -91,12 +92,13 @@ class Dispatcher:
         self._tell = tell
         self._concurrency = concurrency
         self._lease = lease
+        self._clock_is_sane = clock_is_sane
         self._lining_up = Crew(pool, clock, self._line_up, concurrency)
         self._writing = Crew(pool, clock, self._write, concurrency)
 
     def run_due(self, stopping: Callable[[], bool] = lambda: False) -> int:
         """Send everything that is due now, batch after batch; answers how many units were moved."""
-        if stopping():
+        if stopping() or not self._clock_is_sane():
             return 0
         with self._database.write() as session:
             batch = self._claim(session)
@@ -109,7 +111,7 @@ class Dispatcher:
             now = self._clock.now()
             with self._database.write() as session:
                 recorded = record(session, now, results)
-                batch = [] if stopping() else self._claim(session)
+                batch = [] if stopping() or not self._clock_is_sane() else self._claim(session)
             crash_points.reach("after_record")
             moved += len(recorded)
             self._tell_of(recorded, sheets, now)
@@ -158,6 +160,11 @@ class Dispatcher:
         crash_points.reach("before_intent")
         boot = self._clock.boottime()
         now = self._clock.now()
+        if not self._clock_is_sane():  # asked after `now` was read: it may have jumped since the claim
+            doubted = Next(
+                UnitState.PENDING, _("The clock of this machine cannot be trusted just now."), "clock"
+            )
+            return [], [Recorded(each.ready.unit, doubted) for each in lined_up]
         sheets = {each.ready.sheet.push_id: each.ready.sheet for each in lined_up}
         with self._database.write() as session:
             answers = {
