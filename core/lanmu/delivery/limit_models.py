@@ -13,7 +13,7 @@ LIMIT_PERIODS = ("day", "week", "month")
 
 
 class SendLimit(Base):
-    """频次上限: at most so many messages in a calendar period of the shop's zone.
+    """频次上限: at most so many messages in a calendar period of `zone`, which is the shop's.
 
     `scope` says whose messages are counted: a community's, a member's, a sender's, a whole channel's, or a
     recipient's at the channel. `channel` is empty for all. `most` is None where a month allows as many as it
@@ -28,6 +28,7 @@ class SendLimit(Base):
     channel: Mapped[str] = mapped_column(String(60), default="")
     scope: Mapped[str] = mapped_column(String(16))
     period: Mapped[str] = mapped_column(String(8))
+    zone: Mapped[str] = mapped_column(String(60))
     most: Mapped[int | None]
     origin: Mapped[str] = mapped_column(String(16), default="ours")
     source: Mapped[str] = mapped_column(String(200), default="")
@@ -95,7 +96,6 @@ class Breaker(Base):
     __tablename__ = "breaker"
 
     channel: Mapped[str] = mapped_column(String(60), primary_key=True)
-    call: Mapped[str] = mapped_column(String(60), primary_key=True)
     subject: Mapped[str] = mapped_column(String(140), primary_key=True)
     kind: Mapped[str] = mapped_column(String(12), primary_key=True)
     level: Mapped[int]

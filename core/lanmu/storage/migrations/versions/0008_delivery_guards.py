@@ -58,6 +58,7 @@ def _limits() -> None:
         sa.Column("channel", sa.String(length=60), nullable=False),
         sa.Column("scope", sa.String(length=16), nullable=False),
         sa.Column("period", sa.String(length=8), nullable=False),
+        sa.Column("zone", sa.String(length=60), nullable=False),
         sa.Column("most", sa.Integer(), nullable=True),
         sa.Column("origin", sa.String(length=16), nullable=False),
         sa.Column("source", sa.String(length=200), nullable=False),
