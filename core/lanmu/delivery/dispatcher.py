@@ -15,10 +15,11 @@ from typing import Any
 from sqlalchemy import Row, bindparam, select
 from sqlalchemy.orm import Session
 
-from lanmu.delivery import crash_points, gate
+from lanmu.delivery import asking, crash_points, gate
+from lanmu.delivery.answers import failure
 from lanmu.delivery.crew import Crew
 from lanmu.delivery.models import Push
-from lanmu.delivery.outcomes import Next, after_no_connection, after_write, in_doubt
+from lanmu.delivery.outcomes import Next, after_no_connection, after_write
 from lanmu.delivery.owner import Owner
 from lanmu.delivery.preflight import Preflight, Ready, Sheet
 from lanmu.delivery.queue import Claimed, claim, intend
@@ -132,8 +133,7 @@ class Dispatcher:
             return results + turned_away + self._writing.each(intended)
         finally:
             for connected in lined_up:
-                if connected.line is not None:
-                    connected.line.close()
+                asking.closed(connected.ready.unit.channel, connected.line)
 
     def _line_up(self, waiting: _Waiting) -> _Connected | Recorded:
         """Pre-flight and connection of one unit, or what becomes of it instead."""
@@ -146,12 +146,14 @@ class Dispatcher:
             ready = self._preflight.prepare(unit, waiting.sheet, channel, waiting.values)
             if isinstance(ready, Next):
                 return Recorded(unit, ready)
-            return _Connected(ready, channel.connect(ready.request))
+            return _Connected(ready, asking.connected(channel, ready.request))
         except NotConnected as error:
             return Recorded(unit, after_no_connection(error, unit.tries))
-        except Exception as error:  # a channel's mistake before the intent: nothing was sent
-            log.exception("channel failed before sending", extra={"channel": unit.channel, "unit": unit.id})
-            return Recorded(unit, Next(UnitState.HELD, f"{type(error).__name__}: {error}", "channel_error"))
+        except asking.ChannelFault as fault:
+            return Recorded(unit, Next(UnitState.HELD, fault.reason, asking.CODE))
+        except Exception as error:  # nothing was sent, and the rest of the batch shall be
+            log.exception("failed before sending", extra={"channel": unit.channel, "unit": unit.id})
+            return Recorded(unit, Next(UnitState.HELD, failure(error), "error"))
 
     def _intend(self, lined_up: Sequence[_Connected]) -> tuple[list[_Intended], list[Recorded]]:
         """The durable intents, after whose commit a write may happen, and what the gate turned away."""
@@ -192,15 +194,8 @@ class Dispatcher:
         if self._clock.boottime() - intended.boot > GUARD_GAP:
             slept = Observation(wrote=False, fault=_("The worker slept between its intent and the write."))
             return Recorded(unit, Next(UnitState.RETRY_WAIT, slept.fault, "slept", timedelta(0)), slept)
-        try:
-            crash_points.reach("during_write")
-            seen = channel.transmit(ready.request, line)
-            crash_points.reach("after_write")
-            verdict = channel.classify(seen)
-        except Exception as error:  # the contract forbids it; what it means is that nobody knows
-            log.exception("channel raised while sending", extra={"channel": channel.name, "unit": unit.id})
-            seen = Observation(wrote=True, fault=f"{type(error).__name__}: {error}")
-            return Recorded(unit, in_doubt(seen.fault, "channel_error", channel.abilities), seen)
+        crash_points.reach("during_write")
+        verdict, seen = asking.written(channel, ready.request, line)
         return Recorded(unit, after_write(verdict, channel.abilities, unit.tries, unit.code), seen)
 
     def _tell_of(self, recorded: Sequence[Recorded], sheets: Mapping[int, Sheet], now: datetime) -> None:

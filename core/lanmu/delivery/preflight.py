@@ -14,6 +14,7 @@ from sqlalchemy import Row, Select, bindparam, select
 from sqlalchemy.orm import Session
 
 from lanmu.audience.models import Community, Member
+from lanmu.delivery import asking
 from lanmu.delivery.intake import approval_hash, text_hash
 from lanmu.delivery.models import Push
 from lanmu.delivery.outcomes import Next
@@ -129,7 +130,7 @@ class Preflight:
     def prepare(
         self, unit: Claimed, sheet: Sheet, channel: Channel, values: Mapping[str, object]
     ) -> Ready | Next:
-        """The bytes for one unit, or what becomes of it instead. Raises NotConnected where an upload does."""
+        """The bytes for one unit, or what becomes of it instead. Raises what asking a channel raises."""
         if sheet.content is None:
             return Next(UnitState.HELD, sheet.fault, "no_content", hold_push=True)
         try:
@@ -151,7 +152,7 @@ class Preflight:
         )
         if objections := self._objections(message, channel.name):
             return Next(UnitState.HELD, "; ".join(each.reason for each in objections), "objection")
-        request = channel.compose(message, unit.targets)
+        request = asking.composed(channel, message, unit.targets)
         if isinstance(request, Refusal):
             return Next(UnitState.HELD, _refused(request), "content", hold_push=True)
         return Ready(unit, sheet, request)

@@ -8,10 +8,11 @@ from datetime import datetime, timedelta
 from sqlalchemy import case, func, select, text, update
 from sqlalchemy.orm import Session
 
+from lanmu.delivery import asking
 from lanmu.delivery.models import Unit, UnitTarget
 from lanmu.delivery.progress import lock_pushes, settle
 from lanmu.delivery.states import AWAITED, UnitState
-from lanmu.interfaces.channels import Channel, Ref, TargetResult, TargetState
+from lanmu.interfaces.channels import Channel, NotConnected, Ref, TargetResult, TargetState
 from lanmu.interfaces.clock import Clock
 from lanmu.storage import Database
 
@@ -65,10 +66,12 @@ class Results:
                 self._store(unit, (), last=True)
                 continue
             try:
-                results = list(channel.results(unit.ref))
-            except Exception:  # the far end may be down; asking again later loses nothing
-                log.warning("no results", extra={"channel": unit.channel, "unit": unit.id}, exc_info=True)
-                results = []
+                results = asking.results(channel, unit.ref)
+            except (NotConnected, asking.ChannelFault) as error:  # asking again later loses nothing
+                log.warning(
+                    "no results", extra={"channel": unit.channel, "unit": unit.id, "why": error.reason}
+                )
+                results = ()
             self._store(unit, results, last=False)
         return len(awaited)
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from sqlalchemy.dialects import postgresql, sqlite
 
+from lanmu.delivery import asking
 from lanmu.delivery.models import UploadedAsset
 from lanmu.interfaces.channels import Asset, AssetRef, Channel
 from lanmu.interfaces.clock import Clock
@@ -28,7 +29,7 @@ class Uploads:
     def uploaded(self, channel: Channel, asset: Asset) -> Asset:
         """The asset under the far end's name; as it is where the channel takes files inside the request.
 
-        Raises what `Channel.upload` raises.
+        Raises what asking a channel raises.
         """
         if channel.abilities.asset_ttl is None:
             return asset
@@ -38,7 +39,7 @@ class Uploads:
             with self._locks[key]:
                 known = self._known.get(key) or self._stored(*key)
                 if known is None or not self._lasts(known):
-                    known = channel.upload(asset)
+                    known = asking.uploaded(channel, asset)
                     self._store(*key, known)
                 self._known[key] = known
         return replace(asset, ref=known.ref)
