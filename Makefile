@@ -36,6 +36,7 @@ docs: dev ## write docs/hooks.md from the hook specifications
 
 bench: dev ## run the benchmarks; the figures are ratios to floors of the same run
 	@for each in plan search dispatch coldstart; do $(BIN)/python -m bench.$$each || exit 1; done
+	@for each in far_end memory backlog expansion console; do $(BIN)/python -m bench.$$each --quick || exit 1; done
 
 screenshots: dev ## make the README's pictures from the running demo
 	@$(BIN)/python -m tools.screenshots
