@@ -7,6 +7,7 @@ at any time, needs no sync to disk, and holds neither texts nor secrets.
 import hashlib
 import hmac
 import json
+import logging
 from typing import Any
 
 from huey import Huey, RedisHuey, SqliteHuey
@@ -14,6 +15,7 @@ from huey.registry import Message
 from huey.serializer import Serializer
 
 from lanmu.config import Config
+from lanmu.interfaces.clock import Clock
 
 _TAG_HEX = 64
 _PATIENCE = 3.0
@@ -66,3 +68,36 @@ def make_queue(config: Config, key: bytes) -> Huey:
         pool = ConnectionPool.from_url(config.queue.url.reveal(), **waits)
         return RedisHuey("lanmu", connection_pool=pool, **options)
     return SqliteHuey("lanmu", filename=str(config.server.data_dir / "huey.db"), fsync=False, **options)
+
+
+_SELDOM = 60.0
+
+
+class _Seldom(logging.Filter):
+    """One line a minute for each kind of error, without the stack: Huey asks ten times a second."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__()
+        self._clock = clock
+        self._told: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.levelno < logging.ERROR or record.exc_info is None:
+            return True
+        error = record.exc_info[1]
+        kind, now = type(error).__name__, self._clock.boottime()
+        if now - self._told.get(kind, -_SELDOM) < _SELDOM:
+            return False
+        self._told[kind] = now
+        record.msg, record.args = f"{record.getMessage()}: {kind}: {error}", None
+        record.exc_info = None
+        return True
+
+
+def hush(clock: Clock) -> None:
+    """Keep Huey's threads from filling the log while their queue is away."""
+    for thread in ("Worker", "Scheduler"):
+        logger = logging.getLogger(f"huey.consumer.{thread}")
+        for old in [each for each in logger.filters if isinstance(each, _Seldom)]:
+            logger.removeFilter(old)
+        logger.addFilter(_Seldom(clock))

@@ -190,7 +190,7 @@ class Server:
             self._told,
             concurrency=batch,
             lease=timedelta(seconds=self.config.delivery.lease_seconds),
-            clock_is_sane=self.home.clock_is_sane,
+            clock_is_sane=self.home.may_send,
         )
 
     def _told(self, receipt: Receipt) -> None:

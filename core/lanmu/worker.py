@@ -9,8 +9,10 @@ from datetime import UTC, datetime, timedelta
 import structlog
 from huey.consumer import Consumer
 
+from lanmu.delivery.journal import AWAY
 from lanmu.delivery.owner import this_process
-from lanmu.doorbell import make_queue
+from lanmu.doorbell import hush, make_queue
+from lanmu.interfaces.clock import Clock
 from lanmu.server import Server
 
 log = structlog.get_logger(__name__)
@@ -22,12 +24,47 @@ _DISPATCH_RINGS = 0.5
 _JOB_RINGS = 30.0
 """Seconds after which a ring that nobody here has answered may be repeated."""
 
+_QUEUE_AWAY = 5.0
+"""Seconds for which a queue that could not be reached is not tried again."""
+
+_TOLD_AGAIN = 60.0
+_DRAIN_SECONDS = 16.0  # with what stands around it a stop takes no longer than twenty
+
+_IN_ANY_CASE = frozenset({"dispatch", "sync"})
+"""Jobs that run in a frozen installation too, or by a doubted clock: a claim looks at that itself."""
+
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
 class _QuietConsumer(Consumer):  # type: ignore[misc]
     def _set_signal_handlers(self) -> None:
         """The process has its own: Lanmu stops web, worker and services in its own order."""
+
+
+class _Trouble:
+    """Tells of something that is away when that begins, every minute while it lasts, and when it is back."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._told: dict[str, float] = {}
+
+    def met(self, what: str, error: BaseException) -> None:
+        now = self._clock.boottime()
+        told = self._told.get(what)
+        if told is None or now - told >= _TOLD_AGAIN:
+            self._told[what] = now
+            cause = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
+            log.error(f"{what} cannot be used; it is tried again until it can", error=cause)
+
+    def over(self, what: str) -> None:
+        if self._told.pop(what, None) is not None:
+            log.warning(f"{what} can be used again")
+
+    def lasts(self, what: str) -> bool:
+        return what in self._told
+
+
+_DATABASE, _QUEUE = "the database", "the queue"
 
 
 class Worker:
@@ -46,6 +83,10 @@ class Worker:
         self._queue = make_queue(config, server.signer.key("queue"))
         self._stopping = threading.Event()
         self._ringing: dict[str, float] = {}
+        self._running: set[str] = set()
+        self._trouble = _Trouble(server.clock)
+        self._queue_away_until = 0.0
+        self._spare = ThreadPoolExecutor(lanes + 1, thread_name_prefix="spare")
         self._lock = threading.Lock()
         self._jobs: dict[str, Callable[[], object]] = {
             "dispatch": lambda: self._dispatcher.run_due(self._stopping.is_set),
@@ -66,29 +107,43 @@ class Worker:
         self._task = self._queue.task(name="job")(self._run)
         self._consumer = _QuietConsumer(
             self._queue,
-            workers=lanes,
+            workers=lanes + 1,  # while all lanes send, one hand is left for the other jobs
             periodic=False,
             max_delay=0.1,
             initial_delay=0.02,
             check_worker_health=False,
+            shutdown_timeout=_DRAIN_SECONDS,
         )
+        hush(server.clock)
         self._timekeeper = threading.Thread(target=self._keep_time, name="timekeeper", daemon=True)
 
     def start(self) -> None:
+        """Begin. Raises Conflict where another host is at work on the same SQLite database."""
+        self._server.home.tick()
         # Rings that a former life left behind would only run what the sweep runs anyway.
         with contextlib.suppress(Exception):
             self._queue.storage.flush_queue()
         self._consumer.start()
         self._timekeeper.start()
 
-    def stop(self) -> None:
-        """Claim nothing more, finish what is in flight, and say so to the others."""
+    def stop(self) -> bool:
+        """Claim nothing more, finish what is in flight, and give the rest back to the others.
+
+        Answers within twenty seconds, and whether all was finished: if not, whoever called should end the
+        process, and what was being written is looked up or put to a person after the next start.
+        """
         self._stopping.set()
-        self._timekeeper.join(timeout=10)
+        self._timekeeper.join(timeout=2)
         self._consumer.stop(graceful=True)
-        self._pool.shutdown(wait=True)
+        finished = not any(thread.is_alive() for _worker, thread in self._consumer.worker_threads)
+        finished = finished and not self._running
+        for pool in (self._pool, self._spare):
+            pool.shutdown(wait=finished, cancel_futures=True)
         with contextlib.suppress(Exception):
             self._server.delivery.retire(self.owner)
+        if not finished:
+            log.warning("what was under way did not end in time; its units will be looked into")
+        return finished
 
     def _keep_time(self) -> None:
         swept_at = _LONG_AGO
@@ -96,9 +151,12 @@ class Worker:
             pause = _GLANCE
             try:
                 now = self._server.clock.now()
-                if now - swept_at >= timedelta(seconds=self._server.config.delivery.sweep_seconds):
+                if abs(now - swept_at) >= timedelta(seconds=self._server.config.delivery.sweep_seconds):
                     swept_at = now
                     self._sweep()
+                    self._trouble.over(_DATABASE)
+                elif self._clock_has_just_jumped():
+                    self._server.home.tick()
                 self._ring_what_is_due(now)
                 due = self._server.delivery.next_due()
                 if due is not None:
@@ -108,20 +166,31 @@ class Worker:
                         pause = 0.05
                     else:
                         pause = min(wait, _GLANCE)
+            except AWAY as error:
+                self._trouble.met(_DATABASE, error)
             except Exception:
                 log.exception("the timekeeper stumbled and goes on")
                 pause = 1.0
-            self._stopping.wait(pause)
+            self._stopping.wait(1.0 if self._trouble.lasts(_DATABASE) else pause)
 
     def _sweep(self) -> None:
+        self._server.home.tick()
         self._server.delivery.beat(self.owner)
+        if not self._may_act():
+            return  # by a clock that jumped every lease would seem to be over
         taken = self._server.delivery.reap(self.owner)
         if any(taken.values()):
             log.warning("took units back from workers that are gone", **taken)
 
+    def _may_act(self) -> bool:
+        return self._server.home.state().ok and self._server.home.may_send()
+
+    def _clock_has_just_jumped(self) -> bool:
+        return not self._server.home.may_send() and self._server.home.state().ok
+
     def _ring_what_is_due(self, now: datetime) -> None:
         for job, pace in self._every.items():
-            if now - self._rang_at.get(job, _LONG_AGO) >= pace:
+            if abs(now - self._rang_at.get(job, _LONG_AGO)) >= pace:
                 self._rang_at[job] = now
                 self._ring(job)
 
@@ -130,11 +199,16 @@ class Worker:
             ring = f"{job}/{lane}"
             if not self._may_ring(ring):
                 continue
+            if self._server.clock.boottime() < self._queue_away_until:
+                self._spare.submit(self._run, ring)
+                continue
             try:
                 self._task(ring)
-            except Exception:  # noqa: BLE001  the queue's server is away: work goes on, only without help
-                log.warning("the queue cannot be reached; the timekeeper does the work itself", job=job)
-                self._run(ring)
+                self._trouble.over(_QUEUE)
+            except Exception as error:  # noqa: BLE001  the queue's server is away: work goes on without it
+                self._trouble.met(_QUEUE, error)
+                self._queue_away_until = self._server.clock.boottime() + _QUEUE_AWAY
+                self._spare.submit(self._run, ring)
 
     def _may_ring(self, ring: str) -> bool:
         """Not while it rings: rings would pile up behind a long job. Another process may have answered it
@@ -148,12 +222,21 @@ class Worker:
 
     def _run(self, ring: str) -> None:
         """One job, called by a ring. Another process may answer it: then nothing here knows the ring."""
+        with self._lock:
+            if ring in self._running:
+                return
+            self._running.add(ring)
+        job = ring.partition("/")[0]
         try:
-            self._jobs[ring.partition("/")[0]]()
+            if job in _IN_ANY_CASE or self._may_act():
+                self._jobs[job]()
+        except AWAY as error:
+            self._trouble.met(_DATABASE, error)
         except Exception:
             log.exception("a job failed; the next sweep tries again", job=ring)
         finally:
             with self._lock:
+                self._running.discard(ring)
                 self._ringing.pop(ring, None)
 
     def _sync(self) -> None:

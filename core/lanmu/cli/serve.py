@@ -1,12 +1,14 @@
 """`lanmu serve` and `lanmu worker`: everything in one process, or the worker alone; stopped in good order."""
 
+import os
 import signal
 import socket
+import sys
 import threading
 import time
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import structlog
@@ -19,7 +21,11 @@ from lanmu.config import Config
 from lanmu.i18n import _
 from lanmu.interfaces.errors import Invalid, LanmuError
 from lanmu.interfaces.host import Service
+from lanmu.keeper import Keeper
 from lanmu.server import Server
+
+if TYPE_CHECKING:
+    from lanmu.worker import Worker
 
 log = structlog.get_logger(__name__)
 
@@ -41,14 +47,20 @@ def serve(ctx: click.Context, no_worker: bool) -> None:
         _fill_library(server)
         services = _start_services(server, stack)
         demo = _prepare_demo(server)
-        server.schedule.plan_ahead()
-        if not no_worker:
+        if server.home.state().ok:
+            server.schedule.plan_ahead()
+        if no_worker:
+            keeper = Keeper(server)
+            keeper.start()
+            stack.callback(keeper.stop)
+        else:
             from lanmu.worker import Worker  # Huey is not needed to serve the web alone
 
             worker = Worker(server)
             worker.start()
-            stack.callback(worker.stop)
+            stack.callback(_stop, worker)
         _tell(config, services, password, server.first_password_unused(), demo)
+        _tell_why_nothing_goes_out(server)
         _wait_for_signal()
         done(_("Stopping: what is under way is finished first …"))
     done(_("Stopped. Nothing is lost; start again any time."))
@@ -64,10 +76,30 @@ def worker(ctx: click.Context) -> None:
         stack.callback(server.close)
         running = Worker(server)
         running.start()
-        stack.callback(running.stop)
+        stack.callback(_stop, running)
+        _tell_why_nothing_goes_out(server)
         done(_("The worker runs. Ctrl-C stops it."))
         _wait_for_signal()
         done(_("Stopping: what is under way is finished first …"))
+
+
+def _stop(worker: "Worker") -> None:
+    """Stop in good order; where something hangs past its time, end the process as it stands."""
+    if not worker.stop():
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)  # threads that hang in a call would keep the interpreter from its end
+
+
+def _tell_why_nothing_goes_out(server: Server) -> None:
+    state = server.home.state()
+    if state.kind == "frozen":
+        way_out = _("Nothing is sent. Make sure that the original is stopped, then run `lanmu release`.")
+    elif state.kind == "clock_suspect":
+        way_out = _("Nothing is sent. Look at the clock; if it is right, run `lanmu clock trust`.")
+    else:
+        return
+    click.echo(f"{say(state.reason)}\n{say(way_out)}", err=True)
 
 
 def _config_or_starter(ctx: click.Context) -> Config:

@@ -55,6 +55,7 @@ class Home:
         self._instance = Instance(database, folder)
         self._watch = ClockWatch(clock, far_times)
         self._known: tuple[float, HomeState] | None = None
+        self._ousted = False
         self._lock = threading.Lock()
 
     def arrive(self) -> None:
@@ -70,11 +71,19 @@ class Home:
             self._instance.arrive(session, now)
 
     def tick(self) -> None:
-        """Say that this installation is alive, and look at the clock."""
+        """Say that this installation is alive, and look at the clock.
+
+        Raises Conflict where another host has taken the SQLite database over meanwhile.
+        """
         with self._lock:
-            with self._database.write() as session:
-                self._instance.beat(session, self._clock.now())
-                self._watch.tick(session)
+            try:
+                with self._database.write() as session:
+                    self._instance.beat(session, self._clock.now())
+                    self._watch.tick(session)
+            except Conflict:
+                self._ousted = True
+                raise
+            self._ousted = False
             self._instance.beaten()
         self._known = None
 
@@ -83,12 +92,13 @@ class Home:
         with self._lock:
             self._instance.leave()
 
-    def clock_is_sane(self) -> bool:
-        """Whether the clock can be trusted this instant, as far as this process alone can tell.
+    def may_send(self) -> bool:
+        """Whether the clock can be trusted this instant, as far as this process alone can tell, and the
+        database is still this host's.
 
         It costs nothing; what stands in the database is asked by the claim itself.
         """
-        return self._watch.sane()
+        return not self._ousted and self._watch.sane()
 
     def state(self) -> HomeState:
         """Whether anything may be sent, and why not; at most a second old."""

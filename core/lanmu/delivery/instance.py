@@ -138,8 +138,9 @@ class Instance:
             session.add(row)
         elif (not self._one_host or self._held is None) and (why := self._why_freeze(row, self._beats)):
             freeze(row, now, why)  # a server can be put back, or replaced, under a running Lanmu
-        if self._one_host and self._held is None:
-            self._keep_second_host_off(row, self._mark(), now)
+        self._keep_second_host_off(
+            row, self._mark(), now
+        )  # while this one stood still, another may have come
         row.host, row.heartbeat_at, row.beats = self._host.name, now, row.beats + 1
         self._beats = row.beats
 

@@ -253,6 +253,17 @@ DEADLY = 3
 """So many workers may end while they own a unit; then it is taken to be what ends them."""
 
 
+def release(session: Session, now: datetime, owner: str) -> None:
+    """Give back what this owner has claimed and not begun: it stops, and did not die."""
+    mine = (OWNED, UNIT.c.owner == owner, UNIT.c.state == UnitState.LEASED)
+    pushes = set(session.scalars(select(UNIT.c.push_id).where(*mine)))
+    if pushes:
+        lock_pushes(session, pushes)
+        freed = {"owner": "", "lease_until": None, "fence": UNIT.c.fence + 1}
+        session.execute(update(UNIT).where(*mine).values(state=UnitState.PENDING, **freed))
+        settle(session, now, pushes)
+
+
 def reap(
     session: Session, now: datetime, dead: Sequence[str], unasked: Collection[str] = ()
 ) -> dict[str, int]:

@@ -16,7 +16,7 @@ from lanmu.delivery.models import Push, Unit, UnitTarget, WorkerRecord
 from lanmu.delivery.outcomes import first_look
 from lanmu.delivery.owner import Owner, is_dead
 from lanmu.delivery.progress import Progress, progress, progress_by_push, settle
-from lanmu.delivery.queue import OWNED, next_due, reap
+from lanmu.delivery.queue import OWNED, next_due, reap, release
 from lanmu.delivery.states import FINISHED_PUSHES, PushState, UnitState
 from lanmu.delivery.views import GateAnswer, PushView, UnitView, gate_answers, push_view, unit_views
 from lanmu.i18n import _
@@ -303,8 +303,9 @@ class DeliveryService:
                 row.heartbeat_at = now
 
     def retire(self, owner: Owner) -> None:
-        """This worker has stopped of its own will."""
+        """This worker has stopped of its own will: what it had claimed and not begun is anybody's again."""
         with self._database.write() as session:
+            release(session, self._clock.now(), str(owner))
             session.execute(
                 update(WorkerRecord)
                 .where(WorkerRecord.owner == str(owner))
