@@ -245,14 +245,14 @@ def _void_approval(push: Push, by: str) -> None:
 
 def _not_reached(session: Session, push_id: int) -> list[Recipient]:
     rows = session.execute(
-        select(UnitTarget, Unit.sender)
+        select(UnitTarget, Unit.sender, Unit.zone)
         .join(Unit, Unit.id == UnitTarget.unit_id)
         .where(UnitTarget.push_id == push_id, UnitTarget.state.in_(_NOT_REACHED))
         .order_by(UnitTarget.id)
     )
     return [
-        Recipient(target.recipient_key, target.name, sender, target.community_id, target.member_id)
-        for target, sender in rows
+        Recipient(target.recipient_key, target.name, sender, target.community_id, target.member_id, zone)
+        for target, sender, zone in rows
     ]
 
 

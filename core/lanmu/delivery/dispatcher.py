@@ -10,18 +10,19 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from functools import partial
 
-from sqlalchemy import Row, bindparam, select
 from sqlalchemy.orm import Session
 
 from lanmu.delivery import asking, crash_points, gate
 from lanmu.delivery.answers import failure
+from lanmu.delivery.breakers import Breakers
 from lanmu.delivery.crew import Crew
-from lanmu.delivery.models import Push
-from lanmu.delivery.outcomes import Next, after_no_connection, after_write
+from lanmu.delivery.journal import Journal, Recorder
+from lanmu.delivery.outcomes import Next, after_gate, after_no_connection, after_write
 from lanmu.delivery.owner import Owner
 from lanmu.delivery.preflight import Preflight, Ready, Sheet
+from lanmu.delivery.questions import Gatekeeper
 from lanmu.delivery.queue import Claimed, claim, intend
 from lanmu.delivery.recording import Recorded, record
 from lanmu.delivery.states import UnitState
@@ -29,7 +30,6 @@ from lanmu.i18n import _
 from lanmu.interfaces.channels import Channel, Line, NotConnected, Observation
 from lanmu.interfaces.clock import Clock
 from lanmu.interfaces.events import Receipt
-from lanmu.library.models import Material
 from lanmu.storage import Database
 
 log = logging.getLogger(__name__)
@@ -68,7 +68,8 @@ class _Intended:
 class Dispatcher:
     """Sends what is due. Any number may run, in any number of threads and processes.
 
-    `pool` lends hands for far ends that are slow; it should have as many threads as `concurrency`.
+    `pool` lends hands for far ends that are slow; it should have as many threads as `concurrency`. Without a
+    `gatekeeper` no hours are quiet. `answered` hears what the last door says, other than to send.
     """
 
     def __init__(
@@ -84,6 +85,10 @@ class Dispatcher:
         concurrency: int = 16,
         lease: timedelta = timedelta(seconds=60),
         clock_is_sane: Callable[[], bool] = lambda: True,
+        journal: Journal | None = None,
+        pause: Callable[[float], object] | None = None,
+        gatekeeper: Gatekeeper | None = None,
+        answered: Callable[[gate.Answer], None] = lambda _answer: None,
     ) -> None:
         self._database = database
         self._clock = clock
@@ -94,6 +99,10 @@ class Dispatcher:
         self._concurrency = concurrency
         self._lease = lease
         self._clock_is_sane = clock_is_sane
+        self._gatekeeper = gatekeeper or Gatekeeper(channels, "UTC", None)
+        self._answered = answered
+        self._breakers = Breakers(channels, concurrency)
+        self._recorder = Recorder(database, clock, journal, lease, pause)
         self._lining_up = Crew(pool, clock, self._line_up, concurrency)
         self._writing = Crew(pool, clock, self._write, concurrency)
 
@@ -102,24 +111,40 @@ class Dispatcher:
         if stopping() or not self._clock_is_sane():
             return 0
         with self._database.write() as session:
-            batch = self._claim(session)
+            batch, turned_away = self._claim(session)
         moved = 0
-        while batch:
+        while batch or turned_away:
             crash_points.reach("after_claim")
-            sheets = self._preflight.read_sheets({unit.push_id for unit in batch})
-            results = self._send(batch, sheets)
+            sheets = self._preflight.read_sheets(
+                {unit.push_id for unit in batch} | {each.unit.push_id for each in turned_away}
+            )
+            results = self._send(batch, sheets) + turned_away
             crash_points.reach("before_record")
             now = self._clock.now()
-            with self._database.write() as session:
-                recorded = record(session, now, results)
-                batch = [] if stopping() or not self._clock_is_sane() else self._claim(session)
+            written = self._recorder.write(results, partial(self._record, now, results, stopping))
+            if written is None:  # the database is away, and the journal has them
+                return moved
+            recorded, batch, turned_away = written
             crash_points.reach("after_record")
             moved += len(recorded)
             self._tell_of(recorded, sheets, now)
         return moved
 
-    def _claim(self, session: Session) -> list[Claimed]:
-        return claim(session, self._clock.now(), self._owner, self._lease, self._concurrency)
+    def _claim(self, session: Session) -> tuple[list[Claimed], list[Recorded]]:
+        """What is due and may go on, and what a breaker keeps back."""
+        now = self._clock.now()
+        units = claim(session, now, self._owner, self._lease, self._concurrency)
+        return self._breakers.let_through(session, now, units)
+
+    def _record(
+        self, now: datetime, results: Sequence[Recorded], stopping: Callable[[], bool], session: Session
+    ) -> tuple[list[Recorded], list[Claimed], list[Recorded]]:
+        """Write a batch down, and claim the next one."""
+        recorded = record(session, now, results)
+        self._breakers.note(session, now, recorded)
+        if stopping() or not self._clock_is_sane():
+            return recorded, [], []
+        return recorded, *self._claim(session)
 
     def _send(self, batch: Sequence[Claimed], sheets: Mapping[int, Sheet]) -> list[Recorded]:
         values = self._preflight.values(batch, sheets)
@@ -167,22 +192,19 @@ class Dispatcher:
                 UnitState.PENDING, _("The clock of this machine cannot be trusted just now."), "clock"
             )
             return [], [Recorded(each.ready.unit, doubted) for each in lined_up]
-        sheets = {each.ready.sheet.push_id: each.ready.sheet for each in lined_up}
         with self._database.write() as session:
-            answers = {
-                row.id: gate.ask(_question(row, sheets[row.id], now))
-                for row in session.connection().execute(_PUSHES, {"ids": list(sheets)})
-            }
+            answers = self._gatekeeper.ask(session, now, [each.ready for each in lined_up])
             passed, turned_away = [], []
             for each in lined_up:
-                answer = answers[each.ready.unit.push_id]
+                answer = answers.by_unit[each.ready.unit.id]
                 if answer.door is gate.Door.SEND:
                     passed.append(each)
                 else:
-                    turned_away.append(Recorded(each.ready.unit, _turned_away(answer)))
+                    turned_away.append(Recorded(each.ready.unit, after_gate(answer)))
             ours = intend(
                 session, now, self._owner, [(each.ready.unit, each.ready.request) for each in passed]
             )
+            answers.keep(session, ours)
         crash_points.reach("after_intent")
         return [_Intended(each, boot) for each in passed if each.ready.unit.id in ours], turned_away
 
@@ -200,6 +222,8 @@ class Dispatcher:
 
     def _tell_of(self, recorded: Sequence[Recorded], sheets: Mapping[int, Sheet], now: datetime) -> None:
         for result in recorded:
+            if result.next.answer is not None:
+                self._answered(result.next.answer)
             if result.next.state in _TOLD:
                 self._tell(
                     Receipt(
@@ -214,45 +238,3 @@ class Dispatcher:
 
 
 _TOLD = frozenset(UnitState) - {UnitState.PENDING, UnitState.LEASED, UnitState.CALLING, UnitState.RETRY_WAIT}
-
-# The lock lets nobody pause or cancel a push between the gate's look at it and the commit of its intents.
-_PUSHES = (
-    select(
-        *(getattr(Push, name) for name in ("id", "state", "cancel_requested", "approved_hash", "due_at")),
-        *(getattr(Push, name) for name in ("deadline_at", "late_after", "late_policy", "late_decided")),
-        Material.lock,
-    )
-    .outerjoin(Material, Material.id == Push.material_id)
-    .where(Push.id.in_(bindparam("ids", expanding=True)))
-    .order_by(Push.id)
-    .with_for_update(read=True, of=Push)
-)
-
-
-def _question(push: Row[*tuple[Any, ...]], sheet: Sheet, now: datetime) -> gate.Question:
-    return gate.Question(
-        now=now,
-        due_at=push.due_at,
-        deadline_at=push.deadline_at,
-        late_after=timedelta(seconds=push.late_after),
-        late_policy=push.late_policy,
-        push_state=push.state,
-        cancel_requested=push.cancel_requested,
-        approved_hash=push.approved_hash,
-        rendered_hash=sheet.rendered_hash,
-        content_changed=push.lock != sheet.material_lock,
-        content_fault=sheet.content.why_not(now) if sheet.content is not None else sheet.fault,
-        late_decided=push.late_decided,
-    )
-
-
-def _turned_away(answer: gate.Answer) -> Next:
-    match answer.door, answer.code:
-        case gate.Door.DROP, "cancelled":
-            return Next(UnitState.CANCELLED, answer.reason, answer.code)
-        case gate.Door.DROP, _code:
-            return Next(UnitState.SKIPPED, answer.reason, answer.code)
-        case gate.Door.BACK, _code:
-            return Next(UnitState.PENDING, answer.reason, answer.code)
-        case _:
-            return Next(UnitState.HELD, answer.reason, answer.code, hold_push=True)

@@ -6,7 +6,6 @@ import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from itertools import groupby
 
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
@@ -26,13 +25,17 @@ DEFAULT_DEADLINE = timedelta(hours=6)
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """Who is to get it: the key at the channel, who sends, and which community or member that is."""
+    """Who is to get it: the key at the channel, who sends, and which community or member that is.
+
+    `zone` is where they live, for quiet hours; "" is the shop's.
+    """
 
     key: str
     name: str
     sender: str = ""
     community_id: int | None = None
     member_id: int | None = None
+    zone: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +43,8 @@ class PushRequest:
     """An approved intent. `source_key` names the firing: the same key is the same push, for ever.
 
     `content_hash` is the hash of the approved revision, `body` its text; a test brings its own words.
-    `late_after` says from when on a send is late; nothing goes out from `deadline_at` on.
+    `late_after` says from when on a send is late; nothing goes out from `deadline_at` on. Where a limit lets
+    only one of two go out, that of the higher `priority` does.
     """
 
     source_key: str
@@ -63,6 +67,7 @@ class PushRequest:
     late_after: timedelta = timedelta(minutes=15)
     deadline_at: datetime | None = None
     is_test: bool = False
+    priority: int = 0
 
 
 def text_hash(text: str) -> str:
@@ -85,20 +90,19 @@ def approval_hash(
 
 
 def split(recipients: Sequence[Recipient], abilities: Abilities, personal: bool) -> list[list[Recipient]]:
-    """The recipients of each unit: one sender each where the channel wants that, never above its batch.
+    """The recipients of each unit: of one zone, of one sender where the channel wants that, within its batch.
 
     A text that differs from one recipient to the next needs a unit for each. Nobody is in twice.
     """
     by_key: dict[str, Recipient] = {}
     for recipient in recipients:
         by_key.setdefault(recipient.key, recipient)
-    unique = list(by_key.values())
     size = 1 if personal else max(1, abilities.batch_max)
-    if not abilities.by_sender:
-        groups = [unique]
-    else:
-        unique.sort(key=lambda recipient: recipient.sender)
-        groups = [list(group) for _sender, group in groupby(unique, key=lambda recipient: recipient.sender)]
+    kinds: dict[tuple[str, str], list[Recipient]] = {}
+    for recipient in by_key.values():
+        kind = (recipient.sender if abilities.by_sender else "", recipient.zone)
+        kinds.setdefault(kind, []).append(recipient)
+    groups = [kinds[kind] for kind in sorted(kinds)]
     return [group[start : start + size] for group in groups for start in range(0, len(group), size)]
 
 
@@ -130,6 +134,7 @@ def take_in(
         "zone": request.zone,
         "late_after": int(request.late_after.total_seconds()),
         "late_policy": request.late_policy,
+        "priority": request.priority,
         "deadline_at": request.deadline_at or request.due_at + DEFAULT_DEADLINE,
         "planned": len({recipient.key for recipient in request.recipients}),
         "audience_hash": audience,
@@ -158,6 +163,7 @@ def _add_units(session: Session, push: Push, groups: Sequence[Sequence[Recipient
             "number": number,
             "channel": push.channel,
             "sender": group[0].sender,
+            "zone": group[0].zone,
             "token": secrets.token_hex(8),
             "state": UnitState.PENDING,
             "not_before": push.due_at,

@@ -13,7 +13,20 @@ from functools import cache
 from typing import Any, cast
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Date, Select, Table, Update, bindparam, delete, func, insert, select, true, update
+from sqlalchemy import (
+    BindParameter,
+    Date,
+    Select,
+    Table,
+    Update,
+    bindparam,
+    delete,
+    func,
+    insert,
+    select,
+    true,
+    update,
+)
 from sqlalchemy import cast as cast_to
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
@@ -49,7 +62,12 @@ class Rule:
     channel: str
     scope: str
     period: str
+    zone: str
     most: int | None
+
+    def window(self, instant: datetime) -> Window:
+        """The period that holds the instant."""
+        return window_of(self.period, instant, ZoneInfo(self.zone))
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,21 +114,20 @@ def rules(session: Session) -> list[Rule]:
 
 
 _RULES = (
-    select(*(_LIMIT.c[name] for name in ("id", "code", "channel", "scope", "period", "most")))
+    select(*(_LIMIT.c[name] for name in ("id", "code", "channel", "scope", "period", "zone", "most")))
     .where(_LIMIT.c.enabled.is_(True))
     .order_by(_LIMIT.c.id)
 )
 
 
-def needs(rules: Iterable[Rule], windows: Mapping[str, Window], addressee: Addressee) -> list[Need]:
+def needs(rules: Iterable[tuple[Rule, Window]], addressee: Addressee) -> list[Need]:
     """The slots that one message to this addressee takes. A test takes only the tests' own."""
     found = []
-    for rule in rules:
+    for rule, window in rules:
         if addressee.is_test != (rule.code == TEST_DAY) or rule.channel not in ("", addressee.channel):
             continue
         if not (subject := addressee.subject(rule.scope)):
             continue
-        window = windows[rule.period]
         most = allowed(rule.most, window.starts_on)
         if rule.code == COMMUNITY_DAY and addressee.daily_cap is not None:
             most = addressee.daily_cap
@@ -163,7 +180,7 @@ def take_off(session: Session, amounts: Mapping[Slot, int]) -> None:
         connection.execute(_taking_off(dialect), _packed(dialect, amounts))
 
 
-def release(session: Session, zone: ZoneInfo, unit_ids: Collection[int]) -> None:
+def release(session: Session, unit_ids: Collection[int]) -> None:
     """Give back what these units have counted, because they are proven not to have been sent.
 
     The caller holds the lock of their pushes. Units that are not counted are let be.
@@ -173,7 +190,7 @@ def release(session: Session, zone: ZoneInfo, unit_ids: Collection[int]) -> None
     counted = connection.execute(_COUNTED, {"ids": list(unit_ids)}).all()
     if not counted:
         return
-    amounts = _amounts(rules(session), counted, zone)
+    amounts = _amounts(rules(session), counted)
     if amounts:
         if dialect == "postgresql":  # in the order in which everybody locks them
             connection.execute(_locking(dialect), _packed(dialect, amounts))
@@ -181,36 +198,44 @@ def release(session: Session, zone: ZoneInfo, unit_ids: Collection[int]) -> None
     connection.execute(_UNCOUNT, {"ids": list({row.id for row in counted})})
 
 
-def recount(session: Session, limit: SendLimit, window: Window, zone: ZoneInfo) -> None:
-    """Write anew how much of the limit is used in the window, from the units themselves."""
+def recount(session: Session, limit: SendLimit, now: datetime) -> None:
+    """Write anew how much of the limit is used in its running period, from the units themselves."""
     session.flush()
-    session.execute(delete(_USE).where(_USE.c.limit_id == limit.id, _USE.c.starts_on == window.starts_on))
-    rule = Rule(limit.id, limit.code, limit.channel, limit.scope, limit.period, limit.most)
-    used = counted_in(session, rule, window, zone)
+    rule = rule_of(limit)
+    starts_on = rule.window(now).starts_on
+    session.execute(delete(_USE).where(_USE.c.limit_id == rule.id, _USE.c.starts_on == starts_on))
+    used = counted_in(session, rule, now)
     if used:
         session.execute(
             insert(_USE),
             [
-                {"limit_id": limit.id, "subject": subject, "starts_on": window.starts_on, "used": number}
+                {"limit_id": rule.id, "subject": subject, "starts_on": starts_on, "used": number}
                 for subject, number in sorted(used.items())
             ],
         )
 
 
-def counted_in(session: Session, rule: Rule, window: Window, zone: ZoneInfo) -> dict[str, int]:
-    """How many messages each subject of the rule has used in the window: what `limit_use` caches."""
-    begins = datetime.combine(window.starts_on, time(), zone).astimezone(UTC)
+def rule_of(limit: SendLimit) -> Rule:
+    """The limit as what counts, whether it is switched on or not."""
+    return Rule(limit.id, limit.code, limit.channel, limit.scope, limit.period, limit.zone, limit.most)
+
+
+def counted_in(session: Session, rule: Rule, now: datetime) -> dict[str, int]:
+    """How many messages each subject has used in the rule's running period: what `limit_use` caches."""
+    window = rule.window(now)
+    begins = datetime.combine(window.starts_on, time(), ZoneInfo(rule.zone)).astimezone(UTC)
     rows = session.execute(
         _OF_UNITS.where(_UNIT.c.counted_at >= begins, _UNIT.c.counted_at < window.ends_at)
     ).all()
-    amounts = _amounts([rule], rows, zone)
-    return {subject: number for (_id, subject, _day), number in amounts.items()}
+    return {subject: number for (_id, subject, _day), number in _amounts([rule], rows).items()}
 
 
-def _amounts(rules: Sequence[Rule], rows: Iterable[Any], zone: ZoneInfo) -> dict[Slot, int]:
+def _amounts(rules: Sequence[Rule], rows: Iterable[Any]) -> dict[Slot, int]:
     amounts: Counter[Slot] = Counter()
+    windows: dict[datetime, list[tuple[Rule, Window]]] = {}
     for row in rows:
-        windows = {rule.period: window_of(rule.period, row.counted_at, zone) for rule in rules}
+        if row.counted_at not in windows:
+            windows[row.counted_at] = [(rule, rule.window(row.counted_at)) for rule in rules]
         addressee = Addressee(
             row.channel,
             row.sender,
@@ -220,7 +245,7 @@ def _amounts(rules: Sequence[Rule], rows: Iterable[Any], zone: ZoneInfo) -> dict
             row.member_id,
             bool(row.test_text),
         )
-        amounts.update(need.slot for need in needs(rules, windows, addressee))
+        amounts.update(need.slot for need in needs(windows[row.counted_at], addressee))
     return dict(amounts)
 
 
@@ -234,7 +259,7 @@ _OF_UNITS: Select[Any] = (
     .join(_PUSH, _PUSH.c.id == _UNIT.c.push_id)
     .where(_UNIT.c.counted_at.is_not(None))
 )
-_IDS = bindparam("ids", expanding=True)
+_IDS: BindParameter[int] = bindparam("ids", expanding=True)
 _COUNTED = _OF_UNITS.where(_UNIT.c.id.in_(_IDS))
 _UNCOUNT = update(_UNIT).where(_UNIT.c.id.in_(_IDS)).values(counted_at=None)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Literal
 
+from lanmu.delivery.gate import Answer, Door
 from lanmu.delivery.states import UnitState
 from lanmu.i18n import _
 from lanmu.interfaces.channels import Abilities, NotConnected, Outcome, Ref, Verdict
@@ -28,6 +29,7 @@ class Next:
     `look_after` says when a doubt is first looked into, None where only a person can tell. `trips` is the
     kind of breaker that others shall find open. `same_code_stops` holds the push once three units have met
     the same code. `forget_files` has what was uploaded to the channel uploaded anew.
+    `answer` is the last door's, where it was that which turned the unit away.
     """
 
     state: UnitState
@@ -43,6 +45,7 @@ class Next:
     trips: Literal["", "rate", "concurrency", "config"] = ""
     same_code_stops: bool = False
     forget_files: bool = False
+    answer: Answer | None = None
 
 
 def after_write(verdict: Verdict, abilities: Abilities, tries: int, code_before: str = "") -> Next:
@@ -140,3 +143,16 @@ def _again(reason: str, code: str, wish: timedelta | None, tries: int) -> Next:
         return Next(UnitState.HELD, reason, code)
     wait = max(wish or timedelta(0), RETRY_STEPS[tries])
     return Next(UnitState.RETRY_WAIT, reason, code, wait, counts_as_try=True)
+
+
+def after_gate(answer: Answer) -> Next:
+    """What it means that the last door turned a unit away: nothing was written."""
+    match answer.door, answer.code:
+        case Door.DROP, "cancelled":
+            return Next(UnitState.CANCELLED, answer.reason, answer.code, answer=answer)
+        case Door.DROP, _code:
+            return Next(UnitState.SKIPPED, answer.reason, answer.code, answer=answer)
+        case Door.HOLD, _code:
+            return Next(UnitState.HELD, answer.reason, answer.code, hold_push=True, answer=answer)
+        case _:
+            return Next(UnitState.PENDING, answer.reason, answer.code, answer=answer)

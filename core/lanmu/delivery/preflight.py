@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from lanmu.audience.models import Community, Member
 from lanmu.delivery import asking
+from lanmu.delivery.gate import Answer, Door
 from lanmu.delivery.intake import approval_hash, text_hash
 from lanmu.delivery.models import Push
 from lanmu.delivery.outcomes import Next
@@ -151,7 +152,8 @@ class Preflight:
             options=sheet.options,
         )
         if objections := self._objections(message, channel.name):
-            return Next(UnitState.HELD, "; ".join(each.reason for each in objections), "objection")
+            why = "; ".join(each.reason for each in objections)
+            return Next(UnitState.HELD, why, "objection", answer=Answer(Door.HOLD, "objection", why))
         request = asking.composed(channel, message, unit.targets)
         if isinstance(request, Refusal):
             return Next(UnitState.HELD, _refused(request), "content", hold_push=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 from hashlib import sha256
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from sqlalchemy import (
     ColumnElement,
@@ -54,11 +54,21 @@ WAITING = text("unit.state IN ('pending','retry_wait')")
 OWNED = text("unit.state IN ('leased','calling')")
 
 
+class Known(NamedTuple):
+    """Which row a target is: of a community, of a member, or of neither."""
+
+    account: str
+    community_id: int | None
+    member_id: int | None
+
+
 @dataclass(frozen=True, slots=True)
 class Claimed:
     """A unit that this worker holds under `fence`, with the targets it is for.
 
-    `community_id` and `member_id` are there where it has one target alone. `code` is how its last try ended.
+    `community_id` and `member_id` are there where it has one target alone. `code` is how its last try ended,
+    `kept_until` until when a rule kept it back. `counted`: the limits have it already. `known` goes with
+    `targets`.
     """
 
     id: int
@@ -72,6 +82,10 @@ class Claimed:
     community_id: int | None
     member_id: int | None
     code: str = ""
+    zone: str = ""
+    kept_until: datetime | None = None
+    counted: bool = False
+    known: tuple[Known, ...] = ()
 
 
 def next_due(session: Session, now: datetime) -> datetime | None:
@@ -117,6 +131,10 @@ def claim(session: Session, now: datetime, owner: str, lease: timedelta, limit: 
                 alone.community_id if alone else None,
                 alone.member_id if alone else None,
                 row.code,
+                row.zone,
+                row.kept_until,
+                row.counted_at is not None,
+                tuple(Known(each.account, each.community_id, each.member_id) for each in mine),
             )
         )
     return claimed
@@ -173,7 +191,7 @@ def _claiming(dialect: str, limit: int) -> ReturningUpdate[Any]:
         )
         .returning(
             *(UNIT.c[name] for name in ("id", "push_id", "channel", "sender", "token", "fence", "tries")),
-            UNIT.c.code,
+            *(UNIT.c[name] for name in ("code", "zone", "kept_until", "counted_at")),
         )
     )
 
@@ -186,7 +204,8 @@ def _targets(dialect: str) -> Select[*tuple[Any, ...]]:
     taken = _TAKEN.table(dialect)
     return (
         select(
-            *(TARGET.c[name] for name in ("unit_id", "recipient_key", "name", "community_id", "member_id"))
+            *(TARGET.c[name] for name in ("unit_id", "recipient_key", "name", "community_id", "member_id")),
+            TARGET.c.account,
         )
         .join(taken, TARGET.c.unit_id == taken.c.id)
         .order_by(TARGET.c.id)
@@ -215,7 +234,7 @@ def intend(session: Session, now: datetime, owner: str, ready: Sequence[tuple[Cl
     connection = session.connection()
     dialect = connection.dialect.name
     held = _HELD.pack(dialect, [(unit.id, unit.fence) for unit, _request in ready])
-    ours = set(connection.execute(_calling(dialect), held).scalars())
+    ours = set(connection.execute(_calling(dialect), held | {"at": now}).scalars())
     attempts = [
         {
             "unit_id": unit.id,
@@ -244,7 +263,10 @@ def _calling(dialect: str) -> ReturningUpdate[Any]:
     return (
         update(UNIT)
         .where(UNIT.c.id == held.c.id, UNIT.c.fence == held.c.fence, UNIT.c.state == UnitState.LEASED)
-        .values(state=UnitState.CALLING)
+        .values(
+            state=UnitState.CALLING,
+            counted_at=func.coalesce(UNIT.c.counted_at, bindparam("at", type_=UNIT.c.counted_at.type)),
+        )
         .returning(UNIT.c.id)
     )
 

@@ -10,8 +10,10 @@ from sqlalchemy import Update, and_, bindparam, func, or_, update
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.dml import ReturningUpdate
 
+from lanmu.delivery import limits
 from lanmu.delivery.models import Push
 from lanmu.delivery.outcomes import Next, named
+from lanmu.delivery.parting import KEPT_BACK, count, part
 from lanmu.delivery.progress import lock_pushes, settle
 from lanmu.delivery.queue import ATTEMPT, SENDING, TARGET, UNIT, Claimed
 from lanmu.delivery.states import AWAITED, TARGET_STATE_OF_UNIT, PushState, UnitState
@@ -66,10 +68,23 @@ def record(session: Session, now: datetime, results: Sequence[Recorded]) -> list
     ]
     if refused:
         connection.execute(_refuse_targets(dialect), _REFUSED.pack(dialect, refused) | at)
+    if unsent := [result.unit.id for result in moved if _is_proven_unsent(result)]:
+        limits.release(session, unsent)
     for push_id, reason in {r.unit.push_id: r.next.reason for r in moved if r.next.hold_push}.items():
         hold_push(session, push_id, reason)
+    _keep_answers(session, now, moved)
+    _keep_answers(session, now, moved)
     settle(session, now, pushes)
     return moved
+
+
+def _keep_answers(session: Session, now: datetime, moved: Sequence[Recorded]) -> None:
+    """Count what the last door said, and part the units of which it said that."""
+    answered = [(result.unit, result.next.answer) for result in moved if result.next.answer is not None]
+    if answered:
+        count(session, now, [(unit.push_id, answer) for unit, answer in answered])
+    if parted := [(unit, answer.parted) for unit, answer in answered if answer.parted]:
+        part(session, now, parted)
 
 
 def hold_push(session: Session, push_id: int, reason: str) -> None:
@@ -99,12 +114,29 @@ _UNITS = Rows(
     results_at=datetime,
     finished_at=datetime,
     look_at=datetime,
+    kept_until=datetime,
 )
+
+_UNSENT = frozenset(
+    {UnitState.PENDING, UnitState.RETRY_WAIT, UnitState.HELD, UnitState.SKIPPED, UnitState.CANCELLED}
+)
+
+
+def _is_proven_unsent(result: Recorded) -> bool:
+    """Whether a unit that had its intent is proven not to be out: what it counted is given back.
+
+    A failure of which an answer was seen is proven; a doubt that somebody gave up is not.
+    """
+    if result.next.state is UnitState.FAILED:
+        return result.seen is not None
+    had_its_intent = result.seen is not None or result.was is not None
+    return had_its_intent and result.next.state in _UNSENT
 
 
 def _unit_row(result: Recorded, now: datetime) -> tuple[object, ...]:
     unit, next_ = result.unit, result.next
     awaited = next_.state in AWAITED
+    until = next_.answer.until if next_.answer is not None else None
     final = next_.state in (UnitState.FAILED, UnitState.SKIPPED, UnitState.CANCELLED)
     return (
         unit.id,
@@ -114,7 +146,7 @@ def _unit_row(result: Recorded, now: datetime) -> tuple[object, ...]:
         next_.state,
         to_store(next_.reason),
         next_.code,
-        now + next_.wait if next_.wait is not None else None,
+        until or (now + next_.wait if next_.wait is not None else None),
         int(next_.counts_as_try),
         next_.ref.id if next_.ref else None,
         json_text(dict(next_.ref.detail)) if next_.ref and next_.ref.detail else None,
@@ -122,6 +154,7 @@ def _unit_row(result: Recorded, now: datetime) -> tuple[object, ...]:
         now + next_.results_after if next_.results_after is not None else None,
         now if final else None,
         now + next_.look_after if next_.look_after is not None else None,
+        until if next_.code in KEPT_BACK else None,
     )
 
 
@@ -149,6 +182,7 @@ def _move_units(dialect: str) -> ReturningUpdate[Any]:
             results_at=became.c.results_at,
             finished_at=became.c.finished_at,
             look_at=became.c.look_at,
+            kept_until=func.coalesce(became.c.kept_until, UNIT.c.kept_until),
             looks=0,
         )
         .returning(UNIT.c.id)

@@ -10,8 +10,8 @@ from sqlalchemy.orm import Session
 
 from lanmu.audience.models import Community
 from lanmu.delivery.limit_models import LimitUse, SendLimit
-from lanmu.delivery.limits import COMMUNITY_DAY, TEST_DAY, recount
-from lanmu.delivery.windows import Window, allowed, window_of
+from lanmu.delivery.limits import COMMUNITY_DAY, TEST_DAY, recount, rule_of
+from lanmu.delivery.windows import Window, allowed
 from lanmu.i18n import _
 from lanmu.interfaces.clock import Clock
 from lanmu.interfaces.errors import Invalid, NotFound
@@ -25,25 +25,31 @@ _CHECKED = date(2026, 11, 21)
 _BROADCASTS = "WeCom 92135: as many 企业群发 a month as the month has days"
 _OTHER_RULE = "WeCom 92135: the rule where an administrator has chosen it"
 
+
+def _platform(channel: str, period: str, most: int | None) -> dict[str, object]:
+    return {
+        "code": f"{channel}.{period}",
+        "channel": channel,
+        "scope": "recipient",
+        "period": period,
+        "most": most,
+        "origin": "platform",
+        "source": _BROADCASTS if most is None else _OTHER_RULE,
+        "checked_on": _CHECKED,
+        "enabled": most is None,
+    }
+
+
 SEEDS: Sequence[dict[str, object]] = (
     {"code": COMMUNITY_DAY, "scope": "community", "period": "day", "most": 8},
     {"code": "member.day", "scope": "member", "period": "day", "most": 2},
     {"code": TEST_DAY, "scope": "channel", "period": "day", "most": 20},
-    *(
-        {
-            "code": f"{channel}.{period}",
-            "channel": channel,
-            "scope": "recipient",
-            "period": period,
-            "most": most,
-            "origin": "platform",
-            "source": _BROADCASTS if most is None else _OTHER_RULE,
-            "checked_on": _CHECKED,
-            "enabled": most is None,
-        }
-        for channel in ("wecom.customer", "wecom.group")
-        for period, most in (("month", None), ("week", 7), ("day", 1))
-    ),
+    _platform("wecom.customer", "month", None),
+    _platform("wecom.customer", "week", 7),
+    _platform("wecom.customer", "day", 1),
+    _platform("wecom.group", "month", None),
+    _platform("wecom.group", "week", 7),
+    _platform("wecom.group", "day", 1),
 )
 """What a new installation starts with. The platform's are facts with their source and date; all are data."""
 
@@ -92,15 +98,24 @@ class SendLimits:
         self._zone = ZoneInfo(zone)
 
     def seed(self) -> None:
-        """Put in what a new installation starts with; what is there already stays as people have set it."""
+        """Put in what a new installation starts with; what is there already stays as people have set it.
+
+        Where the shop has moved to another zone, the running periods are counted anew by its calendar.
+        """
         with self._database.read() as session:
-            known = set(session.scalars(select(SendLimit.code)))
+            known = dict(session.execute(select(SendLimit.code, SendLimit.zone)).tuples().all())
         missing = [seed for seed in SEEDS if seed["code"] not in known]
-        if not missing:
+        moved = [code for code, zone in known.items() if zone != self._zone.key]
+        if not missing and not moved:
             return
         with self._database.write() as session:
             for seed in missing:
-                insert_once(session, SendLimit, ["code"], _COMPLETE | seed)
+                insert_once(session, SendLimit, ["code"], _COMPLETE | {"zone": self._zone.key} | seed)
+            if moved:
+                _let_nobody_count(session)
+            for row in session.scalars(select(SendLimit).where(SendLimit.code.in_(moved))):
+                row.zone = self._zone.key
+                recount(session, row, self._clock.now())
 
     def everything(self) -> list[LimitView]:
         """Every limit: ours first, then the platforms'."""
@@ -118,16 +133,13 @@ class SendLimits:
         """
         now = self._clock.now()
         with self._database.write() as session:
-            if session.get_bind().dialect.name == "postgresql":
-                # Intents read this table: this waits for those under way, and keeps new ones waiting, so that
-                # none is missing in the count.
-                session.execute(text("LOCK TABLE send_limit IN ACCESS EXCLUSIVE MODE"))
+            _let_nobody_count(session)
             row = session.scalar(select(SendLimit).where(SendLimit.code == code))
             if row is None:
                 raise NotFound(code, _("there is no such limit."))
             self._check(row, most, checked_on, now)
             if enabled and not row.enabled:
-                recount(session, row, window_of(row.period, now, self._zone), self._zone)
+                recount(session, row, now)
             row.most, row.enabled, row.checked_on = most, enabled, checked_on
             row.changed_by, row.changed_at = by, now
             session.flush()
@@ -156,7 +168,7 @@ class SendLimits:
             return [self._usage(session, row, channel, now) for row in rows]
 
     def _usage(self, session: Session, row: SendLimit, channel: str, now: datetime) -> LimitUsage:
-        window = window_of(row.period, now, self._zone)
+        window = rule_of(row).window(now)
         most = allowed(row.most, window.starts_on)
         mine = func.count(), func.sum(LimitUse.used), func.max(LimitUse.used)
         query = select(*mine, func.sum(case((LimitUse.used >= most, 1), else_=0)))
@@ -172,6 +184,13 @@ class SendLimits:
             query = query.where(LimitUse.subject == channel)
         subjects, used, highest, full = session.execute(query).one()
         return LimitUsage(_view(row), window, most, subjects, int(used or 0), highest or 0, int(full or 0))
+
+
+def _let_nobody_count(session: Session) -> None:
+    """Intents read the limits: wait for those under way, and keep new ones waiting, so that a count made now
+    lacks none. SQLite has one writer anyway."""
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(text("LOCK TABLE send_limit IN ACCESS EXCLUSIVE MODE"))
 
 
 _COMPLETE: dict[str, object] = {

@@ -217,6 +217,7 @@ def _recipients(session: Session, rows: Sequence[_Row]) -> dict[int, Recipient]:
             name=row.community.name,
             sender=address.sender or row.community.executor,
             community_id=row.community.id,
+            zone=row.community.zone,
         )
         for row in rows
         if (address := addresses.get(row.community.id)) is not None

@@ -1,0 +1,129 @@
+"""What the last door said, written down: units that are parted, and how often it gave which answer."""
+
+import secrets
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import cache
+from typing import Any, cast
+
+from sqlalchemy import Table, Update, bindparam, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from lanmu.delivery.gate import Answer, Door
+from lanmu.delivery.limit_models import GateCount
+from lanmu.delivery.queue import TARGET, UNIT, Claimed
+from lanmu.delivery.states import UnitState
+from lanmu.i18n import to_store
+from lanmu.storage.rows import Rows
+
+_COUNT = cast(Table, GateCount.__table__)
+
+KEPT_BACK = frozenset({"quiet", "cap", "yield"})
+"""Codes of what a rule keeps back by decision: how late it is counts from the end of that."""
+
+
+def part(session: Session, now: datetime, parted: Sequence[tuple[Claimed, Mapping[str, Answer]]]) -> None:
+    """Move the recipients who part from the rest into units of their own, one for each answer.
+
+    So each unit is, and stays, of one fate, and what it counted is what it holds. The caller holds the lock
+    of their pushes.
+    """
+    connection = session.connection()
+    dialect = connection.dialect.name
+    numbers = dict(
+        connection.execute(_NUMBERS, {"ids": list({unit.push_id for unit, _apart in parted})}).tuples().all()
+    )
+    moved, units = [], []
+    for unit, apart in parted:
+        together: defaultdict[tuple[object, ...], list[str]] = defaultdict(list)
+        for key, answer in apart.items():
+            together[answer.door, answer.code, answer.reason, answer.until].append(key)
+        for keys in together.values():
+            numbers[unit.push_id] += 1
+            units.append(_row(unit, apart[keys[0]], numbers[unit.push_id], now))
+            moved.append((unit.id, keys, apart[keys[0]]))
+    new_ids = list(
+        connection.execute(insert(UNIT).returning(UNIT.c.id, sort_by_parameter_order=True), units).scalars()
+    )
+    rows = [
+        (old, key, new, "skipped" if answer.door is Door.DROP else "planned", to_store(answer.reason))
+        for (old, keys, answer), new in zip(moved, new_ids, strict=True)
+        for key in keys
+    ]
+    connection.execute(_move(dialect), _MOVED.pack(dialect, rows) | {"at": now})
+
+
+def _row(unit: Claimed, answer: Answer, number: int, now: datetime) -> dict[str, object]:
+    dropped = answer.door is Door.DROP
+    return {
+        "push_id": unit.push_id,
+        "number": number,
+        "channel": unit.channel,
+        "sender": unit.sender,
+        "zone": unit.zone,
+        "token": secrets.token_hex(8),
+        "state": UnitState.SKIPPED if dropped else UnitState.PENDING,
+        "reason": answer.reason,
+        "code": answer.code,
+        "not_before": answer.until or now,
+        "kept_until": answer.until if answer.code in KEPT_BACK else None,
+        "finished_at": now if dropped else None,
+    }
+
+
+_NUMBERS = (
+    select(UNIT.c.push_id, func.max(UNIT.c.number))
+    .where(UNIT.c.push_id.in_(bindparam("ids", expanding=True)))
+    .group_by(UNIT.c.push_id)
+)
+_MOVED = Rows("moved", unit_id=int, key=str, new_id=int, state=str, reason=str)
+
+
+@cache
+def _move(dialect: str) -> Update:
+    moved = _MOVED.table(dialect)
+    return (
+        update(TARGET)
+        .where(TARGET.c.unit_id == moved.c.unit_id, TARGET.c.recipient_key == moved.c.key)
+        .values(
+            unit_id=moved.c.new_id,
+            state=moved.c.state,
+            reason=moved.c.reason,
+            changed_at=bindparam("at", type_=TARGET.c.changed_at.type),
+        )
+    )
+
+
+def count(session: Session, now: datetime, answers: Sequence[tuple[int, Answer]]) -> None:
+    """Add to how often the last door gave which answer for which push, and keep its latest words."""
+    each = [
+        (push_id, answer)
+        for push_id, whole in answers
+        for answer in ([whole] if whole.door is not Door.PART else whole.parted.values())
+    ]
+    times = Counter((push_id, str(answer.door), answer.code) for push_id, answer in each)
+    reasons = {(push_id, str(answer.door), answer.code): answer.reason for push_id, answer in each}
+    connection = session.connection()
+    connection.execute(
+        _counting(connection.dialect.name),
+        [
+            {"push_id": push, "door": door, "code": code, "reason": reason, "answers": number, "last_at": now}
+            for (push, door, code), number in sorted(times.items())
+            for reason in (reasons[push, door, code],)
+        ],
+    )
+
+
+@cache
+def _counting(dialect: str) -> Any:
+    upsert = (postgresql.insert if dialect == "postgresql" else sqlite.insert)(_COUNT)
+    return upsert.on_conflict_do_update(
+        index_elements=["push_id", "door", "code"],
+        set_={
+            "answers": _COUNT.c.answers + upsert.excluded.answers,
+            "reason": upsert.excluded.reason,
+            "last_at": upsert.excluded.last_at,
+        },
+    )
