@@ -151,8 +151,11 @@ def check_verdict(answer: object, seen: Observation) -> Verdict:
     code = _text("Verdict.code", answer.code)[:32]
     failed = answer.failed
     if failed != {}:
-        failed = {key: safe(why) for key, why in _texts("Verdict.failed", failed).items()}
-    if reason is answer.reason and code == answer.code and failed is answer.failed:
+        failed = {}
+        for key, why in _mapping("Verdict.failed", answer.failed).items():
+            _of_length("Verdict.failed", key, 128)
+            failed[key] = _text(f"Verdict.failed[{key!r}]", why)
+    if reason is answer.reason and code == answer.code and failed == {}:
         return answer
     return replace(answer, reason=reason, code=code, failed=failed)
 
