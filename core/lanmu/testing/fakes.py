@@ -212,7 +212,10 @@ class FakeChannel(BaseChannel):
                 return Observation(wrote=False, fault="connection refused")
             self._far.writes.append(request)
             ref = ""
-            if does in _TAKES_EFFECT:
+            before = self._taken_before(request) if does in _TAKES_EFFECT else None
+            if before is not None:
+                ref = before.ref
+            elif does in _TAKES_EFFECT:
                 ref = f"ref-{len(self._far.effects) + 1}"
                 body = json.loads(request.body)
                 effect = Effect(ref, request, self.clock.now(), body.get("token", ""), body.get("text", ""))
@@ -224,6 +227,16 @@ class FakeChannel(BaseChannel):
         if does is Does.GARBAGE:
             return Observation(wrote=True, status=200, body=b"<html>502 Bad Gate")
         return Observation(wrote=True, status=200, body=_answer(does, ref))
+
+    def _taken_before(self, request: Request) -> Effect | None:
+        """What the same bytes did within the time in which a resend is declared to do nothing more."""
+        for_long = self.abilities.idempotency
+        if for_long is None:
+            return None
+        since = self.clock.now() - for_long
+        return next(
+            (each for each in self._far.effects if each.request.body == request.body and each.at > since), None
+        )
 
     def classify(self, observation: Observation) -> Verdict:
         if not observation.wrote:

@@ -1,0 +1,512 @@
+"""What becomes of units of which nobody knows whether they went out: each case of reconciling."""
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import update
+
+from lanmu.delivery.doubts import Doubts
+from lanmu.delivery.models import Unit, WorkerRecord
+from lanmu.delivery.outcomes import Next
+from lanmu.delivery.owner import Owner, this_process
+from lanmu.delivery.preflight import Preflight
+from lanmu.delivery.questions import Gatekeeper
+from lanmu.delivery.queue import claim, intend
+from lanmu.delivery.recording import Recorded, record
+from lanmu.delivery.states import UnitState
+from lanmu.interfaces.channels import Abilities, Message, NotConnected, Observation, Ref, Request
+from lanmu.interfaces.errors import Conflict
+from lanmu.testing.fakes import Does
+
+HERE = this_process()
+DEAD = Owner(HERE.host, 2**22 + 1, "1-dead")
+ELSEWHERE = Owner("another-host", 1, "1-x")
+LEASE = timedelta(seconds=60)
+SETTLE = timedelta(minutes=10)
+ASKED = Abilities(batch_max=1, lookup=True, settle=SETTLE, cancel=True)
+SAME = Abilities(batch_max=1, idempotency=timedelta(hours=4))
+MINUTES = timedelta(minutes=1)
+
+
+def doubts(room, here=HERE, **more):
+    preflight = Preflight(room.database, room.clock, room.read_snapshot, room.objections, "Little Star")
+    gatekeeper = Gatekeeper(room.channels, "Asia/Shanghai", None)
+    return Doubts(
+        room.database,
+        room.clock,
+        room.channels,
+        preflight,
+        gatekeeper,
+        here,
+        tell=room.receipts.append,
+        **more,
+    )
+
+
+@pytest.fixture
+def asked(make_room, database):
+    return make_room(database, abilities=ASKED)
+
+
+@pytest.fixture
+def same(make_room, database):
+    return make_room(database, abilities=SAME)
+
+
+def look_for(room, span, step=MINUTES, here=HERE):
+    """Let time pass with a look each minute, and what is due then sent."""
+    looker = doubts(room, here)
+    for _each in range(int(span / step)):
+        room.clock.advance(step)
+        looker.look()
+        room.run()
+
+
+def died(room, owner=DEAD, effect=True):
+    """A worker that stored its intent, wrote (or not), and was never heard of again."""
+    with room.database.write() as session:
+        (unit,) = claim(session, room.clock.now(), str(owner), LEASE, 10)
+    request = room.channel.compose(_message(room, unit), unit.targets)
+    with room.database.write() as session:
+        intend(session, room.clock.now(), str(owner), [(unit, request)])
+    if effect:
+        room.channel.transmit(request, None)
+    room.clock.advance(LEASE + timedelta(seconds=1))
+    room.service.reap(HERE)
+    return unit
+
+
+def _message(room, unit):
+    return Message("psh", unit.token, "t", room.snapshot.body, sender=unit.sender)
+
+
+# --- channels that can be asked ---
+
+
+def test_a_lost_answer_is_found_and_adopted_after_the_settle_time(asked):
+    asked.channel.script(Does.CUT_AFTER)
+    push = asked.send("a")
+    asked.run()
+    assert asked.states(push) == ["unknown"]
+    asked.clock.advance(SETTLE - timedelta(seconds=1))
+    assert doubts(asked).look() == 0, "the listing may still miss it"
+    asked.clock.advance(timedelta(seconds=1))
+    assert doubts(asked).look() == 1
+    unit = asked.unit(push)
+    assert (unit.state, unit.ref, unit.code) == ("accepted", "ref-1", "found")
+    assert asked.push(push).state == "finished"
+    assert asked.channel.sends() == {"a": 1}
+    (attempt,) = asked.attempts(push)
+    assert attempt.outcome == "accepted"
+    assert attempt.evidence["lookups"][0]["found"] == ["ref-1"]
+    assert attempt.evidence["fault"], "what was seen at the time stays"
+    assert [receipt.state for receipt in asked.receipts] == ["unknown", "accepted"]
+
+
+def test_what_is_absent_twice_is_sent_again_once(asked):
+    asked.channel.script(Does.CUT_BEFORE)
+    push = asked.send("a")
+    asked.run()
+    asked.clock.advance(SETTLE)
+    doubts(asked).look()
+    assert asked.states(push) == ["unknown"], "once is not enough"
+    asked.clock.advance(timedelta(minutes=5) - timedelta(seconds=1))
+    assert doubts(asked).look() == 0
+    asked.clock.advance(timedelta(seconds=1))
+    doubts(asked).look()
+    assert asked.states(push) == ["retry_wait"]
+    asked.run()
+    assert asked.states(push) == ["accepted"]
+    assert asked.channel.sends() == {"a": 1}
+
+
+def test_a_worker_that_died_after_its_write_costs_nobody_a_second_message(asked):
+    push = asked.send("a", late_policy="send")
+    died(asked)
+    look_for(asked, timedelta(minutes=30))
+    assert asked.states(push) == ["accepted"]
+    assert asked.channel.sends() == {"a": 1}
+
+
+def test_a_worker_that_died_before_its_write_loses_nothing(asked):
+    push = asked.send("a", late_policy="send")
+    died(asked, effect=False)
+    look_for(asked, timedelta(minutes=30))
+    assert asked.states(push) == ["accepted"]
+    assert asked.channel.sends() == {"a": 1}
+
+
+def test_what_is_absent_is_not_sent_again_while_its_worker_may_live(asked):
+    """Frozen between its intent and the write, it would write once more when it wakes."""
+    push = asked.send("a", late_policy="send")
+    died(asked, owner=HERE, effect=False)
+    look_for(asked, timedelta(hours=1))
+    assert asked.states(push) == ["unknown"]
+    assert asked.channel.writes == []
+
+
+def test_a_worker_on_another_host_is_dead_when_silent_for_a_lease_and_the_settle_time(asked):
+    push = asked.send("a", late_policy="send")
+    asked.service.beat(ELSEWHERE)
+    died(asked, owner=ELSEWHERE, effect=False)
+    with asked.database.write() as session:
+        session.execute(update(WorkerRecord).values(heartbeat_at=asked.clock.now() + timedelta(minutes=30)))
+    look_for(asked, timedelta(minutes=40))
+    assert asked.states(push) == ["unknown"], "it has been heard of"
+    look_for(asked, timedelta(minutes=20))
+    assert asked.states(push) == ["accepted"]
+
+
+def test_a_worker_of_which_there_is_no_record_is_not_taken_for_dead(asked):
+    push = asked.send("a", late_policy="send")
+    died(asked, owner=ELSEWHERE, effect=False)
+    look_for(asked, timedelta(hours=2))
+    assert asked.states(push) == ["unknown"]
+
+
+def test_what_is_absent_after_the_deadline_is_skipped(asked):
+    asked.channel.script(Does.CUT_BEFORE)
+    push = asked.send("a", deadline_at=asked.clock.now() + timedelta(minutes=12))
+    asked.run()
+    look_for(asked, timedelta(minutes=20))
+    assert asked.unit(push).code == "expired"
+    assert asked.states(push) == ["skipped"]
+    assert asked.channel.effects == []
+
+
+def test_of_several_the_first_is_adopted_and_the_others_are_cancelled(asked, caplog):
+    asked.channel.script(Does.CUT_AFTER)
+    push = asked.send("a")
+    asked.run()
+    asked.channel.transmit(asked.channel.writes[0], None)  # somebody else wrote the very same
+    asked.clock.advance(SETTLE)
+    doubts(asked).look()
+    assert asked.unit(push).ref == "ref-1"
+    assert asked.channel.cancelled == ["ref-2"]
+    assert "more than once" in asked.unit(push).reason
+    assert "found more than once" in caplog.text
+    assert asked.attempts(push)[0].evidence["lookups"][-1] == {"taken_back": {"ref-2": "cancelled"}}
+
+
+def test_a_message_that_another_unit_owns_is_not_adopted(asked):
+    mine = asked.send("a")
+    asked.channel.script(Does.CUT_BEFORE)
+    asked.run()
+    other = asked.send("b")
+    asked.run()
+    found = asked.unit(other).ref
+    asked.channel.find = lambda request, window: [Ref(found)]
+    look_for(asked, timedelta(minutes=16))
+    assert asked.unit(mine).ref != found
+    assert asked.channel.sends() == {"a": 1, "b": 1}
+    assert asked.channel.cancelled == []
+
+
+def test_two_doubts_about_the_same_bytes_share_what_is_found_and_cancel_nothing(asked):
+    asked.channel.script(Does.CUT_AFTER, Does.CUT_AFTER)
+    pushes = [asked.send("a"), asked.send("a")]
+    with asked.database.write() as session:  # as texts without a link are: nothing tells them apart
+        for unit in claim(session, asked.clock.now(), str(HERE), LEASE, 10):
+            request = Request("send", b'{"token": "x", "text": "y"}', ("a",))
+            intend(session, asked.clock.now(), str(HERE), [(unit, request)])
+            seen = asked.channel.transmit(request, None)
+            lost = Next(UnitState.UNKNOWN, "lost", "ambiguous", look_after=SETTLE)
+            record(session, asked.clock.now(), [Recorded(unit, lost, seen)])
+    asked.clock.advance(SETTLE)
+    doubts(asked).look()
+    assert sorted(asked.unit(push).ref for push in pushes) == ["ref-1", "ref-2"]
+    assert asked.channel.cancelled == []
+
+
+def test_a_lookup_that_fails_says_nothing_and_is_tried_ever_less_often_for_a_day(asked):
+    asked.channel.script(Does.CUT_AFTER)
+    asked.channel.find_fails = True
+    push = asked.send("a")
+    asked.run()
+    begun, asks = asked.clock.now(), []
+    find = asked.channel.find
+    asked.channel.find = lambda request, window: (
+        asks.append(asked.clock.now() - begun),
+        find(request, window),
+    )[1]
+    look_for(asked, timedelta(hours=25), timedelta(minutes=1))
+    gaps = [later - before for before, later in zip(asks, asks[1:], strict=False)]
+    assert gaps == sorted(gaps), "ever less often"
+    assert len(asks) < 40
+    assert asks[-1] >= timedelta(hours=22)
+    unit = asked.unit(push)
+    assert (unit.state, unit.look_at) == ("unknown", None), "now a person is asked"
+    assert asked.channel.sends() == {"a": 1}
+
+
+def test_a_far_end_that_wants_to_be_asked_later_is(asked):
+    asked.channel.script(Does.CUT_AFTER)
+    push = asked.send("a")
+    asked.run()
+
+    def dispatching(request, window):
+        raise NotConnected("being dispatched", retry_after=timedelta(minutes=25))
+
+    find, asked.channel.find = asked.channel.find, dispatching
+    asked.clock.advance(SETTLE)
+    doubts(asked).look()
+    assert asked.unit(push).look_at == asked.clock.now() + timedelta(minutes=25)
+    asked.channel.find = find
+    look_for(asked, timedelta(minutes=26))
+    assert asked.states(push) == ["accepted"]
+
+
+def test_a_channel_that_raises_in_its_lookup_leaves_the_doubt(asked):
+    asked.channel.script(Does.CUT_AFTER)
+    push = asked.send("a")
+    asked.run()
+    asked.channel.find = lambda request, window: 1 / 0
+    asked.clock.advance(SETTLE)
+    doubts(asked).look()
+    assert asked.states(push) == ["unknown"]
+    assert asked.unit(push).look_at > asked.clock.now()
+
+
+def test_late_evidence_of_the_same_attempt_wins_while_it_is_looked_up(asked):
+    push = asked.send("a", late_policy="send")
+    unit = died(asked)
+    asked.clock.advance(SETTLE)
+
+    def find(request, window):
+        with asked.database.write() as session:
+            late = Recorded(unit, Next(UnitState.ACCEPTED, ref=Ref("late")), Observation(True, 200, b"ok"))
+            record(session, asked.clock.now(), [late])
+        return []
+
+    asked.channel.find = find
+    doubts(asked).look()
+    assert asked.unit(push).ref == "late"
+    look_for(asked, timedelta(minutes=10))
+    assert asked.unit(push).ref == "late"
+    assert asked.channel.sends() == {"a": 1}
+
+
+def test_two_workers_that_look_at_once_do_not_count_twice(asked):
+    asked.channel.script(Does.CUT_BEFORE)
+    push = asked.send("a")
+    asked.run()
+    asked.clock.advance(SETTLE)
+    second, find = doubts(asked), asked.channel.find
+
+    def meanwhile(request, window):
+        asked.channel.find = find
+        assert second.look() == 0, "it is taken"
+        return []
+
+    asked.channel.find = meanwhile
+    doubts(asked).look()
+    assert asked.unit(push).looks == 1
+
+
+def test_a_cancelled_push_does_not_send_what_turns_out_not_to_be_out(asked):
+    asked.channel.script(Does.CUT_BEFORE)
+    push = asked.send("a")
+    asked.run()
+    asked.service.cancel(push.id)
+    look_for(asked, timedelta(minutes=20))
+    assert asked.states(push) == ["cancelled"]
+    assert asked.push(push).state == "cancelled"
+    assert asked.channel.effects == []
+
+
+# --- channels that take the same bytes once ---
+
+
+def test_the_same_bytes_are_sent_again_and_have_one_effect(same):
+    same.channel.script(Does.CUT_AFTER)
+    push = same.send("a")
+    same.run()
+    assert doubts(same).look() == 1
+    assert same.states(push) == ["accepted"]
+    assert same.channel.sends() == {"a": 1}
+    first, second = same.attempts(push)
+    assert first.request == second.request
+    assert second.fence == first.fence + 1
+    assert [attempt.outcome for attempt in (first, second)] == ["unknown", "accepted"]
+
+
+def test_the_same_bytes_are_sent_again_after_a_death(same):
+    push = same.send("a", late_policy="send")
+    died(same)
+    assert same.states(push) == ["unknown"]
+    doubts(same).look()
+    assert same.states(push) == ["accepted"]
+    assert same.channel.sends() == {"a": 1}
+
+
+def test_a_resend_stays_ten_minutes_away_from_the_end_of_its_window(same):
+    same.channel.script(Does.CUT_AFTER)
+    push = same.send("a", late_policy="send", deadline_at=same.clock.now() + timedelta(days=2))
+    same.run()
+    same.clock.advance(timedelta(hours=4) - timedelta(minutes=10))
+    doubts(same).look()
+    assert len(same.channel.writes) == 1
+    unit = same.unit(push)
+    assert (unit.state, unit.look_at) == ("unknown", None)
+    same.clock.advance(timedelta(hours=1))
+    same.run()
+    assert same.channel.sends() == {"a": 1}
+
+
+def test_the_bytes_are_the_stored_ones_whatever_would_be_composed_now(same):
+    same.channel.script(Does.CUT_AFTER)
+    push = same.send("a")
+    same.run()
+    same.change_material(body="Other words.")
+    doubts(same).look()
+    assert same.states(push) == ["accepted"]
+    assert same.channel.writes[1].body == same.channel.writes[0].body
+
+
+def test_a_resend_passes_the_last_door_too(same):
+    same.channel.script(Does.CUT_AFTER)
+    push = same.send("a")
+    same.run()
+    same.change_material(body="Other words.", content_hash="hash-2")
+    doubts(same).look()
+    unit = same.unit(push)
+    assert (unit.state, unit.code, unit.look_at) == ("unknown", "not_approved", None)
+    assert len(same.channel.writes) == 1
+
+
+def test_a_no_to_the_second_is_no_proof_against_the_first(same):
+    same.channel.script(Does.CUT_AFTER, Does.REFUSE)
+    push = same.send("a")
+    same.run()
+    doubts(same).look()
+    unit = same.unit(push)
+    assert (unit.state, unit.look_at) == ("unknown", None)
+
+
+def test_an_ambiguous_resend_is_repeated_three_times_at_most(same):
+    same.channel.otherwise = Does.CUT_AFTER
+    push = same.send("a", late_policy="send", deadline_at=same.clock.now() + timedelta(days=2))
+    same.run()
+    look_for(same, timedelta(hours=4))
+    assert len(same.channel.writes) == 4
+    assert same.channel.sends() == {"a": 1}
+    assert same.unit(push).look_at is None
+
+
+def test_a_resend_that_cannot_connect_waits_and_makes_no_attempt(same):
+    same.channel.script(Does.CUT_AFTER, Does.UNREACHABLE)
+    push = same.send("a")
+    same.run()
+    doubts(same).look()
+    assert same.states(push) == ["unknown"]
+    assert len(same.attempts(push)) == 1
+    look_for(same, timedelta(minutes=3))
+    assert same.states(push) == ["accepted"]
+
+
+def test_a_paused_push_is_not_sent_again_until_it_goes_on(same):
+    same.channel.script(Does.CUT_AFTER)
+    push = same.send("a", "b", late_policy="send")
+    stops = iter([False, True, True])
+    same.dispatcher(concurrency=1).run_due(lambda: next(stops))
+    same.service.pause(push.id)
+    look_for(same, timedelta(minutes=5))
+    assert len(same.channel.writes) == 1
+    same.service.resume(push.id)
+    look_for(same, timedelta(minutes=5))
+    assert same.channel.sends() == {"a": 1, "b": 1}
+
+
+def test_a_worker_that_slept_before_its_resend_writes_nothing(same):
+    same.channel.script(Does.CUT_AFTER)
+    push = same.send("a")
+    same.run()
+    looker = doubts(same)
+    keeper = looker._gatekeeper.ask
+
+    def slow(*arguments):
+        same.clock.advance(timedelta(seconds=6))
+        return keeper(*arguments)
+
+    looker._gatekeeper.ask = slow
+    looker.look()
+    assert len(same.channel.writes) == 1
+    assert same.states(push) == ["unknown"]
+
+
+# --- where only a person can tell ---
+
+
+def test_without_a_lookup_only_a_person_can_tell_and_at_once(make_room, database):
+    room = make_room(database, abilities=Abilities(batch_max=1))
+    room.channel.script(Does.CUT_AFTER)
+    push = room.send("a")
+    room.run()
+    assert room.unit(push).look_at is None
+    assert doubts(room).look() == 0
+    assert room.states(push) == ["unknown"]
+
+
+def test_without_a_lookup_a_death_goes_to_a_person_at_once(make_room, database):
+    room = make_room(database, abilities=Abilities(batch_max=1))
+    push = room.send("a")
+    died(room)
+    assert (room.unit(push).state, room.unit(push).look_at) == ("unknown", None)
+
+
+def test_what_nobody_has_settled_in_three_days_counts_as_sent(make_room, database):
+    room = make_room(database, abilities=Abilities(batch_max=1))
+    room.channel.script(Does.CUT_BEFORE)
+    push = room.send("a")
+    room.run()
+    room.clock.advance(timedelta(hours=72))
+    doubts(room).look()
+    assert room.states(push) == ["unknown"]
+    room.clock.advance(timedelta(seconds=1))
+    doubts(room).look()
+    unit = room.unit(push)
+    assert (unit.state, unit.code) == ("accepted", "counted_as_sent")
+    assert unit.counted_at is not None
+    assert room.push(push).state == "finished"
+    assert len(room.channel.writes) == 1
+
+
+# --- units that end workers ---
+
+
+def test_the_third_death_before_the_write_puts_the_unit_on_hold(asked):
+    push = asked.send("a", late_policy="send")
+    for _death in range(3):
+        with asked.database.write() as session:
+            assert claim(session, asked.clock.now(), str(DEAD), LEASE, 10)
+        asked.service.reap(HERE)
+    unit = asked.unit(push)
+    assert (unit.state, unit.code, unit.deaths) == ("held", "poison", 3)
+    assert unit.reason
+    asked.run()
+    assert asked.channel.writes == []
+
+
+@pytest.mark.parametrize("abilities", [ASKED, SAME])
+def test_a_unit_that_ends_its_third_worker_in_the_write_is_never_sent_again_by_itself(
+    make_room, database, abilities
+):
+    room = make_room(database, abilities=abilities)
+    push = room.send("a", late_policy="send")
+    with room.database.write() as session:
+        session.execute(update(Unit).values(deaths=2))
+    died(room, effect=False)
+    look_for(room, timedelta(hours=1))
+    unit = room.unit(push)
+    assert (unit.state, unit.code, unit.look_at) == ("unknown", "poison", None)
+    assert room.channel.writes == []
+
+
+def test_a_person_cannot_send_again_what_is_still_being_looked_up(asked):
+    asked.channel.script(Does.CUT_AFTER)
+    push = asked.send("a")
+    asked.run()
+    with pytest.raises(Conflict, match="looked up"):
+        asked.service.decide(push.id, 1, "again")
+    asked.service.decide(push.id, 1, "sent")
+    assert asked.states(push) == ["accepted"]
