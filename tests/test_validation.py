@@ -9,6 +9,7 @@ import pytest
 from marshmallow import Schema, ValidationError, fields, validate
 
 from lanmu.i18n import Catalog, Filled, Rewording, told
+from lanmu.interfaces.channels import Refusal
 from lanmu.interfaces.errors import Faults, Invalid
 from lanmu.validation import MARSHMALLOW, faults
 
@@ -127,3 +128,28 @@ def test_a_librarys_sentence_may_hold_another():
     )
     assert reword("Invalid --limit: No number.") == "--limit: there is no number."
     assert reword("Something else.") == "Something else."
+
+
+def test_english_sentences_are_parted_in_chinese_too():
+    error = Invalid("views.py", "is open to nobody.", "Add it.")
+    assert Catalog().gettext("zh-CN", told(error)) == "views.py: is open to nobody. Add it."
+
+
+@pytest.mark.parametrize("text", ["50 % of %(n)s", "%(n)s is 50%", "%(n)s of %(missing)s", "%(n)d of %s"])
+def test_a_slip_in_a_text_with_slots_hides_nothing(text: str):
+    error = Invalid("", text, "Take %(n)s.", n="two")
+    for shown in (str(error), str(told(error)), Catalog().gettext("zh-CN", told(error))):
+        assert "two" in shown
+        assert shown.endswith("Take two.")
+    assert "two" in str(Refusal(text, params={"n": "two"}))
+
+
+def test_unknown_keys_are_told_in_their_order_and_where_there_are_none_so_is_the_likely_slip():
+    class Nothing(Schema):
+        pass
+
+    with pytest.raises(ValidationError) as raised:
+        Nothing().load(dict.fromkeys("dbca", 1))
+    found = faults(raised.value.messages, Nothing(), "plugins.echo")
+    assert [fault.place for fault in found] == [f"plugins.echo.{key}" for key in "abcd"]
+    assert "settings_schema" in str(found[0])

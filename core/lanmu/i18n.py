@@ -9,7 +9,7 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 from typing import Any
 
-from lanmu.interfaces.errors import Faults, LanmuError
+from lanmu.interfaces.errors import Faults, LanmuError, filled
 
 LOCALES = ("zh-CN", "en")
 DEFAULT_LOCALE = "zh-CN"
@@ -31,7 +31,7 @@ class Filled(str):
     params: dict[str, object]
 
     def __new__(cls, msgid: str, **params: object) -> "Filled":
-        self = super().__new__(cls, msgid % params if params else msgid)
+        self = super().__new__(cls, filled(msgid, params) if params else msgid)
         self.msgid = msgid
         self.params = params
         return self
@@ -74,12 +74,21 @@ def told(error: LanmuError) -> Filled:
     return Filled("\n".join(f"%({name})s" for name in lines), **lines)
 
 
+_THEN = _("%(fault)s %(way_out)s")
+
+
+def _needs_a_space(template: str, slots: Mapping[str, object]) -> bool:
+    """Whether two sentences that stand side by side in Chinese are parted: where one is still English."""
+    fault, way_out = str(slots["fault"]), str(slots["way_out"])
+    return template != _THEN and way_out[:1].isascii() and fault[-1:].isascii()
+
+
 def _line(error: LanmuError) -> Filled:
     line = _with_params(error.fault, error.params)
     if error.way_out:
         # A text of its own, because Chinese needs no space between two sentences.
         way_out = _with_params(error.way_out, error.params)
-        line = Filled(_("%(fault)s %(way_out)s"), fault=line, way_out=way_out)
+        line = Filled(_THEN, fault=line, way_out=way_out)
     return Filled("%(place)s: %(line)s", place=error.place, line=line) if error.place else line
 
 
@@ -136,7 +145,10 @@ class Catalog:
                 name: self.gettext(locale, value) if isinstance(value, Filled) else value
                 for name, value in text.params.items()
             }
-            return self.gettext(locale, text.msgid) % slots
+            template = self.gettext(locale, text.msgid)
+            if text.msgid == _THEN and _needs_a_space(template, slots):
+                template = _THEN
+            return filled(template, slots)
         if locale == "en":
             return text
         return self._load(locale).get(text, text)

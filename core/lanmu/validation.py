@@ -94,7 +94,9 @@ def _walk(messages: object, node: _Node, place: str) -> Iterator[Invalid]:
         for said in messages if isinstance(messages, list) else [messages]:
             yield Invalid(place, said if isinstance(said, Filled) else MARSHMALLOW(str(said)))
         return
-    for key, inner in messages.items():
+    # marshmallow finds unknown keys in a set's order, which no two runs share.
+    by_name = sorted(messages.items(), key=lambda item: str(item[0]) if item[1] == [_UNKNOWN] else "")
+    for key, inner in by_name:
         if key == SCHEMA:
             yield from _walk(inner, node, place)
         elif inner == [_UNKNOWN]:
@@ -115,6 +117,9 @@ def _unknown(place: str, key: str, node: _Node) -> Invalid:
     if not isinstance(node, Schema):
         return Invalid(place, fault)
     known = [field.data_key or name for name, field in node.fields.items() if not field.dump_only]
+    if not known:
+        way_out = _("There is nothing to set here. Has the plugin set its settings_schema?")
+        return Invalid(place, fault, way_out)
     if near := difflib.get_close_matches(key, known, n=1):
         return Invalid(place, fault, _("Did you mean %(near)s?"), near=near[0])
     return Invalid(place, fault, _("Known here: %(known)s."), known=", ".join(known))

@@ -12,6 +12,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Literal, Protocol
 
+from lanmu.interfaces.errors import filled
+
 
 @dataclass(frozen=True, slots=True)
 class Asset:
@@ -84,7 +86,7 @@ class Refusal:
 
     def __str__(self) -> str:
         text = f"{self.reason} {self.way_out}".rstrip()
-        return text % self.params if self.params else text
+        return filled(text, self.params) if self.params else text
 
 
 class Line(Protocol):

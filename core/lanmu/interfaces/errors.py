@@ -1,6 +1,20 @@
 """Errors that a person reads: each names the place, the fault and the way out."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
+
+_SLOT = re.compile(r"%\((\w+)\)[sdr]|%%")
+
+
+def filled(text: str, params: Mapping[str, object]) -> str:
+    """The text with its `%(name)s` slots filled. A bare % or a slot without its value stays as it stands.
+
+    A message is often the only trace of what went wrong, so a slip in it must not hide it.
+    """
+    try:
+        return text % params
+    except (ValueError, TypeError, KeyError):
+        return _SLOT.sub(lambda slot: str(params.get(slot[1], slot[0])) if slot[1] else "%", text)
 
 
 class LanmuError(Exception):
@@ -22,8 +36,8 @@ class LanmuError(Exception):
         super().__init__(place, fault, way_out)
 
     def __str__(self) -> str:
-        fault = self.fault % self.params if self.params else self.fault
-        way_out = self.way_out % self.params if self.params else self.way_out
+        fault = filled(self.fault, self.params) if self.params else self.fault
+        way_out = filled(self.way_out, self.params) if self.params else self.way_out
         text = f"{self.place}: {fault}" if self.place else fault
         return f"{text} {way_out}".rstrip()
 

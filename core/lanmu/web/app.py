@@ -14,7 +14,7 @@ from werkzeug.exceptions import HTTPException
 
 from lanmu import validation
 from lanmu.i18n import _
-from lanmu.interfaces.errors import Faults, Invalid, LanmuError
+from lanmu.interfaces.errors import Faults, Invalid, LanmuError, filled
 from lanmu.web import guard, health, session, show
 from lanmu.web.api import install as install_api
 from lanmu.web.pages import install as install_pages
@@ -199,7 +199,7 @@ def _in_words(error: LanmuError) -> dict[str, str]:
 
     def fill(text: str) -> str:
         translated = translate(text)
-        return translated % error.params if error.params else translated
+        return filled(translated, error.params) if error.params else translated
 
     return {
         "place": error.place,

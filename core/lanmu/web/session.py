@@ -7,7 +7,7 @@ from werkzeug.wrappers import Response
 
 from lanmu.i18n import LOCALES, _
 from lanmu.interfaces.access import PUBLIC, requires
-from lanmu.interfaces.errors import Invalid, LanmuError
+from lanmu.interfaces.errors import Invalid, LanmuError, filled
 from lanmu.web.people import LANGUAGE_COOKIE, person, secure, server, session_cookie, signed_in, translate
 
 blueprint = Blueprint("session", __name__)
@@ -83,7 +83,7 @@ def password() -> str | Response | tuple[str, int]:
         )
     except LanmuError as error:
         place = {"password": "new_password"}.get(error.place, error.place)
-        text = translate(error.fault) % error.params if error.params else translate(error.fault)
+        text = filled(translate(error.fault), error.params) if error.params else translate(error.fault)
         page = render_template("password.html", errors={place: text}, first=signed_in().must_change_password)
         return page, error.status
     server().audit.record(signed_in().username, "password.change", address=request.remote_addr or "")
