@@ -55,7 +55,7 @@ _TAKES = frozenset({"fine", "cut_after", "garbage", "raise", "twice"})
 @dataclass(slots=True)
 class Effect:
     """A message that reached its recipients. `shown_from` is when a lookup begins to tell of it; an `echo` is
-    the far end's own repetition of a call."""
+    the far end's own repetition of a call. `leave` counts the words "send again" that the write relied on."""
 
     ref: str
     token: str
@@ -64,17 +64,21 @@ class Effect:
     at: datetime
     shown_from: datetime
     echo: bool = False
+    leave: int = 0
     cancelled: bool = False
 
 
 class FarEnd:
     """What all channels' far ends remember. `calm` ends the faults; `took` is told of each effect at once."""
 
-    def __init__(self, clock: SimClock, random: Random, took: Callable[[Effect], None]) -> None:
+    def __init__(
+        self, clock: SimClock, random: Random, took: Callable[[Effect], None], often: float = 1.0
+    ) -> None:
         self.clock = clock
         self.random = random
         self.calm = False
         self.took = took
+        self.often = often
         self.of_token: defaultdict[str, list[Effect]] = defaultdict(list)
         self.of_ref: dict[str, Effect] = {}
         self.did: defaultdict[str, int] = defaultdict(int)
@@ -83,7 +87,7 @@ class FarEnd:
         """What happens to this call."""
         if self.calm:
             return "fine"
-        roll = self.random.random()
+        roll = self.random.random() / self.often
         for name, share in FAULTS:
             roll -= share
             if roll < 0:
@@ -144,7 +148,7 @@ class SimChannel(BaseChannel):
 
     def _take(self, request: Request) -> Effect:
         if (ttl := self.abilities.idempotency) is not None:
-            for earlier in self._far.of_token[request.meta["token"]]:
+            for earlier in self._far.of_token.get(request.meta["token"], ()):
                 if earlier.body == request.body and self._far.clock.true() - earlier.at < ttl:
                     return earlier
         return self._far.take(request)
@@ -176,7 +180,7 @@ class SimChannel(BaseChannel):
             far.did["find_failed"] += 1
             raise NotConnected("the listing cannot be reached")
         now = far.clock.true()
-        listed = [e for e in far.of_token[request.meta["token"]] if not e.cancelled]
+        listed = [e for e in far.of_token.get(request.meta["token"], ()) if not e.cancelled]
         found = [e for e in listed if e.shown_from <= now and window.since <= e.at <= window.until]
         if listed and not found:
             far.did["find_lied"] += 1

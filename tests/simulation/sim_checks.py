@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 from tests.simulation.sim_world import World
 
@@ -42,10 +42,14 @@ def check(world: World) -> Found:
         ).all()
         _pushes_add_up(session, wrong)
         _intents_cover_what_was_written(session, world)
+        stale = session.execute(text("SELECT unit_id, fence FROM stale_intent")).all()
+    wrong.extend(
+        f"stale: unit {unit_id} was intended under {fence}, and is another's" for unit_id, fence in stale
+    )
     effective = world.effective()
     double, lost, unseen = _doubles(world, effective), 0, 0
     for unit in units:
-        if fault := _books_differ(unit, effective.get(unit.token, 0), world):
+        if fault := _books_differ(unit, effective.get(unit.token, Counter()), world):
             wrong.append(fault)
             lost += 1
         in_doubt = unit.state == "unknown"
@@ -62,27 +66,25 @@ def check(world: World) -> Found:
     )
 
 
-def _doubles(world: World, effective: Mapping[str, int]) -> int:
+def _doubles(world: World, effective: Mapping[str, Counter[int]]) -> int:
     """By recipient, across units and pushes: the key of a recipient is one in the whole run."""
-    reached: Counter[str] = Counter()
-    allowed: set[str] = set()
+    reached: Counter[tuple[str, int]] = Counter()
     for token, effects in world.far_end.of_token.items():
         for key in effects[0].targets:
-            reached[key] += effective[token]
-            if token in world.again:
-                allowed.add(key)
-    doubles = [key for key, times in reached.items() if times > 1 and key not in allowed]
-    world.wrong.extend(f"double: {key} has it {reached[key]} times" for key in doubles)
+            for leave, times in effective[token].items():
+                reached[key, leave] += times
+    doubles = [each for each, times in reached.items() if times > 1]
+    world.wrong.extend(f"double: {key} has it {reached[key, leave]} times" for key, leave in doubles)
     return len(doubles)
 
 
-def _books_differ(unit: Any, effective: int, world: World) -> str:
+def _books_differ(unit: Any, effective: Counter[int], world: World) -> str:
     """What the books say of a unit against what its recipients have. A person's word stands as it is."""
-    if unit.token in world.said:
+    if world.said.get(unit.token) in ("sent", "give_up"):
         return ""
-    if unit.state in OUT and not effective:
+    if unit.state in OUT and not effective.total():
         return f"lost: {unit.token} is {unit.state}, and nobody has it"
-    if unit.state in NOT_OUT and effective:
+    if unit.state in NOT_OUT and effective[len(world.again.get(unit.token, ()))]:
         return f"lost: {unit.token} is {unit.state} ({unit.code}), and people have it"
     return ""
 

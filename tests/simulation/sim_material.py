@@ -15,6 +15,13 @@ from lanmu.storage.migrate import CORE, upgrade
 Stocked = tuple[Path, Snapshot]
 """A database file to copy for each run, and the material in it."""
 
+_STALE = """
+CREATE TRIGGER stale_intent_watch BEFORE INSERT ON attempt
+WHEN NEW.fence <> (SELECT fence FROM unit WHERE id = NEW.unit_id)
+BEGIN INSERT INTO stale_intent VALUES (NEW.unit_id, NEW.fence); END
+"""
+"""Notes an intent by a worker whose lease another one has by then."""
+
 
 def with_material(path: Path) -> Snapshot:
     """Put the material into the database of this file, migrated first, and answer what the library would."""
@@ -69,6 +76,8 @@ def with_material(path: Path) -> Snapshot:
         )
     with database.engine.connect() as connection:
         connection.execute(text("COMMIT"))
+        connection.execute(text("CREATE TABLE stale_intent (unit_id INTEGER, fence INTEGER)"))
+        connection.execute(text(_STALE))
         connection.execute(text("PRAGMA wal_checkpoint(TRUNCATE)"))
         connection.execute(text("BEGIN"))
     database.close()

@@ -26,9 +26,7 @@ from lanmu.delivery.queue import SENDING
 from lanmu.interfaces.errors import Conflict
 from lanmu.library.views import Snapshot
 
-WORKERS = 3
 PUSHES = 10
-LANES = (8, 30, 60)
 STORM = 3 * 3600.0
 """Seconds of chance and people; after them everybody behaves, and what is still open must come to its end."""
 BUSY = 3600.0
@@ -98,10 +96,11 @@ class Life:
         for number in range(PUSHES):
             size = each if number else self.units - each * (PUSHES - 1)
             self._plan(number, size)
-        for _worker in range(WORKERS):
+        for _worker in range(world.chances.workers):
             self._start_a_worker()
+        self._start_a_doubter()
         world.at(5, self._sweep)
-        world.at(400, self._people)
+        world.at(world.chances.people, self._people)
         world.at(STORM, self._grow_calm)
         try:
             world.run(lambda: self.over)
@@ -114,7 +113,7 @@ class Life:
         channel = list(CHANNELS)[number % len(CHANNELS)]
         batch = CHANNELS[channel].batch_max
         due = world.clock.now() + timedelta(seconds=chance.uniform(30, 1800))
-        deadline = due + timedelta(hours=chance.choice((0.2, 1, 6)))
+        deadline = due + timedelta(hours=chance.choice(world.chances.deadlines))
         label = f"p{number}"
         world.due[label] = (due, deadline)
         request = PushRequest(
@@ -180,7 +179,7 @@ class Life:
     def _start_a_worker(self) -> None:
         world = self.world
         owner = world.new_owner()
-        lanes = self.random.choice(LANES)
+        lanes = self.random.choice(world.chances.lanes)
 
         def life() -> None:
             dispatcher = world.dispatcher(owner, lanes)
@@ -191,6 +190,22 @@ class Life:
             finally:
                 if not self.over:
                     world.at(self.random.uniform(1, 60), self._start_a_worker)
+
+        world.spawn(owner, life)
+
+    def _start_a_doubter(self) -> None:
+        """A worker's job that finds out what became of units in doubt."""
+        world = self.world
+        owner = world.new_owner()
+
+        def life() -> None:
+            doubts = world.doubts(owner)
+            try:
+                while True:
+                    world.rest(5 if doubts.look() else 120)
+            finally:
+                if not self.over:
+                    world.at(30, self._start_a_doubter)
 
         world.spawn(owner, life)
 
@@ -205,32 +220,33 @@ class Life:
         world.at(15 if world.clock.boot < 1000 + BUSY else 300, self._sweep)
 
     def _people(self) -> None:
-        """People look in every ten minutes: they decide what is in doubt, go on with what is held, meddle."""
+        """People look in every few minutes: they decide what is in doubt, go on with what is held, meddle."""
         world, chance = self.world, self.random
         if world.calm:
             return
-        world.at(600, self._people)
+        world.at(world.chances.people, self._people)
         with world.database.read() as session:
             doubts = session.execute(
-                select(Push.public_id, Unit.number, Unit.token)
+                select(Push.public_id, Unit.number, Unit.token, Unit.fence)
                 .join(Push, Push.id == Unit.push_id)
                 .where(Unit.state == "unknown", Unit.look_at.is_(None))
                 .order_by(Unit.id)
             ).all()
             pushes = session.execute(select(Push.public_id, Push.state).order_by(Push.id)).all()
-        for public_id, number, token in doubts:
-            if chance.random() < 0.3:
-                answer = chance.choice(("sent", "again", "give_up"))
+        often = world.chances.people / 600
+        for public_id, number, token, fence in doubts:
+            if chance.random() < world.chances.decide:
+                answer = chance.choice(world.chances.answers)
                 if self._try(lambda p=public_id, n=number, a=answer: world.service.decide(p, n, a)):  # type: ignore[misc]
                     world.said[token] = answer
                     if answer == "again":
-                        world.again.add(token)
+                        world.again[token].append(fence)
         for public_id, state in pushes:
             if state in ("paused", "held", "running") and chance.random() < 0.8:
                 self._try(lambda p=public_id: world.service.resume(p))  # type: ignore[misc]
-            elif chance.random() < 0.05:
+            elif chance.random() < 0.05 * often:
                 self._try(lambda p=public_id: world.service.pause(p))  # type: ignore[misc]
-            elif chance.random() < 0.02:
+            elif chance.random() < 0.02 * often:
                 self._try(lambda p=public_id: world.service.cancel(p))  # type: ignore[misc]
 
     def _try(self, act: Callable[[], object]) -> bool:
@@ -249,6 +265,7 @@ class Life:
     def _look_whether_it_is_over(self) -> None:
         """Nothing moves any more but by a person's word."""
         world = self.world
+        soon = world.clock.now() + timedelta(hours=20)
         with world.database.read() as session:
             moving = session.scalar(
                 select(func.count())
@@ -256,7 +273,8 @@ class Life:
                 .join(Push, Push.id == Unit.push_id)
                 .where(
                     Unit.state.in_(("leased", "calling"))
-                    | (Unit.state.in_(("pending", "retry_wait")) & SENDING)
+                    | (Unit.state.in_(("pending", "retry_wait")) & SENDING & (Unit.not_before < soon))
+                    | ((Unit.state == "unknown") & Unit.look_at.is_not(None))
                 )
             )
         self.over = not moving and not world.stopped_for_long()

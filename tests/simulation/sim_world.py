@@ -19,14 +19,17 @@ from random import Random
 from typing import Any
 
 from greenlet import GreenletExit, getcurrent, greenlet
-from sqlalchemy import event
+from sqlalchemy import event, func, select
 from sqlalchemy.orm import Session
 from tests.simulation.far_end import CHANNELS, Effect, FarEnd, SimChannel
 from tests.simulation.sim_clock import SimClock
 
 from lanmu.delivery.dispatcher import GUARD_GAP, Dispatcher
+from lanmu.delivery.doubts import Doubts
+from lanmu.delivery.models import Attempt, Unit
 from lanmu.delivery.owner import Owner
 from lanmu.delivery.preflight import Preflight
+from lanmu.delivery.questions import Gatekeeper
 from lanmu.delivery.service import DeliveryService
 from lanmu.library.views import Snapshot
 from lanmu.storage import Database
@@ -68,9 +71,12 @@ class NoHands(Executor):
         return Future()
 
 
-@dataclass
+@dataclass(frozen=True)
 class Chances:
-    """How likely what is, at a point that is passed once a batch; at those of every unit a fortieth of it."""
+    """How likely what is, at a point that is passed once a batch; `each_unit` is how much rarer it is at those
+    that every unit passes, `faults` how many times as often as usual the far end fails, `people` how many
+    seconds lie between two looks of a person. Hours from due time to `deadlines`; seconds of `pauses`.
+    """
 
     crash: float = 0.03
     stop: float = 0.03
@@ -78,9 +84,23 @@ class Chances:
     clock: float = 0.02
     switch: float = 0.3
     clock_most: float = 100.0
+    each_unit: float = 1 / 40
+    faults: float = 1.0
+    people: float = 600.0
+    decide: float = 0.3
+    answers: tuple[str, ...] = ("sent", "again", "give_up")
+    lanes: tuple[int, ...] = (8, 30, 60)
+    workers: int = 3
+    deadlines: tuple[float, ...] = (0.2, 1, 6)
+    pauses: tuple[tuple[float, float], ...] = ((0.5, 6), (6, 50), (61, 90), (600, 1500), (3000, 20000))
 
 
-_RARER_FOR_EACH_UNIT = 1 / 40
+CALM = Chances()
+STORMY = Chances(
+    crash=0.05, stop=0.2, switch=0.6, each_unit=1 / 3, faults=6.0, people=100.0, lanes=(3, 8), workers=8
+)
+"""For few units, each of which lives through much."""
+
 _EACH_UNIT = frozenset({"during_write", "after_write", "answering", "looking"})
 
 
@@ -93,9 +113,9 @@ class World:
         self.seed = seed
         self.random = Random(seed)
         self.database = database
-        self.chances = chances or Chances()
+        self.chances = chances or CALM
         self.clock = SimClock()
-        self.far_end = FarEnd(self.clock, self.random, self._took)
+        self.far_end = FarEnd(self.clock, self.random, self._took, self.chances.faults)
         self.channels = {name: SimChannel(name, self.far_end, self.reach) for name in CHANNELS}
         self.service = DeliveryService(database, self.clock, self.channels)
         self.preflight = Preflight(database, self.clock, lambda _revision: snapshot, _no_objections, "Shop")
@@ -105,7 +125,7 @@ class World:
         self.happened: Counter[str] = Counter()
         self.killed_at: Counter[str] = Counter()
         self.due: dict[str, tuple[datetime, datetime]] = {}
-        self.again: set[str] = set()
+        self.again: defaultdict[str, list[int]] = defaultdict(list)
         self.said: dict[str, str] = {}
         self.stalled_at_the_write: set[str] = set()
         self.stall = 0.0
@@ -130,7 +150,7 @@ class World:
             return
         roll = self.random.random()
         chances = self.chances
-        rarer = _RARER_FOR_EACH_UNIT if name in _EACH_UNIT else 1.0
+        rarer = chances.each_unit if name in _EACH_UNIT else 1.0
         # In a transaction nobody else can act: SQLite has one writer. Death is all that may come.
         for what in ("crash",) if self.database.writing else ("crash", "stop", "sleep", "clock", "switch"):
             roll -= getattr(chances, what) * rarer
@@ -158,8 +178,7 @@ class World:
 
     def _long(self) -> float:
         """Seconds: as long as a pause of the collector, a lease, a settle time, or an afternoon."""
-        low, high = self.random.choice(((0.5, 6), (6, 50), (61, 90), (600, 1500), (3000, 20000)))
-        return self.random.uniform(low, high)
+        return self.random.uniform(*self.random.choice(self.chances.pauses))
 
     def _set_the_clock(self) -> None:
         self.happened["clock set"] += 1
@@ -171,13 +190,29 @@ class World:
         token = effect.token
         if self.stall > GUARD_GAP:
             self.stalled_at_the_write.add(token)
+        if token in self.again:
+            effect.leave = self._leave(token)
         earliest, latest = self.clock.walls()
+        settled = self.said.get(token) in ("sent", "give_up")
+        if settled and earliest == latest and token not in self.stalled_at_the_write:
+            self.wrong.append(f"after a person's word: {token}")
         due, deadline = self.due[effect.targets[0].partition("/")[0]]
         if latest < due and token not in self.stalled_at_the_write:
             self.wrong.append(f"early: {token} due {due} at {latest}")
         late = earliest > deadline + timedelta(seconds=GUARD_GAP + 1)
         if late and token not in self.stalled_at_the_write:
             self.wrong.append(f"after its deadline: {token} {deadline} at {earliest}")
+
+    def _leave(self, token: str) -> int:
+        """How many of the persons' words "again" were spoken before the intent of this worker's write."""
+        mine = (
+            select(func.max(Attempt.fence))
+            .join(Unit, Unit.id == Attempt.unit_id)
+            .where(Unit.token == token, Attempt.owner == self.actors.get(getcurrent(), ""))
+        )
+        with self.database.read() as session:
+            fence = session.scalar(mine) or 0
+        return sum(spoken_at < fence for spoken_at in self.again[token])
 
     # Time and turns
 
@@ -258,11 +293,17 @@ class World:
             lease=LEASE,
         )
 
-    def effective(self) -> dict[str, int]:
-        """How many messages of each unit reached people, the far end's own repetitions aside."""
-        counted: defaultdict[str, int] = defaultdict(int)
+    def doubts(self, owner: Owner) -> Doubts:
+        gatekeeper = Gatekeeper(self.channels, "Asia/Shanghai", None)
+        return Doubts(
+            self.database, self.clock, self.channels, self.preflight, gatekeeper, owner, lease=LEASE
+        )
+
+    def effective(self) -> dict[str, Counter[int]]:
+        """How many messages of each unit reached people by which leave, the far end's repetitions aside."""
+        counted: defaultdict[str, Counter[int]] = defaultdict(Counter)
         for token, effects in self.far_end.of_token.items():
-            counted[token] = sum(not effect.cancelled and not effect.echo for effect in effects)
+            counted[token].update(e.leave for e in effects if not e.cancelled and not e.echo)
         return counted
 
 

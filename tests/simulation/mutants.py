@@ -1,0 +1,195 @@
+"""The guarantees of the send path, taken out one by one: production functions with a few words changed."""
+
+import inspect
+import shutil
+import sqlite3
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from textwrap import dedent
+from typing import Any
+from unittest.mock import patch
+
+from tests.simulation.sim_material import Stocked
+from tests.simulation.sim_run import run
+from tests.simulation.sim_world import STORMY, Chances
+
+from lanmu.delivery import intake, outcomes, queue, recording
+from lanmu.delivery.dispatcher import Dispatcher
+
+
+@dataclass(frozen=True)
+class Change:
+    """A function of a module or class in which some words stand for others."""
+
+    where: Any
+    name: str
+    words: str
+    instead: str
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """What is taken out, and by what the simulation must notice it."""
+
+    name: str
+    changes: tuple[Change, ...]
+    noticed_by: tuple[str, ...]
+    schema: tuple[str, str, str] | None = None
+    """A table, the words of a constraint in it, and what stands for them."""
+    storm: Chances = STORMY
+
+    @contextmanager
+    def alive(self) -> Iterator[None]:
+        """The code as it is without the guarantee."""
+        with ExitStack() as stack:
+            for change in self.changes:
+                for patched in _rewritten(change):
+                    stack.enter_context(patched)
+            yield
+
+    def in_the_database(self, path: Path) -> None:
+        """Take the constraint out of a database that is still empty of what it constrains."""
+        if self.schema is None:
+            return
+        table, words, instead = self.schema
+        connection = sqlite3.connect(path)
+        (statement,) = connection.execute("SELECT sql FROM sqlite_master WHERE name = ?", (table,)).fetchone()
+        if statement.count(words) != 1:
+            raise LookupError(f"{table} does not say {words!r} once: {statement}")
+        indexes = connection.execute(
+            "SELECT sql FROM sqlite_master WHERE type = 'index' AND tbl_name = ? AND sql IS NOT NULL",
+            (table,),
+        ).fetchall()
+        connection.execute("PRAGMA foreign_keys = OFF")
+        connection.execute(f"DROP TABLE {table}")
+        connection.execute(statement.replace(words, instead))
+        for (index,) in indexes:
+            connection.execute(index)
+        connection.commit()
+        connection.close()
+
+
+def _rewritten(change: Change) -> Iterator[Any]:
+    """Patches that put the changed function wherever the original is known. Raises LookupError where the
+    words are not there: then the code has moved on, and the mutant must follow."""
+    original = getattr(change.where, change.name)
+    source = dedent(inspect.getsource(original))
+    if source.count(change.words) != 1:
+        raise LookupError(f"{change.name} does not say {change.words!r} once")
+    module = sys.modules[inspect.unwrap(original).__module__]
+    made: dict[str, Callable[..., Any]] = {}
+    exec(compile(source.replace(change.words, change.instead), "<mutant>", "exec"), module.__dict__, made)
+    yield patch.object(change.where, change.name, made[change.name])
+    for other in list(sys.modules.values()):
+        name = getattr(other, "__name__", "")
+        if (
+            other is not change.where
+            and name.startswith("lanmu.")
+            and vars(other).get(change.name) is original
+        ):
+            yield patch.object(other, change.name, made[change.name])
+
+
+def noticed_after(mutant: Mutant, stocked: Stocked, folder: Path, units: int, seeds: int) -> int:
+    """How many storms it took until the simulation noticed what is missing; 0: it did not."""
+    template, snapshot = stocked
+    without = folder / "without.db"
+    shutil.copy(template, without)
+    mutant.in_the_database(without)
+    with mutant.alive():
+        for seed in range(seeds):
+            wrong = run(seed, without, snapshot, units, mutant.storm).wrong
+            if any(each.startswith(mutant.noticed_by) for each in wrong):
+                return seed + 1
+    return 0
+
+
+_NO_FENCE_IN_INTEND = Change(queue, "_calling", "UNIT.c.fence == held.c.fence, ", "")
+_NO_FENCE_IN_RECORD = Change(recording, "_move_units", "UNIT.c.fence == became.c.fence,", "")
+
+MUTANTS = (
+    Mutant(
+        "without the fence",
+        (_NO_FENCE_IN_INTEND, _NO_FENCE_IN_RECORD),
+        ("double", "lost", "stale"),
+        storm=replace(STORMY, stop=0.3, each_unit=0.2, pauses=((61, 300),), deadlines=(9,), lanes=(2,)),
+    ),
+    Mutant(
+        "without a stored intent",
+        (
+            Change(queue, "_calling", "state=UnitState.CALLING", "state=UnitState.LEASED"),
+            Change(
+                recording,
+                "_unit_row",
+                "UnitState.LEASED if result.seen is None else UnitState.CALLING",
+                "UnitState.LEASED",
+            ),
+        ),
+        ("double", "lost"),
+    ),
+    Mutant(
+        "without the commit of the intent",
+        (
+            Change(
+                queue,
+                "intend",
+                "    return ours",
+                "    session.rollback()\n    return ours",
+            ),
+        ),
+        ("double", "lost"),
+    ),
+    Mutant(
+        "without the guard",
+        (Change(Dispatcher, "_write", "> GUARD_GAP", "> 1e9"),),
+        ("after its deadline", "after a person's word"),
+    ),
+    Mutant(
+        "without one message for each recipient of a push",
+        (),
+        ("double",),
+        (
+            "target",
+            "CONSTRAINT uq_target_push_id_account_recipient_key UNIQUE (push_id, account, recipient_key)",
+            "CHECK (1)",
+        ),
+    ),
+    Mutant(
+        "without one push for each firing",
+        (
+            Change(
+                intake,
+                "take_in",
+                'new_id = insert_once(session, Push, ["source_key"], values)',
+                "new_id = session.scalar(insert(Push).values(values).returning(Push.id))",
+            ),
+        ),
+        ("double", "one firing made"),
+        ("push", "CONSTRAINT uq_push_source_key UNIQUE (source_key)", "CHECK (1)"),
+    ),
+    Mutant(
+        "a reaper that takes a call for unsent",
+        (Change(queue, "reap", "state=UnitState.UNKNOWN,", "state=UnitState.PENDING,"),),
+        ("double", "lost"),
+    ),
+    Mutant(
+        "a doubt that is taken for unsent",
+        (
+            Change(
+                outcomes,
+                "after_write",
+                'return in_doubt(verdict.reason, verdict.code or "ambiguous", abilities, verdict.trips)',
+                'return _again(verdict.reason, "ambiguous", None, tries)',
+            ),
+        ),
+        ("double", "lost"),
+    ),
+    Mutant(
+        "a last door that is not asked",
+        (Change(Dispatcher, "_intend", "if answer.door is gate.Door.SEND:", "if True:"),),
+        ("after its deadline", "early"),
+    ),
+)
