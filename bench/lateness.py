@@ -107,7 +107,8 @@ def _prepare(home: Path, sandbox: str, n: int) -> datetime:
 def _write_config(home: Path, sandbox_port: int) -> None:
     (home / "content_library").symlink_to(ROOT / "content_library")
     (home / "config.toml").write_text(
-        f'[server]\nport = {_free_port()}\n[plugins.wecom]\nbase_url = "http://127.0.0.1:{sandbox_port}"\n',
+        f'[server]\nport = {_free_port()}\n[delivery]\nquiet_from = ""\nquiet_until = ""\n'
+        f'[plugins.wecom]\nbase_url = "http://127.0.0.1:{sandbox_port}"\n',
         encoding="utf-8",
     )
 

@@ -49,7 +49,8 @@ class Shop:
         config = folder / "config.toml"
         config.write_text(
             f'[server]\nport = {self.port}\nsolo_approval = true\n[database]\nurl = "{url}"\n'
-            f'[delivery]\nconcurrency = {concurrency}\n[library]\nfolder = ""\n'
+            f'[delivery]\nconcurrency = {concurrency}\nquiet_from = ""\nquiet_until = ""\n'
+            f'[library]\nfolder = ""\n'
             f"[plugins.sink]\nport = {sink.port}\n"
         )
         config.chmod(0o600)

@@ -6,6 +6,7 @@ import stat
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import time
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -76,11 +77,16 @@ class ScheduleConfig:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryConfig:
-    """How many calls may be under way at once (also what one crash can leave ambiguous), and the lease."""
+    """How many calls may be under way at once (also what one crash can leave ambiguous), and the lease.
+
+    `quiet_from` and `quiet_until` are wall times where the recipients live; None: no hours are quiet.
+    """
 
     concurrency: int
     lease_seconds: int
     sweep_seconds: float
+    quiet_from: time | None
+    quiet_until: time | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +137,16 @@ class _SecretField(fields.String):
         return Secret(text) if text else None
 
 
+_QUIET = ("quiet_from", "quiet_until")
+_WALL_TIME = re.compile(r"^(([01]\d|2[0-3]):[0-5]\d)?$")
+_NO_WALL_TIME = _("is not a time of day like 22:00; leave it empty for none.")
+
+
+class _WallTimeField(fields.String):
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(validate=validate.Regexp(_WALL_TIME, error=_NO_WALL_TIME), **kwargs)
+
+
 class _ServerSchema(Schema):
     host = fields.String(load_default="127.0.0.1", validate=validate.Length(min=1))
     port = fields.Integer(strict=True, load_default=8640, validate=validate.Range(0, 65535))
@@ -169,6 +185,8 @@ class _DeliverySchema(Schema):
     concurrency = fields.Integer(strict=True, load_default=16, validate=validate.Range(1, 256))
     lease_seconds = fields.Integer(strict=True, load_default=60, validate=validate.Range(20, 600))
     sweep_seconds = fields.Float(load_default=5.0, validate=validate.Range(0.2, 60))
+    quiet_from = _WallTimeField(load_default="22:00")
+    quiet_until = _WallTimeField(load_default="08:00")
 
 
 class _LogSchema(Schema):
@@ -253,11 +271,16 @@ def _build(data: dict[str, Any], path: Path | None) -> Config:
         queue=QueueConfig(**data["queue"]),
         library=LibraryConfig(home / Path(folder).expanduser() if folder else None),
         schedule=ScheduleConfig(**data["schedule"]),
-        delivery=DeliveryConfig(**data["delivery"]),
+        delivery=_delivery(data["delivery"]),
         log=LogConfig(**data["log"]),
         demo=data["demo"]["enabled"],
         plugins=MappingProxyType({name: MappingProxyType(table) for name, table in data["plugins"].items()}),
     )
+
+
+def _delivery(data: Mapping[str, Any]) -> DeliveryConfig:
+    quiet = {name: time.fromisoformat(data[name]) if data[name] else None for name in _QUIET}
+    return DeliveryConfig(**{**data, **quiet})
 
 
 def _fill(
@@ -290,9 +313,16 @@ def _fill(
         except (OSError, UnicodeDecodeError):
             faults.append(Invalid(place, _("names the file %(name)s, which cannot be read."), name=named[1]))
             return ""
-    if value and (_SECRET_KEY.search(place.rsplit(".", 1)[-1]) or _SECRET_IN_URL.search(value)):
+    if is_secret(place.rsplit(".", 1)[-1], value):
         secrets.append(place)
     return value.replace("$$", "$")
+
+
+def is_secret(key: str, value: str) -> bool:
+    """Whether a setting holds a secret literally, and not the name of a variable or a file that does."""
+    if not value or _FROM_ENVIRONMENT.match(value) or _FROM_FILE.match(value):
+        return False
+    return bool(_SECRET_KEY.search(key) or _SECRET_IN_URL.search(value))
 
 
 def settings_faults(plugin: str, error: ValidationError, schema: Schema) -> Faults:
@@ -313,6 +343,10 @@ def _contradictions(data: Any) -> list[LanmuError]:
                 shortest=_SHORTEST_SECRET,
             )
         )
+    quiet = {(data.get("delivery") or {}).get(name) for name in _QUIET}
+    if None not in quiet and quiet != {""} and ("" in quiet or len(quiet) == 1):
+        told = _("must differ from quiet_from, and be empty only where that is.")
+        found.append(Invalid("delivery.quiet_until", told))
     queue = data.get("queue") or {}
     if queue.get("backend") == "redis" and not queue.get("url"):
         found.append(Invalid("queue.url", _("is missing, and queue.backend is redis.")))

@@ -19,6 +19,12 @@ class Meters:
         self.units_sent = Counter(
             "lanmu_units", "Units that reached a state", ["channel", "state"], registry=self.registry
         )
+        self.gate_answers = Counter(
+            "lanmu_gate_answers",
+            "Answers of the last door, other than to send",
+            ["door", "code"],
+            registry=self.registry,
+        )
         self._waiting = Gauge("lanmu_units_now", "Units by state", ["state"], registry=self.registry)
         self._plugins = Gauge("lanmu_plugins", "Plugins by state", ["state"], registry=self.registry)
 

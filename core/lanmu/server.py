@@ -13,10 +13,13 @@ from lanmu.audience.service import AudienceService
 from lanmu.clock import SystemClock
 from lanmu.config import Config
 from lanmu.delivery.dispatcher import Dispatcher
+from lanmu.delivery.gate import Answer
 from lanmu.delivery.home import Home
 from lanmu.delivery.models import Unit
 from lanmu.delivery.owner import Owner
 from lanmu.delivery.preflight import Preflight
+from lanmu.delivery.questions import Gatekeeper
+from lanmu.delivery.quiet import QuietHours
 from lanmu.delivery.results import Results
 from lanmu.delivery.send_limits import SendLimits
 from lanmu.delivery.service import DeliveryService
@@ -191,7 +194,18 @@ class Server:
             concurrency=batch,
             lease=timedelta(seconds=self.config.delivery.lease_seconds),
             clock_is_sane=self.home.may_send,
+            gatekeeper=Gatekeeper(self.plugins.channels, self.config.server.zone, self._quiet_hours()),
+            answered=self._answered,
         )
+
+    def _quiet_hours(self) -> QuietHours | None:
+        """None too while the demo is on: it sends to nobody, and is to be watched at any time of day."""
+        since, until = self.config.delivery.quiet_from, self.config.delivery.quiet_until
+        return None if self.config.demo or since is None or until is None else QuietHours(since, until)
+
+    def _answered(self, answer: Answer) -> None:
+        for each in answer.parted.values() if answer.parted else (answer,):
+            self.meters.gate_answers.labels(str(each.door), each.code).inc()
 
     def _told(self, receipt: Receipt) -> None:
         self.meters.units_sent.labels(receipt.channel, receipt.state).inc()

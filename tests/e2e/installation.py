@@ -143,6 +143,8 @@ folder = "content_library"
 enabled = {demo}
 [delivery]
 sweep_seconds = 0.5
+quiet_from = ""
+quiet_until = ""
 [plugins.wecom]
 base_url = "http://127.0.0.1:{sandbox_port}"
 sandbox = true

@@ -32,9 +32,8 @@ def part(session: Session, now: datetime, parted: Sequence[tuple[Claimed, Mappin
     """
     connection = session.connection()
     dialect = connection.dialect.name
-    numbers = dict(
-        connection.execute(_NUMBERS, {"ids": list({unit.push_id for unit, _apart in parted})}).tuples().all()
-    )
+    highest = connection.execute(_NUMBERS, {"ids": list({unit.push_id for unit, _apart in parted})})
+    numbers = {row.push_id: row.number for row in highest}
     moved, units = [], []
     for unit, apart in parted:
         together: defaultdict[tuple[object, ...], list[str]] = defaultdict(list)
@@ -74,7 +73,7 @@ def _row(unit: Claimed, answer: Answer, number: int, now: datetime) -> dict[str,
 
 
 _NUMBERS = (
-    select(UNIT.c.push_id, func.max(UNIT.c.number))
+    select(UNIT.c.push_id, func.max(UNIT.c.number).label("number"))
     .where(UNIT.c.push_id.in_(bindparam("ids", expanding=True)))
     .group_by(UNIT.c.push_id)
 )

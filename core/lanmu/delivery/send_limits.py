@@ -103,7 +103,8 @@ class SendLimits:
         Where the shop has moved to another zone, the running periods are counted anew by its calendar.
         """
         with self._database.read() as session:
-            known = dict(session.execute(select(SendLimit.code, SendLimit.zone)).tuples().all())
+            rows = session.execute(select(SendLimit.code, SendLimit.zone))
+            known = {row.code: row.zone for row in rows}
         missing = [seed for seed in SEEDS if seed["code"] not in known]
         moved = [code for code, zone in known.items() if zone != self._zone.key]
         if not missing and not moved:
