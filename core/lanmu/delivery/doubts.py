@@ -123,11 +123,13 @@ class Doubts:
     # --- asking the far end ---
 
     def _ask(self, doubt: Doubt, channel: Channel) -> None:
-        settled_at = doubt.intent_at + channel.abilities.settle
+        settled_at = (doubt.finished_at or doubt.intent_at) + channel.abilities.settle
         if self._clock.now() < settled_at:
             self._look_again(doubt, settled_at)
             return
-        window = Window(doubt.intent_at - BEFORE, doubt.intent_at + AFTER)
+        # Whoever has not said that it is done may have slept long after its intent, and then written.
+        written_by = (doubt.finished_at or self._clock.now()) + BEFORE
+        window = Window(doubt.intent_at - BEFORE, max(doubt.intent_at + AFTER, written_by))
         try:
             refs = asking.found(channel, doubt.request, window)
         except NotConnected as error:
@@ -167,19 +169,21 @@ class Doubts:
     def _none(self, session: Session, doubt: Doubt, channel: Channel, now: datetime) -> list[Recorded]:
         """What follows from having found nothing; what is to be recorded, if anything."""
         looks = doubt.looks + 1
-        if looks < 2:
-            look_again(session, doubt, now + TWICE_APART, looks)
-        elif doubt.deaths >= DEADLY:
-            keep_to_person(
-                session, doubt, POISON, _("Three workers ended while they sent it; it is not sent again.")
-            )
-        elif not self._owner_is_gone(session, doubt, channel, now):
+        # A look counts only once nobody can write any more, and what was written last has settled since.
+        apart = TWICE_APART if doubt.finished_at is not None else max(TWICE_APART, channel.abilities.settle)
+        if not self._owner_is_gone(session, doubt, channel, now):
             if now - doubt.intent_at >= ASK_FOR:
                 keep_to_person(
                     session, doubt, "owner_alive", _("The worker that was sending it has not ended.")
                 )
             else:
-                look_again(session, doubt, now + TWICE_APART, looks)
+                look_again(session, doubt, now + apart, 0)
+        elif looks < 2:
+            look_again(session, doubt, now + apart, looks)
+        elif doubt.deaths >= DEADLY:
+            keep_to_person(
+                session, doubt, POISON, _("Three workers ended while they sent it; it is not sent again.")
+            )
         elif now < doubt.deadline_at:
             why = _("It was looked up twice at the channel and had not gone out.")
             back = Next(UnitState.RETRY_WAIT, why, "not_found", timedelta(0))

@@ -222,6 +222,8 @@ _TARGETS = Rows("fared", unit_id=int, state=str, reason=str)
 
 def _target_row(result: Recorded) -> tuple[object, ...] | None:
     state = TARGET_STATE_OF_UNIT.get(result.next.state)
+    if state is None and result.was is UnitState.UNKNOWN:
+        state = "planned"  # they were in doubt with it, and are so no more
     return None if state is None else (result.unit.id, state, to_store(result.next.reason))
 
 
