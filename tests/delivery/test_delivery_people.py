@@ -5,7 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from lanmu.delivery.service import PushFilter, Stopped
+from lanmu.delivery.service import PushFilter
+from lanmu.delivery.stopping import Stopped
 from lanmu.interfaces.channels import Abilities
 from lanmu.interfaces.errors import Conflict, Invalid, NotFound
 from lanmu.testing.fakes import Does

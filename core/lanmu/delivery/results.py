@@ -1,17 +1,18 @@
-"""What became of each recipient: asking the channels that tell it later, ever less often."""
+"""What became of each recipient, asked for ever less often; and taking back what a cancelled push has out."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import case, func, select, text, update
 from sqlalchemy.orm import Session
 
-from lanmu.delivery import asking
-from lanmu.delivery.models import Unit, UnitTarget
+from lanmu.delivery import asking, limits
+from lanmu.delivery.models import Push, Unit, UnitTarget
 from lanmu.delivery.progress import lock_pushes, settle
 from lanmu.delivery.states import AWAITED, UnitState
+from lanmu.i18n import _
 from lanmu.interfaces.channels import Channel, NotConnected, Ref, TargetResult, TargetState
 from lanmu.interfaces.clock import Clock
 from lanmu.storage import Database
@@ -29,6 +30,9 @@ _PACE = (
 )
 _BATCH = 50
 
+REFUSED = "cancel_refused"
+"""The code of a unit that its channel did not take back, so that it is not asked to again."""
+
 _TARGET_STATES = {
     TargetState.DELIVERED: "delivered",
     TargetState.UNDELIVERED: "undelivered",
@@ -40,11 +44,14 @@ _SETTLED = ("delivered", "undelivered", "skipped", "failed", "cancelled")
 
 @dataclass(frozen=True, slots=True)
 class _Awaited:
+    """A unit whose channel will be asked. `unwanted`: its push was cancelled, so it shall be taken back."""
+
     id: int
     push_id: int
     channel: str
     ref: Ref
     accepted_at: datetime
+    unwanted: bool
 
 
 class Results:
@@ -55,25 +62,57 @@ class Results:
         self._clock = clock
         self._channels = channels
 
-    def poll(self) -> int:
-        """Ask for every unit whose next look is due; answers how many were asked."""
+    def poll(self, push_id: int | None = None, stop: Callable[[], bool] = lambda: False) -> int:
+        """Ask for every unit whose next look is due, or for those of one push; answers how many were asked.
+
+        What a cancelled push still has at a channel that can take it back is taken back first.
+        """
         now = self._clock.now()
         with self._database.read() as session:
-            awaited = _awaited(session, now)
+            awaited = _awaited(session, now, push_id)
         for unit in awaited:
+            if stop():
+                break
             channel = self._channels.get(unit.channel)
-            if channel is None or channel.abilities.acceptance != "async":
+            if channel is not None and channel.abilities.cancel and unit.unwanted and unit.ref.id:
+                self._take_back(unit, channel)
+            elif channel is None or channel.abilities.acceptance != "async":
                 self._store(unit, (), last=True)
-                continue
-            try:
-                results = asking.results(channel, unit.ref)
-            except (NotConnected, asking.ChannelFault) as error:  # asking again later loses nothing
-                log.warning(
-                    "no results", extra={"channel": unit.channel, "unit": unit.id, "why": error.reason}
-                )
-                results = ()
-            self._store(unit, results, last=False)
+            else:
+                self._store(unit, self._said(unit, channel) or (), last=False)
         return len(awaited)
+
+    def _said(self, unit: _Awaited, channel: Channel) -> tuple[TargetResult, ...] | None:
+        """What the channel says of each recipient; None where it cannot be asked, which loses nothing."""
+        if channel.abilities.acceptance != "async":
+            return ()
+        try:
+            return asking.results(channel, unit.ref)
+        except (NotConnected, asking.ChannelFault) as error:
+            log.warning("no results", extra={"channel": unit.channel, "unit": unit.id, "why": error.reason})
+            return None
+
+    def _take_back(self, unit: _Awaited, channel: Channel) -> None:
+        """Cancel at the channel what is not confirmed there, and see who has had it already.
+
+        Where either cannot be learnt now, all of it is tried again: to cancel twice does no harm.
+        """
+        refused = None
+        try:
+            answer = asking.cancelled(channel, unit.ref)
+            results = self._said(unit, channel)
+            refused = None if answer.cancelled else answer.reason
+        except (NotConnected, asking.ChannelFault) as error:
+            log.warning(
+                "not cancelled", extra={"channel": unit.channel, "unit": unit.id, "why": error.reason}
+            )
+            results = None
+        if refused is not None:
+            self._store(unit, results or (), last=False, refused=refused)
+        elif results is None:
+            self._store(unit, (), last=False)
+        else:
+            self._store(unit, results, last=False, taken_back=True)
 
     def ask_soon(self, channel: str, ref: str) -> None:
         """Let the next poll ask for this reference, because its channel says that there is news."""
@@ -85,7 +124,15 @@ class Results:
                 .execution_options(synchronize_session=False)
             )
 
-    def _store(self, unit: _Awaited, results: Sequence[TargetResult], *, last: bool) -> None:
+    def _store(
+        self,
+        unit: _Awaited,
+        results: Sequence[TargetResult],
+        *,
+        last: bool,
+        taken_back: bool = False,
+        refused: str | None = None,
+    ) -> None:
         now = self._clock.now()
         with self._database.write() as session:
             lock_pushes(session, [unit.push_id])
@@ -98,7 +145,18 @@ class Results:
                         .values(state=state, reason=result.reason, changed_at=result.at or now)
                         .execution_options(synchronize_session=False)
                     )
+            if taken_back:
+                session.execute(
+                    update(UnitTarget)
+                    .where(UnitTarget.unit_id == unit.id, UnitTarget.state.not_in(_SETTLED))
+                    .values(state="cancelled", reason=_("It was taken back in time."), changed_at=now)
+                    .execution_options(synchronize_session=False)
+                )
             values = _after_look(session, unit, now, last)
+            if refused is not None:
+                values |= {"code": REFUSED, "reason": refused}
+            if values.get("state") is UnitState.CANCELLED:
+                limits.release(session, [unit.id])
             session.execute(
                 update(Unit)
                 .where(Unit.id == unit.id, Unit.state.in_(AWAITED))
@@ -108,9 +166,11 @@ class Results:
             settle(session, now, [unit.push_id])
 
 
-def _awaited(session: Session, now: datetime) -> list[_Awaited]:
-    rows = session.execute(
-        select(Unit.id, Unit.push_id, Unit.channel, Unit.ref, Unit.ref_detail, Unit.accepted_at)
+def _awaited(session: Session, now: datetime, push_id: int | None) -> list[_Awaited]:
+    query = (
+        select(Unit.id, Unit.push_id, Unit.channel, Unit.ref, Unit.ref_detail, Unit.accepted_at, Unit.code)
+        .add_columns(Push.cancel_requested)
+        .join(Push, Push.id == Unit.push_id)
         # In the words of the partial index, see delivery.queue.
         .where(
             text("unit.state IN ('accepted','handed_over') AND unit.results_at IS NOT NULL"),
@@ -119,9 +179,18 @@ def _awaited(session: Session, now: datetime) -> list[_Awaited]:
         .order_by(Unit.results_at)
         .limit(_BATCH)
     )
+    if push_id is not None:
+        query = query.where(Unit.push_id == push_id).limit(None)
     return [
-        _Awaited(row.id, row.push_id, row.channel, Ref(row.ref, row.ref_detail or {}), row.accepted_at)
-        for row in rows
+        _Awaited(
+            row.id,
+            row.push_id,
+            row.channel,
+            Ref(row.ref, row.ref_detail or {}),
+            row.accepted_at,
+            row.cancel_requested and row.code != REFUSED,
+        )
+        for row in session.execute(query)
     ]
 
 
@@ -129,17 +198,20 @@ def _after_look(session: Session, unit: _Awaited, now: datetime, last: bool) -> 
     """The unit's state and next look, by what its targets have come to."""
     if last:
         return {"results_at": None}
-    total, settled, delivered = session.execute(
+    total, settled, delivered, cancelled = session.execute(
         select(
             func.count(),
             func.sum(case((UnitTarget.state.in_(_SETTLED), 1), else_=0)),
             func.sum(case((UnitTarget.state == "delivered", 1), else_=0)),
+            func.sum(case((UnitTarget.state == "cancelled", 1), else_=0)),
         ).where(UnitTarget.unit_id == unit.id)
     ).one()
     if settled == total:
         state = UnitState.UNDELIVERED
         if delivered:
             state = UnitState.DELIVERED if delivered == total else UnitState.PARTIAL
+        elif cancelled:
+            state = UnitState.CANCELLED
         return {"state": state, "results_at": None, "finished_at": now}
     age = now - unit.accepted_at
     pace = next((pace for limit, pace in _PACE if age < limit), None)

@@ -9,15 +9,20 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from lanmu.delivery import listing
+from lanmu.delivery.breakers import BreakerView, forget, open_breakers
 from lanmu.delivery.changes import Changes
 from lanmu.delivery.intake import PushRequest, Recipient, take_in, text_hash
+from lanmu.delivery.journal import Journal
 from lanmu.delivery.listing import Decision, Group, RecipientLine
 from lanmu.delivery.models import Push, Unit, UnitTarget, WorkerRecord
 from lanmu.delivery.outcomes import first_look
 from lanmu.delivery.owner import Owner, is_dead
 from lanmu.delivery.progress import Progress, progress, progress_by_push, settle
 from lanmu.delivery.queue import OWNED, next_due, reap, release
+from lanmu.delivery.results import Results
 from lanmu.delivery.states import FINISHED_PUSHES, PushState, UnitState
+from lanmu.delivery.stopping import Stopped, ask_to_return, stopped
+from lanmu.delivery.unknowns import note_decision
 from lanmu.delivery.views import GateAnswer, PushView, UnitView, gate_answers, push_view, unit_views
 from lanmu.i18n import _
 from lanmu.interfaces.channels import Channel, Sending
@@ -25,14 +30,8 @@ from lanmu.interfaces.clock import Clock
 from lanmu.interfaces.errors import Conflict, Invalid, NotFound
 from lanmu.storage import Database
 
-
-@dataclass(frozen=True, slots=True)
-class Stopped:
-    """What a cancel could still stop, in recipients: stopped, already out, and could not tell."""
-
-    stopped: int
-    out: int
-    unclear: int
+_ASK_FOR = 8.0
+"""Seconds for which a person waits while channels are asked to take back what they have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +55,13 @@ class DeliveryService:
         channels: Mapping[str, Channel],
         *,
         solo_approval: bool = False,
+        journal: Journal | None = None,
     ) -> None:
         self._database = database
         self._clock = clock
         self._channels = channels
+        self._journal = journal
+        self._results = Results(database, clock, channels)
         self.changes = Changes(database, clock, channels, solo_approval=solo_approval)
 
     def request(self, session: Session, request: PushRequest) -> tuple[int, bool]:
@@ -181,18 +183,27 @@ class DeliveryService:
             return unit_views(session, _find(session, public_id).id, limit, after, states)
 
     def cancel(self, public_id: str) -> Stopped:
-        """Stop what is certainly not written yet. What is under way finishes; what is out stays out."""
+        """Stop what is certainly not written yet, and take back at the channel what is not confirmed there.
+
+        What is under way finishes; what is out stays out. The channel is asked for some seconds, and the
+        worker asks for the rest; until then that counts as unclear.
+        """
+        able = [name for name, each in self._channels.items() if each.abilities.cancel]
         now = self._clock.now()
         with self._database.write() as session:
             push = _find(session, public_id, lock=True)
-            if push.state in FINISHED_PUSHES:
+            returnable = ask_to_return(session, push.id, able, now)
+            if push.state in FINISHED_PUSHES and (push.cancel_requested or not returnable):
                 raise Conflict(push.title, _("is already finished; there is nothing left to stop."))
             push.cancel_requested = True
             session.flush()
             settle(session, now, [push.id])
-            counted = progress(session, push.id)
-        unclear = counted.targets.get("unknown", 0) + counted.targets.get("planned", 0)
-        return Stopped(counted.targets.get("cancelled", 0), counted.out, unclear)
+            row_id = push.id
+        if returnable:
+            give_up = self._clock.boottime() + _ASK_FOR
+            self._results.poll(row_id, lambda: self._clock.boottime() > give_up)
+        with self._database.read() as session:
+            return stopped(session, row_id, able, progress(session, row_id))
 
     def pause(self, public_id: str) -> None:
         """Let nothing more of the push go out until it is resumed."""
@@ -224,6 +235,7 @@ class DeliveryService:
                     _("its time has passed by more than it may."),
                     _("Say that it shall go out although it is late, or cancel it."),
                 )
+            forget(session, push.channel)  # a person has seen to it: the next unit may try
             push.state, push.held_reason = PushState.RUNNING if begun else PushState.SCHEDULED, ""
             push.late_decided = push.late_decided or begun
             session.execute(
@@ -243,11 +255,12 @@ class DeliveryService:
             raise Conflict(push.title, _("was cancelled; only what is under way still comes in."))
         return push
 
-    def decide(self, public_id: str, unit_number: int, answer: str) -> None:
+    def decide(self, public_id: str, unit_number: int, answer: str, by: str = "", why: str = "") -> None:
         """A person's word on a unit of which nobody knows whether it went out.
 
-        `sent` counts it as sent, `again` sends it once more, `give_up` lets it be. Raises Conflict where
-        the unit is not in doubt any more.
+        `sent` counts it as sent, `again` sends it once more, `give_up` lets it be. Who said so and why is
+        kept with the attempt; the caller writes the audit. Raises Conflict where the unit is not in doubt any
+        more, or is to be sent again while the channel is still being asked.
         """
         now = self._clock.now()
         outcomes = {
@@ -270,8 +283,15 @@ class DeliveryService:
                     raise Conflict(
                         push.title, _("its deadline has passed, so nothing of it can be sent again.")
                     )
+                if unit.look_at is not None:
+                    raise Conflict(
+                        push.title,
+                        _("the channel is still being asked whether this went out."),
+                        _("Wait for its answer: it comes by itself, within a day at most."),
+                    )
                 push.late_decided = True  # the person sees how late it is
-            unit.state, unit.fence = state, unit.fence + 1
+            note_decision(session, unit.id, {"answer": answer, "by": by, "why": why, "at": now.isoformat()})
+            unit.state, unit.fence, unit.look_at = state, unit.fence + 1, None
             unit.accepted_at = now if answer == "sent" else None
             unit.finished_at = now if answer == "give_up" else None
             session.execute(
@@ -282,6 +302,11 @@ class DeliveryService:
             )
             session.flush()
             settle(session, now, [push.id])
+
+    def breakers(self) -> list[BreakerView]:
+        """The ways out that a far end has closed or narrowed."""
+        with self._database.read() as session:
+            return open_breakers(session)
 
     def next_due(self) -> datetime | None:
         """When the next unit may go out."""
@@ -314,6 +339,8 @@ class DeliveryService:
 
     def reap(self, here: Owner) -> dict[str, int]:
         """Take back what dead or overdue workers hold; see `queue.reap`."""
+        if self._journal is not None:
+            self._journal.bring_in(self._database)  # what is known must not become unknown
         with self._database.read() as session:
             owners = session.scalars(select(Unit.owner).where(OWNED).distinct()).all()
         dead = [owner for owner in owners if is_dead(owner, here)]

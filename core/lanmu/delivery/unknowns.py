@@ -235,3 +235,12 @@ def worker_seen(session: Session, owner: str) -> tuple[datetime | None, bool]:
     """When a worker last said that it lives, and whether it has stopped of its own will."""
     row = session.get(WorkerRecord, owner)
     return (None, False) if row is None else (row.heartbeat_at, row.stopped_at is not None)
+
+
+def note_decision(session: Session, unit_id: int, said: dict[str, str]) -> None:
+    """Keep a person's word with the unit's last attempt. The caller holds the lock of the push."""
+    attempt = session.scalar(
+        select(Attempt).where(Attempt.unit_id == unit_id).order_by(Attempt.fence.desc()).limit(1)
+    )
+    if attempt is not None:
+        attempt.evidence = {**(attempt.evidence or {}), "decided": said}
