@@ -18,9 +18,8 @@ from lanmu import config, hookimpl
 from lanmu.audience.views import IdentityKey, MemberDraft
 from lanmu.authoring import BaseChannel
 from lanmu.interfaces.access import PUBLIC, requires
-from lanmu.interfaces.channels import Message
-from lanmu.interfaces.errors import Conflict
-from lanmu.interfaces.events import Award, MemberEvent
+from lanmu.interfaces.channels import Abilities, Message
+from lanmu.interfaces.events import Award, MemberEvent, Objection
 from lanmu.plugins import GROUP, PluginStatus
 from lanmu.server import Server
 from lanmu.storage import plugin_base
@@ -138,6 +137,82 @@ def test_one_that_cannot_be_loaded_is_set_aside(start: Start, target: Any, word:
     _aside(start(_Point("bad", target), GOOD), "bad", word)
 
 
+@pytest.mark.parametrize(
+    ("offered", "words"),
+    [
+        (BaseChannel, ("offers the class BaseChannel", "Offer an object of it")),
+        (SimpleNamespace(), ("a SimpleNamespace without a name",)),
+        (SimpleNamespace(name="bad.one", abilities=Abilities()), ("bad.one", "lacks upload, compose")),
+        ("bad.one", ("offers a str without a name",)),
+    ],
+    ids=["class", "nameless", "no-channel", "text"],
+)
+def test_what_is_no_channel_sets_its_plugin_aside_and_is_told_without_its_address(
+    start: Start, offered: Any, words: tuple[str, ...]
+):
+    class Bad(lanmu.Plugin[Any]):
+        @hookimpl
+        def lanmu_channels(self) -> Iterable[Any]:
+            return [offered]
+
+    server = start(_Point("bad", Bad), GOOD)
+    _aside(server, "bad", *words)
+    assert " at 0x" not in _status(server, "bad").reason
+
+
+def test_abilities_that_are_none_set_their_plugin_aside(start: Start):
+    class Loose(BaseChannel):
+        name = "bad.one"
+        abilities = {"local": True}  # type: ignore[assignment]
+
+    class Bad(lanmu.Plugin[Any]):
+        @hookimpl
+        def lanmu_channels(self) -> Iterable[Any]:
+            return [Loose()]
+
+    _aside(start(_Point("bad", Bad), GOOD), "bad", "bad.one", "abilities are a dict", "Abilities(…)")
+
+
+def test_the_place_in_its_own_code_is_told_of_a_plugin_that_fails(start: Start, tmp_path: Path):
+    source = "def pick():\n    return {}['price']\n"
+    scope: dict[str, Any] = {"__name__": "stranger.prices"}
+    exec(compile(source, "/home/li/lanmu_stranger/prices.py", "exec"), scope)
+
+    class Bad(lanmu.Plugin[Any]):
+        def __init__(self, settings: Any, host: Any) -> None:
+            scope["pick"]()
+
+    server = start(_Point("bad", Bad), GOOD)
+    assert _status(server, "bad").where == ("lanmu_stranger/prices.py:2 pick",)
+
+
+def test_no_secret_of_a_settings_error_is_told(start: Start):
+    class Bad(lanmu.Plugin[Any]):
+        def __init__(self, settings: Any, host: Any) -> None:
+            raise OSError("https://far.example/?access_token=UNNAMED")
+
+    server = start(_Point("bad", Bad), GOOD)
+    _aside(server, "bad", "access_token=***")
+
+
+@pytest.mark.parametrize("answer", ["no prices", ["no prices"], [None], 7, Objection(7)], ids=repr)  # type: ignore[arg-type]
+def test_an_objector_that_answers_no_objection_objects_under_its_own_name(start: Start, answer: Any):
+    class Bad(lanmu.Plugin[Any]):
+        @hookimpl
+        def lanmu_objections(self, message: Message, channel: str) -> Any:
+            return answer
+
+    server = start(_Point("bad", Bad), GOOD)
+    (found,) = server.plugins.objections(Message("psh_1", "token", "早安", "早上好"), "good.one")
+    assert "plugin bad" in found.reason
+    assert ("no prices" in found.reason) == ("no prices" in str(answer))
+
+
+def test_a_plugin_asked_for_by_a_slip_of_its_name_is_told_the_right_one(start: Start):
+    server = start(GOOD, goood={})
+    assert "Did you mean good?" in _status(server, "goood").reason
+
+
 def test_one_that_raises_when_built_is_set_aside(start: Start):
     class Bad(lanmu.Plugin[Any]):
         def __init__(self, settings: Any, host: Any) -> None:
@@ -230,19 +305,19 @@ def _with_channels(*names: Any) -> type[lanmu.Plugin[Any]]:
     return Offers
 
 
-def test_two_channels_of_one_name_keep_the_server_from_starting_and_both_are_named(start: Start):
-    class Bare(lanmu.Plugin[Any]):
-        @hookimpl
-        def lanmu_channels(self) -> Iterable[Any]:
-            for _time in range(2):
-                channel = BaseChannel()
-                channel.name = "bare"
-                yield channel
+def test_of_two_plugins_that_claim_one_channel_the_later_is_set_aside_and_both_are_named(start: Start):
+    server = start(
+        _Point("x", _with_channels("x.y"), "dist-one"), _Point("x.y", _with_channels("x.y"), "dist-two"), GOOD
+    )
+    status = _status(server, "x.y")
+    assert (status.state, _status(server, "x").state) == ("set_aside", "running")
+    for word in ("x.y", "plugin x", "dist-one", "dist-two"):
+        assert word in status.reason
+    assert server.plugins.channels.keys() == {"x.y", "good.one"}
 
-    with pytest.raises(Conflict, match="bare"):
-        start(_Point("bare", Bare), GOOD)
-    with pytest.raises(Conflict, match=r"x\.y"):
-        start(_Point("x", _with_channels("x.y")), _Point("x.y", _with_channels("x.y")))
+
+def test_a_plugin_that_offers_two_channels_of_one_name_is_set_aside(start: Start):
+    _aside(start(_Point("bad", _with_channels("bad.one", "bad.one")), GOOD), "bad", "two channels", "bad.one")
 
 
 @pytest.mark.parametrize(
@@ -259,6 +334,10 @@ def test_ours_comes_first_where_a_stranger_has_its_name(start: Start, caplog: py
     server = start(stranger, _Point("good", Good, "lanmu"))
     assert server.plugins.channels.keys() == {"good.one"}
     assert _status(server, "good").distribution == "lanmu"
+    (twin,) = [status for status in server.plugins.statuses() if status.state == "set_aside"]
+    assert (twin.name, twin.distribution) == ("good", "stranger")
+    assert "plugin of lanmu already" in twin.reason
+    assert "stranger" in twin.reason
     (warned,) = (record for record in caplog.records if record.message == "two plugins of one name")
     assert warned.ignored == "stranger"  # type: ignore[attr-defined]
 
@@ -286,8 +365,8 @@ def test_a_hook_of_another_version_is_refused_by_its_name(start: Start):
         def lanmu_member_event(self, event: MemberEvent, colour: str) -> None: ...
 
     server = start(_Point("bad", Bad), _Point("worse", Worse), GOOD)
-    _aside(server, "bad", "lanmu_chanels")
-    _aside(server, "worse", "colour")
+    _aside(server, "bad", "lanmu_chanels", "Did you mean lanmu_channels?")
+    _aside(server, "worse", "colour", "It passes: event.")
 
 
 def _with_tables(tmp_path: Path, step: str, table: str = "plugin_tabled_note") -> type[lanmu.Plugin[Any]]:

@@ -1,7 +1,7 @@
 """The plugin host: find, build, check and set aside; and call each plugin alone."""
 
+import difflib
 import importlib
-import inspect
 import logging
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -13,12 +13,13 @@ from typing import Any, TypeVar
 import pluggy
 from marshmallow import ValidationError
 
-from lanmu import hookspecs
+from lanmu import hookspecs, soundness
 from lanmu.authoring import AnyPlugin, Plugin
 from lanmu.config import settings_faults
-from lanmu.i18n import _, told
+from lanmu.delivery.answers import failure, safe
+from lanmu.i18n import Filled, _, told
 from lanmu.interfaces.channels import Channel, Message
-from lanmu.interfaces.errors import Conflict, Faults, Invalid, LanmuError
+from lanmu.interfaces.errors import Faults, Invalid, LanmuError
 from lanmu.interfaces.events import Objection
 from lanmu.interfaces.host import Host
 from lanmu.storage.migrate import Chain, plugin_chain
@@ -33,7 +34,10 @@ Offer = TypeVar("Offer")
 
 @dataclass(frozen=True, slots=True)
 class PluginStatus:
-    """How a plugin fares. `reason` says why it was set aside; `hooks` are those that it answers."""
+    """How a plugin fares. `hooks` are those that it answers.
+
+    `reason` says why it was set aside, `where` at which places in its own code that came about.
+    """
 
     name: str
     distribution: str
@@ -42,6 +46,7 @@ class PluginStatus:
     reason: str = ""
     hooks: tuple[str, ...] = ()
     channels: tuple[str, ...] = ()
+    where: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -68,27 +73,28 @@ class Plugins:
         self._loaded: dict[str, _Loaded] = {}
         self._aside: dict[str, PluginStatus] = {}
         self.channels: dict[str, Channel] = {}
-        found = _entry_points()
+        found, twins = _entry_points()
         self._packages = [found[name].module.partition(".")[0] for name in settings if name in found]
         for name in settings:
             if name in found:
                 self._load(found[name], dict(settings[name]))
             else:
-                self._aside[name] = PluginStatus(name, "", "", "missing", told(_not_installed(name)))
+                self._aside[name] = PluginStatus(name, "", "", "missing", told(_not_installed(name, found)))
         self._off = {
             name: PluginStatus(name, _distribution(point), _version(point), "off")
             for name, point in found.items()
             if name not in settings
         }
+        self._twins = [_of_twin(found[twin.name], twin) for twin in twins]
 
     def _load(self, point: metadata.EntryPoint, table: dict[str, Any]) -> None:
         name = point.name
         try:
             made, loaded = _with_settings(point, table)
             plugin: AnyPlugin = made(loaded, self._host_for(name))
+            soundness.refuse_hooks(name, plugin)
             self._manager.register(plugin, name)
             self._manager.check_pending()
-            _refuse_generators_that_tell(plugin, name)
         except (Exception, SystemExit) as error:  # noqa: BLE001  whatever it does must not stop the server
             if self._manager.has_plugin(name):
                 self._manager.unregister(name=name)
@@ -105,51 +111,52 @@ class Plugins:
             self._manager.unregister(name=name)
             for channel in loaded.channels:
                 self.channels.pop(channel, None)
-        reason = told(error) if isinstance(error, LanmuError) else f"{type(error).__name__}: {error}"
+        reason = told(error) if isinstance(error, LanmuError) else failure(error)
+        package = loaded.package if loaded else (point.module if point else "")
+        where = soundness.own_frames(error, package) if package else ()
         self._aside[name] = PluginStatus(
             name,
             loaded.distribution if loaded else _distribution(point),
             loaded.version if loaded else _version(point),
             "set_aside",
             reason,
+            where=where,
         )
-        log.warning("plugin set aside", extra={"plugin": name, "reason": reason})
+        told_where = {"where": where[-1]} if where else {}
+        log.warning("plugin set aside", extra={"plugin": name, "reason": reason, **told_where})
+        log.debug("why the plugin was set aside", extra={"plugin": name}, exc_info=error)
 
     def collect_channels(self) -> None:
-        """Ask for the channels. Raises Conflict where two plugins claim one name: neither may win."""
+        """Ask for the channels. A plugin that offers none that is one, or another's, is set aside."""
         claimed: dict[str, str] = {}
         for plugin, offered in self.offers("lanmu_channels"):
             if plugin not in self._loaded:  # set aside for a channel before this one
                 continue
-            if not isinstance(getattr(offered, "name", None), str):
-                fault = Invalid(
-                    f"plugins.{plugin}", _("offers a channel without a name: %(it)r."), it=offered
-                )
+            if fault := soundness.why_no_channel(plugin, offered):
                 self.set_aside(plugin, fault)
                 continue
             channel: Channel = offered
-            if channel.name != plugin and not channel.name.startswith(f"{plugin}."):
-                self.set_aside(
-                    plugin,
-                    Invalid(
-                        f"plugins.{plugin}",
-                        _("its channel %(channel)s must be called %(plugin)s or %(plugin)s.something."),
-                        channel=channel.name,
-                        plugin=plugin,
-                    ),
-                )
+            if first := claimed.get(channel.name):
+                self.set_aside(plugin, self._claimed_twice(channel.name, first, plugin))
                 continue
-            if channel.name in claimed:
-                raise Conflict(
-                    channel.name,
-                    _("is claimed by the plugins %(first)s and %(second)s."),
-                    _("Switch one of them off in config.toml."),
-                    first=claimed[channel.name],
-                    second=plugin,
-                )
             claimed[channel.name] = plugin
             self.channels[channel.name] = channel
             self._loaded[plugin].channels.append(channel.name)
+
+    def _claimed_twice(self, channel: str, first: str, second: str) -> Invalid:
+        """Why the later of two claims to a channel's name is refused."""
+        if first == second:
+            fault = _("offers two channels called %(channel)s.")
+            return Invalid(f"plugins.{first}.lanmu_channels", fault, channel=channel)
+        return Invalid(
+            f"plugins.{second}.lanmu_channels",
+            _("its channel %(channel)s is already the plugin %(first)s's (%(one)s; this is %(other)s)."),
+            _("Switch one of them off in config.toml."),
+            channel=channel,
+            first=first,
+            one=self._loaded[first].distribution,
+            other=self._loaded[second].distribution,
+        )
 
     def chains(self) -> list[Chain]:
         """The migrations of every plugin with tables; one whose tables are wrong is set aside."""
@@ -171,7 +178,7 @@ class Plugins:
         for name in list(self._loaded):
             try:
                 answers.extend((name, offered) for offered in self._call_one(name, hook))
-            except Exception as error:  # noqa: BLE001  see the class
+            except (Exception, SystemExit) as error:  # noqa: BLE001  see the class
                 self.set_aside(name, error)
         return answers
 
@@ -180,7 +187,7 @@ class Plugins:
         for name in list(self._loaded):
             try:
                 self._call_one(name, hook, **heard)
-            except Exception:
+            except (Exception, SystemExit):
                 log.exception("plugin failed to hear", extra={"plugin": name, "hook": hook})
 
     def objections(self, message: Message, channel: str) -> list[Objection]:
@@ -188,10 +195,11 @@ class Plugins:
         found: list[Objection] = []
         for name in list(self._loaded):
             try:
-                found.extend(self._call_one(name, "lanmu_objections", message=message, channel=channel))
-            except Exception as error:
+                said = self._call_one(name, "lanmu_objections", message=message, channel=channel)
+                found.extend(_objection(name, each) for each in said)
+            except (Exception, SystemExit) as error:
                 log.exception("plugin failed when asked", extra={"plugin": name})
-                found.append(Objection(f"{name}: {type(error).__name__}: {error}"))
+                found.append(Objection(f"{name}: {failure(error)}"))
         return found
 
     def _call_one(self, name: str, hook: str, **arguments: object) -> list[Any]:
@@ -200,7 +208,8 @@ class Plugins:
         flat: list[Any] = []
         for answer in caller(**arguments):
             # Read the answer here, inside the caller's guard: a generator only runs when it is read.
-            flat.extend(answer if isinstance(answer, Iterable) else [answer])
+            many = isinstance(answer, Iterable) and not isinstance(answer, (str, bytes))
+            flat.extend(answer if many else [answer])
         return flat
 
     def packages(self) -> list[str]:
@@ -222,16 +231,20 @@ class Plugins:
             )
             for loaded in self._loaded.values()
         ]
-        return [*running, *self._aside.values(), *self._off.values()]
+        return [*running, *self._aside.values(), *self._off.values(), *self._twins]
+
+    def flaws(self, name: str) -> list[soundness.Flaw]:
+        """What is unsound about a plugin that runs."""
+        return list(soundness.flaws(name, self._loaded[name].plugin))
 
 
 def settings_in_need(settings: Mapping[str, Mapping[str, Any]]) -> list[LanmuError]:
     """What is wrong with the plugins' tables of config.toml, found without starting a plugin."""
-    points = _entry_points()
+    points, _twins = _entry_points()
     found: list[LanmuError] = []
     for name, table in settings.items():
         if name not in points:
-            found.append(_not_installed(name))
+            found.append(_not_installed(name, points))
             continue
         try:
             _with_settings(points[name], dict(table))
@@ -239,7 +252,7 @@ def settings_in_need(settings: Mapping[str, Mapping[str, Any]]) -> list[LanmuErr
             found.extend(error.faults)
         except Exception as error:  # noqa: BLE001  a stranger's import may fail in any way
             fault = error if isinstance(error, LanmuError) else None
-            found.append(fault or Invalid(f"plugins.{name}", f"{type(error).__name__}: {error}"))
+            found.append(fault or Invalid(f"plugins.{name}", failure(error)))
     return found
 
 
@@ -248,7 +261,8 @@ def _with_settings(point: metadata.EntryPoint, table: dict[str, Any]) -> tuple[t
     made = point.load()
     if not (isinstance(made, type) and issubclass(made, Plugin)):
         fault = _("its entry point %(point)s is not a lanmu.Plugin.")
-        raise Invalid(f"plugins.{point.name}", fault, point=point.value)
+        way_out = _('It names the class itself: %(name)s = "lanmu_%(name)s:TheClass".')
+        raise Invalid(f"plugins.{point.name}", fault, way_out, point=point.value, name=point.name)
     schema = made.settings_schema()
     try:
         return made, schema.load(table)
@@ -256,25 +270,60 @@ def _with_settings(point: metadata.EntryPoint, table: dict[str, Any]) -> tuple[t
         raise settings_faults(point.name, error, schema) from error
 
 
-def _not_installed(name: str) -> Invalid:
-    return Invalid(f"plugins.{name}", _("no installed plugin has this name."))
+def _not_installed(name: str, installed: Iterable[str]) -> Invalid:
+    known = sorted(installed)
+    near = difflib.get_close_matches(name, known, n=1)
+    return Invalid(
+        f"plugins.{name}",
+        _("no installed plugin has this name."),
+        _("Did you mean %(near)s?") if near else _("Installed: %(known)s."),
+        near="".join(near),
+        known=", ".join(known) or "–",
+    )
 
 
-def _entry_points() -> dict[str, metadata.EntryPoint]:
-    """Every installed plugin by name. Ours come first: a stranger cannot displace one by naming his alike."""
+def _of_twin(first: metadata.EntryPoint, twin: metadata.EntryPoint) -> PluginStatus:
+    fault = Invalid(
+        f"plugins.{twin.name}",
+        _("is the name of a plugin of %(first)s already, so that of %(twin)s does not run."),
+        _("Uninstall one of the two."),
+        first=_distribution(first) or first.value,
+        twin=_distribution(twin) or twin.value,
+    )
+    return PluginStatus(twin.name, _distribution(twin), _version(twin), "set_aside", told(fault))
+
+
+def _objection(plugin: str, said: object) -> Objection:
+    """What a plugin said when it was asked; any answer objects, also one that is no Objection."""
+    reason = getattr(said, "reason", None) if isinstance(said, Objection) else None
+    if isinstance(reason, str):
+        return Objection(safe(reason))
+    log.error("plugin answers no Objection", extra={"plugin": plugin, "answer": type(said).__name__})
+    text = _("The plugin %(plugin)s answers lanmu_objections with a %(kind)s, not with Objections. %(said)s")
+    kind = type(said).__name__
+    return Objection(Filled(text, plugin=plugin, kind=kind, said=safe(str(said)) if kind == "str" else ""))
+
+
+def _entry_points() -> tuple[dict[str, metadata.EntryPoint], list[metadata.EntryPoint]]:
+    """Every installed plugin by name, and those whose name was taken.
+
+    Ours come first: a stranger cannot displace one by naming his alike.
+    """
     points = sorted(
         metadata.entry_points(group=GROUP),
         key=lambda point: (_distribution(point) != _OURS, _distribution(point)),
     )
     found: dict[str, metadata.EntryPoint] = {}
+    twins = []
     for point in points:
         if point.name in found:
+            twins.append(point)
             log.warning(
                 "two plugins of one name", extra={"plugin": point.name, "ignored": _distribution(point)}
             )
         else:
             found[point.name] = point
-    return found
+    return found, twins
 
 
 def _distribution(point: metadata.EntryPoint | None) -> str:
@@ -283,12 +332,3 @@ def _distribution(point: metadata.EntryPoint | None) -> str:
 
 def _version(point: metadata.EntryPoint | None) -> str:
     return point.dist.version if point is not None and point.dist else ""
-
-
-def _refuse_generators_that_tell(plugin: AnyPlugin, name: str) -> None:
-    """A tell hook written with `yield` would never run: nobody reads what it answers."""
-    for hook in ("lanmu_pushed", "lanmu_member_event", "lanmu_material_approved"):
-        if inspect.isgeneratorfunction(getattr(plugin, hook, None)):
-            raise Invalid(
-                f"plugins.{name}.{hook}", _("must not yield: it is told, not asked, and would never run.")
-            )

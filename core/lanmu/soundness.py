@@ -1,0 +1,295 @@
+"""Whether a plugin is sound in shape: its hooks, what it offers, the permissions of its pages.
+
+`lanmu plugin check` tells every flaw found here, and the contract kit fails a plugin for the same. The host
+refuses on its own what it could not run with: a hook that does not exist, an offer that is no channel.
+"""
+
+import difflib
+import inspect
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lanmu import hookspecs
+from lanmu.authoring import AnyPlugin
+from lanmu.delivery.answers import failure
+from lanmu.i18n import _
+from lanmu.interfaces.access import PUBLIC, SIGNED
+from lanmu.interfaces.channels import Abilities
+from lanmu.interfaces.errors import Invalid, LanmuError
+from lanmu.interfaces.host import MenuItem
+from lanmu.staff.roles import EVERY_PERMISSION
+
+if TYPE_CHECKING:
+    import click
+    import flask
+
+_MARK = f"{hookspecs.PROJECT}_impl"
+_PREFIX = "lanmu_"
+
+HOOKS: dict[str, Callable[..., Any]] = {
+    name: spec for name, spec in vars(hookspecs).items() if hasattr(spec, f"{hookspecs.PROJECT}_spec")
+}
+TELL = frozenset(name for name, spec in HOOKS.items() if "Verb: tell." in (spec.__doc__ or ""))
+OFFER = frozenset(name for name, spec in HOOKS.items() if "Verb: offer." in (spec.__doc__ or ""))
+
+_NEEDS = {
+    "lanmu_channels": ("upload", "compose", "connect", "transmit", "classify", "find", "results", "cancel"),
+    "lanmu_rewriters": ("name", "title", "label", "propose"),
+    "lanmu_checks": ("name", "title", "check"),
+    "lanmu_points_rules": ("name", "title", "propose"),
+    "lanmu_services": ("title", "url", "start", "stop"),
+}
+"""What is asked of each thing that a hook offers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flaw:
+    """A rule that a plugin breaks, and the fault with its place and way out."""
+
+    rule: str
+    fault: LanmuError
+
+
+def refuse_hooks(name: str, plugin: AnyPlugin) -> None:
+    """Raises Invalid for a hook that could not be called: unknown, of unknown arguments, or never run."""
+    for hook, function in _hooks(plugin):
+        place = f"plugins.{name}.{hook}"
+        if hook not in HOOKS:
+            near = difflib.get_close_matches(hook, HOOKS, n=1)
+            raise Invalid(
+                place,
+                _("is no hook of this version of Lanmu."),
+                _("Did you mean %(near)s?") if near else _("Known hooks: %(known)s."),
+                near="".join(near),
+                known=", ".join(HOOKS),
+            )
+        passed = inspect.signature(HOOKS[hook]).parameters
+        for argument, kind in _arguments(function).items():
+            if argument not in passed and kind.default is kind.empty:
+                raise Invalid(
+                    place,
+                    _("asks for %(argument)s, which this hook does not pass."),
+                    _("It passes: %(passed)s."),
+                    argument=argument,
+                    passed=", ".join(passed) or "–",
+                )
+        if hook in TELL and inspect.isgeneratorfunction(function):
+            raise Invalid(place, _("must not yield: it is told, not asked, and would never run."))
+
+
+def why_no_channel(plugin: str, offered: object) -> Invalid | None:
+    """What keeps an offer from being a channel; None where it is one."""
+    place = f"plugins.{plugin}.lanmu_channels"
+    if isinstance(offered, type):
+        way_out = _("Offer an object of it: %(kind)s(…).")
+        return Invalid(place, _("offers the class %(kind)s."), way_out, kind=offered.__name__)
+    kind = type(offered).__name__
+    name = getattr(offered, "name", None)
+    if not isinstance(name, str) or not name:
+        return Invalid(
+            place, _("offers a %(kind)s without a name."), _("A channel's name is a text."), kind=kind
+        )
+    if name != plugin and not name.startswith(f"{plugin}."):
+        fault = _("its channel %(channel)s must be called %(plugin)s or %(plugin)s.something.")
+        return Invalid(place, fault, channel=name, plugin=plugin)
+    place = f"{place}: {name}"
+    if not isinstance(getattr(offered, "abilities", None), Abilities):
+        fault = _("its abilities are a %(kind)s.")
+        way_out = _("Declare them with lanmu.interfaces.channels.Abilities(…).")
+        return Invalid(place, fault, way_out, kind=type(getattr(offered, "abilities", None)).__name__)
+    missing = [each for each in _NEEDS["lanmu_channels"] if not callable(getattr(offered, each, None))]
+    if missing:
+        fault = _("lacks %(missing)s.")
+        way_out = _("lanmu.BaseChannel has all but compose and transmit.")
+        return Invalid(place, fault, way_out, missing=", ".join(missing))
+    return None
+
+
+def flaws(name: str, plugin: AnyPlugin) -> Iterator[Flaw]:
+    """Everything unsound that can be seen of a built plugin; each offer is asked for once."""
+    marked = dict(_hooks(plugin))
+    if not marked:
+        fault = _("answers no hook.")
+        way_out = _("Mark its methods with @lanmu.hookimpl.")
+        yield Flaw("has-hooks", Invalid(f"plugins.{name}", fault, way_out))
+    yield from _unmarked(name, plugin, marked)
+    try:
+        refuse_hooks(name, plugin)
+    except Invalid as error:
+        yield Flaw("hooks-exist", error)
+    for hook, function in marked.items():
+        place = f"plugins.{name}.{hook}"
+        defaults = [each for each, kind in _arguments(function).items() if kind.default is not kind.empty]
+        if defaults:
+            fault = _("gives %(argument)s a default, so it is never passed.")
+            way_out = _("Take the default away.")
+            yield Flaw("no-defaults", Invalid(place, fault, way_out, argument=", ".join(defaults)))
+        if hook in OFFER:
+            yield from _offer(name, plugin, hook)
+
+
+def _hooks(plugin: AnyPlugin) -> list[tuple[str, Callable[..., Any]]]:
+    """The plugin's methods that are marked as hooks, by the name of the hook that they answer."""
+    found = []
+    for attribute in dir(type(plugin)):
+        function = inspect.getattr_static(type(plugin), attribute)
+        options = getattr(function, _MARK, None)
+        if options is not None:
+            found.append(((options.get("specname") or attribute), function))
+    return found
+
+
+def _unmarked(name: str, plugin: AnyPlugin, marked: Iterable[str]) -> Iterator[Flaw]:
+    taken = {*marked}
+    for attribute in dir(type(plugin)):
+        if attribute in HOOKS and attribute not in taken:
+            fault = _("is a hook's name, and the method is not marked as one: it is never called.")
+            way_out = _("Put @lanmu.hookimpl above it.")
+            yield Flaw("hookimpl", Invalid(f"plugins.{name}.{attribute}", fault, way_out))
+
+
+def _arguments(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    parameters = list(inspect.signature(getattr(function, "__func__", function)).parameters.values())
+    named = [each for each in parameters[1:] if each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY)]
+    return {each.name: each for each in named}
+
+
+def _offer(name: str, plugin: AnyPlugin, hook: str) -> Iterator[Flaw]:
+    place = f"plugins.{name}.{hook}"
+    try:
+        answer = getattr(plugin, hook)()
+        if answer is None or isinstance(answer, (str, bytes)) or not isinstance(answer, Iterable):
+            fault = _("answers %(kind)s, and should answer a list.")
+            kind = "None" if answer is None else type(answer).__name__
+            yield Flaw("offers-a-list", Invalid(place, fault, _("Return […], or yield."), kind=kind))
+            return
+        offered = list(answer)
+    except (Exception, SystemExit) as error:  # noqa: BLE001  told to its author instead
+        where = " ".join(own_frames(error, type(plugin).__module__))
+        yield Flaw("offers", Invalid(place, _("raises %(error)s"), where, error=failure(error)))
+        return
+    for each in offered:
+        if wrong := _why_no_offer(name, hook, each):
+            yield Flaw("offers-objects", wrong)
+    if hook == "lanmu_blueprints":
+        yield from _pages(name, place, offered)
+    if hook == "lanmu_menu":
+        yield from _menu(place, offered)
+
+
+def _why_no_offer(name: str, hook: str, offered: object) -> Invalid | None:
+    if hook == "lanmu_channels":
+        return why_no_channel(name, offered)
+    place = f"plugins.{name}.{hook}"
+    wanted = {"lanmu_menu": lambda: MenuItem, "lanmu_commands": _command, "lanmu_blueprints": _blueprint}
+    if hook in wanted:
+        kind = wanted[hook]()
+        if not isinstance(offered, kind):
+            fault = _("offers a %(kind)s, which is no %(wanted)s.")
+            return Invalid(place, fault, kind=_kind(offered), wanted=kind.__name__)
+        return None
+    missing = [each for each in _NEEDS[hook] if not hasattr(offered, each)]
+    if isinstance(offered, type) or missing:
+        fault = _("offers a %(kind)s, which lacks %(missing)s.")
+        return Invalid(place, fault, kind=_kind(offered), missing=", ".join(missing) or "__init__()")
+    return None
+
+
+def _kind(offered: object) -> str:
+    return offered.__name__ if isinstance(offered, type) else type(offered).__name__
+
+
+def _command() -> type["click.Command"]:
+    import click  # the server runs without a command line
+
+    return click.Command
+
+
+def _blueprint() -> type["flask.Blueprint"]:
+    import flask  # plugins without pages need no web
+
+    return flask.Blueprint
+
+
+def _pages(name: str, place: str, blueprints: list[Any]) -> Iterator[Flaw]:
+    app = mounted(name, [each for each in blueprints if isinstance(each, _blueprint())])
+    for endpoint, _view in sorted(app.view_functions.items()):
+        for view, permission in permissions(app, endpoint):
+            if permission is None:
+                fault = _("the view %(view)s names no permission, so nobody may open it.")
+                way_out = _("Put @lanmu.interfaces.access.requires(…) under its route.")
+                yield Flaw("permission-named", Invalid(place, fault, way_out, view=view))
+            elif unknown := _unknown_permission(place, view, permission):
+                yield Flaw("permission-known", unknown)
+
+
+def mounted(name: str, blueprints: Iterable["flask.Blueprint"]) -> "flask.Flask":
+    """An app with these pages and nothing else."""
+    import flask  # plugins without pages need no web
+
+    app = flask.Flask("lanmu_soundness", static_folder=None)
+    for blueprint in blueprints:
+        app.register_blueprint(blueprint, url_prefix=f"/p/{name}")
+    return app
+
+
+def permissions(app: "flask.Flask", endpoint: str) -> Iterator[tuple[str, str | None]]:
+    """What a view needs, and each method of a MethodView on its own; a static folder needs nothing."""
+    if endpoint.endswith("static"):
+        return
+    view = app.view_functions[endpoint]
+    handlers = getattr(view, "view_class", None)
+    if handlers is None:
+        yield endpoint, getattr(view, "lanmu_permission", None)
+        return
+    for method in sorted(set(getattr(view, "methods", None) or {"GET"}) - {"HEAD", "OPTIONS"}):
+        handler = getattr(handlers, method.lower(), None)
+        yield f"{endpoint} ({method})", getattr(handler, "lanmu_permission", None)
+
+
+def _menu(place: str, items: list[Any]) -> Iterator[Flaw]:
+    for item in items:
+        if isinstance(item, MenuItem) and (fault := _unknown_permission(place, item.label, item.permission)):
+            yield Flaw("permission-known", fault)
+
+
+def _unknown_permission(place: str, what: str, permission: object) -> Invalid | None:
+    if permission in (PUBLIC, SIGNED, *EVERY_PERMISSION):
+        return None
+    near = difflib.get_close_matches(str(permission), EVERY_PERMISSION, n=1)
+    return Invalid(
+        place,
+        _("%(what)s needs the permission %(permission)s, which nobody can have."),
+        _("Did you mean %(near)s?") if near else _("Known here: %(known)s."),
+        what=what,
+        permission=permission,
+        near="".join(near),
+        known=", ".join(EVERY_PERMISSION),
+    )
+
+
+def own_frames(error: BaseException, module: str) -> tuple[str, ...]:
+    """Where in a plugin's own code an exception came by, outermost first: `file:line function`."""
+    package = module.partition(".")[0]
+    found = []
+    each: BaseException | None = error
+    while each is not None:
+        for frame, line in traceback.walk_tb(each.__traceback__):
+            if str(frame.f_globals.get("__name__", "")).partition(".")[0] == package:
+                found.append(f"{_short(frame.f_code.co_filename)}:{line} {frame.f_code.co_name}")
+        if isinstance(each, SyntaxError) and each.filename:
+            found.append(f"{_short(each.filename)}:{each.lineno}")
+        each = each.__cause__ or (None if each.__suppress_context__ else each.__context__)
+    return tuple(dict.fromkeys(found))
+
+
+def _short(file: str) -> str:
+    """The package's folder and what is below it: enough to find the file, and no path of a machine."""
+    path = Path(file)
+    for parent in reversed(path.parents):
+        if parent.name.startswith("lanmu_"):
+            return str(path.relative_to(parent.parent))
+    return str(Path(*path.parts[-2:]))
