@@ -16,7 +16,10 @@ from lanmu.delivery.intake import PushRequest, Recipient
 from lanmu.delivery.models import Attempt, Push, Unit, UnitTarget
 from lanmu.delivery.owner import Owner, this_process
 from lanmu.delivery.preflight import Preflight
+from lanmu.delivery.questions import Gatekeeper
+from lanmu.delivery.quiet import QuietHours
 from lanmu.delivery.results import Results
+from lanmu.delivery.send_limits import SendLimits
 from lanmu.delivery.service import DeliveryService
 from lanmu.delivery.views import PushView
 from lanmu.interfaces.channels import Asset, Channel, Message
@@ -44,9 +47,11 @@ class Room:
     receipts: list[Receipt] = field(default_factory=list)
     objects: list[str] = field(default_factory=list)
     snapshots_read: int = 0
+    quiet: QuietHours | None = None
 
     def __post_init__(self) -> None:
         self.channels[self.channel.name] = self.channel
+        self.limits = SendLimits(self.database, self.clock, "Asia/Shanghai")
         self.service = DeliveryService(self.database, self.clock, self.channels)
         self.results = Results(self.database, self.clock, self.channels)
 
@@ -89,6 +94,7 @@ class Room:
             self.receipts.append,
             concurrency=concurrency,
             clock_is_sane=clock_is_sane,
+            gatekeeper=Gatekeeper(self.channels, "Asia/Shanghai", self.quiet),
         )
 
     def run(self) -> int:

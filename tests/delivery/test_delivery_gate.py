@@ -28,6 +28,14 @@ FINE = gate.Question(
     content_fault="",
     late_decided=False,
 )
+LATER = NOON + timedelta(hours=1)
+PAST = NOON + timedelta(hours=6)
+FREE = gate.Whom("free")
+OUT = gate.Whom("out", opted_out=True)
+OFF = gate.Whom("off", switched_off=True)
+FULL = gate.Whom("full", full=gate.Full(LATER, "no room"))
+NEVER = gate.Whom("never", full=gate.Full(PAST, "no room"))
+BEHIND = gate.Whom("behind", ahead=gate.Ahead("Sale", LATER))
 
 
 @pytest.mark.parametrize(
@@ -49,11 +57,62 @@ FINE = gate.Question(
         ({"now": NOON + timedelta(minutes=16), "late_decided": True}, "send", ""),
         ({"now": NOON + timedelta(hours=6), "late_policy": "send"}, "drop", "expired"),
         ({"now": NOON + timedelta(hours=6), "late_decided": True}, "drop", "expired"),
+        ({"now": LATER, "late_from": LATER}, "send", ""),
+        ({"now": LATER + timedelta(minutes=16), "late_from": LATER}, "hold", "late"),
+        ({"stopped": True}, "back", "stopped"),
+        ({"whom": [FREE]}, "send", ""),
+        ({"whom": [OUT]}, "drop", "opted_out"),
+        ({"whom": [OFF]}, "drop", "switched_off"),
+        ({"whom": [OUT, FREE]}, "part", "parted"),
+        ({"whom": [OUT, OFF]}, "part", "parted"),
+        ({"whom": [FULL]}, "wait", "cap"),
+        ({"whom": [NEVER]}, "drop", "cap"),
+        ({"whom": [BEHIND]}, "yield", "yield"),
+        ({"whom": [FULL, FREE]}, "part", "parted"),
+        ({"quiet_until": LATER}, "wait", "quiet"),
+        ({"quiet_until": PAST - timedelta(microseconds=1)}, "wait", "quiet"),
+        ({"quiet_until": PAST}, "drop", "quiet"),
+        ({"quiet_until": LATER, "is_test": True}, "send", ""),
+        ({"rate_until": LATER}, "wait", "rate"),
     ],
 )
 def test_the_gate_decides(changes, door, code):
     answer = gate.ask(replace(FINE, **changes))
     assert (answer.door, answer.code) == (door, code)
+    assert (answer.until is not None) == (door in ("wait", "yield"))
+
+
+def test_the_gate_looks_in_the_order_in_which_a_person_would_want_to_know():
+    """Every fault at once: the first is told, and with each one mended the next."""
+    faults: list[tuple[str, dict[str, object]]] = [
+        ("cancelled", {"cancel_requested": True}),
+        ("paused", {"push_state": "paused"}),
+        ("changed", {"content_changed": True}),
+        ("not_approved", {"rendered_hash": "other"}),
+        ("opted_out", {"whom": [replace(FULL, opted_out=True)]}),
+        ("content_out", {"content_fault": "retired"}),
+        ("late", {"late_from": NOON - timedelta(hours=1)}),
+        ("quiet", {"quiet_until": LATER}),
+        ("cap", {"whom": [FULL]}),
+        ("rate", {"rate_until": LATER}),
+    ]
+    told = []
+    for first in range(len(faults)):
+        changes: dict[str, object] = {}
+        for _code, change in reversed(faults[first:]):
+            changes |= change
+        told.append(gate.ask(replace(FINE, **changes)).code)
+    assert told == [code for code, _change in faults]
+
+
+def test_of_recipients_who_fare_otherwise_each_is_told_apart_and_the_rest_is_asked_about_anew():
+    answer = gate.ask(replace(FINE, whom=[FREE, FULL, BEHIND, NEVER]))
+    assert {key: (each.door, each.code) for key, each in answer.parted.items()} == {
+        "full": ("wait", "cap"),
+        "behind": ("yield", "yield"),
+        "never": ("drop", "cap"),
+    }
+    assert "Sale" in answer.parted["behind"].reason
 
 
 def test_what_changed_after_the_approval_does_not_go_out(room):
