@@ -185,3 +185,8 @@ def _with_body(content: Content, body: str) -> Content:
 
 def daily(*times: str) -> Sequence[SlotDraft]:
     return [SlotDraft("daily", at) for at in times]
+
+
+def seen(*occurrences: OccurrenceView) -> dict[str, int]:
+    """What a person who looks at these has seen, as approving wants it."""
+    return {each.id: each.revision_id for each in occurrences}

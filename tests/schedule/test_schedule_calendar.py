@@ -18,6 +18,7 @@ from lanmu.schedule.calendar import (
     RuleSlot,
     Weekday,
     WeeklySlot,
+    is_over,
     moments,
     moments_of,
     parse_days,
@@ -164,9 +165,32 @@ def test_slots_of_a_column_that_meet_fire_once():
     assert len(moments_of(slots, utc(2026, 3, 2), utc(2026, 3, 9))) == 7
 
 
-def test_the_31st_comes_only_in_months_that_have_one():
-    slot = slot_from(zone=SHANGHAI, rrule="FREQ=MONTHLY;BYMONTHDAY=31", start=datetime(2026, 1, 1, 9))
-    assert walls(slot, utc(2026, 1, 1), utc(2026, 6, 1)) == ["01-31 09:00", "03-31 09:00", "05-31 09:00"]
+@pytest.mark.parametrize(
+    ("rule", "start", "days"),
+    [
+        ("FREQ=MONTHLY;BYMONTHDAY=31", "2026-01-01", "01-31 02-28 03-31 04-30 05-31 06-30"),
+        ("FREQ=MONTHLY;BYMONTHDAY=30", "2026-01-31", "02-28 03-30 04-30 05-30 06-30"),
+        ("FREQ=MONTHLY", "2026-01-31", "01-31 02-28 03-31 04-30 05-31 06-30"),
+        ("FREQ=MONTHLY;BYMONTHDAY=15,30,31", "2026-02-01", "02-15 02-28 03-15 03-30 03-31 04-15 04-30"),
+        ("FREQ=MONTHLY;INTERVAL=2;COUNT=3", "2025-12-31", "02-28 04-30"),
+        ("FREQ=MONTHLY;BYMONTHDAY=31;UNTIL=20260430", "2026-01-01", "01-31 02-28 03-31 04-30"),
+        ("FREQ=YEARLY;BYMONTH=2,4;BYMONTHDAY=30", "2026-01-01", "02-28 04-30"),
+        ("FREQ=YEARLY", "2024-02-29", "02-28"),
+    ],
+)
+def test_a_day_that_a_month_does_not_have_is_its_last(rule, start, days):
+    slot = slot_from(zone=SHANGHAI, rrule=rule, start=datetime.fromisoformat(f"{start}T09:00"))
+    until = utc(2026, 4, 30, 4) if "15,30,31" in rule else utc(2026, 7, 1)
+    assert [text[:5] for text in walls(slot, utc(2026, 1, 1), until)] == days.split()
+
+
+def test_a_rule_by_late_days_ends_where_it_says():
+    start = datetime(2026, 1, 31, 9)
+    ended = slot_from(zone=SHANGHAI, rrule="FREQ=MONTHLY;COUNT=2", start=start)
+    assert (is_over(ended, utc(2026, 2, 27)), is_over(ended, utc(2026, 2, 28, 2))) == (False, True)
+
+
+def test_the_last_day_of_a_month_can_be_asked_for():
     last = slot_from(zone=SHANGHAI, rrule="FREQ=MONTHLY;BYMONTHDAY=-1", start=datetime(2026, 1, 1, 9))
     assert [text[:5] for text in walls(last, utc(2026, 1, 1), utc(2026, 4, 1))] == ["01-31", "02-28", "03-31"]
 

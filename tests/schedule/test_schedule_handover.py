@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import func, select
-from tests.shop import CHANNEL, Shop, daily
+from tests.shop import CHANNEL, Shop, daily, seen
 
 from lanmu.audience.views import Address
 from lanmu.delivery.models import Push, Unit, UnitTarget
@@ -94,7 +94,7 @@ def test_without_approval_nothing_goes_where_each_is_looked_at(shop: Shop):
     shop.column("福利", *daily("20:00"), approval="each")
     shop.schedule.plan_ahead()
     first, second = shop.all()[:2]
-    assert shop.schedule.occurrences.approve([first.id], "wang") == 1
+    assert shop.schedule.occurrences.approve(seen(first), "wang") == 1
     shop.to(first.due_at)
     assert shop.schedule.hand_over() == 1
     assert shop.schedule.occurrences.get(second.id).state == "planned"
@@ -266,12 +266,12 @@ def test_who_approves_late_is_refused(small: Shop):
     small.schedule.plan_ahead()
     first = next(each for each in small.all() if each.needs_approval)
     small.clock.set(first.due_at)
-    assert small.schedule.occurrences.approve([first.id], "wang") == 0
+    assert small.schedule.occurrences.approve(seen(first), "wang") == 0
     assert small.schedule.hand_over() == 0
     small.clock.advance(timedelta(minutes=16))
     small.schedule.hand_over()
     assert small.schedule.occurrences.get(first.id).state == "missed"
-    assert small.schedule.occurrences.approve([first.id], "wang") == 0
+    assert small.schedule.occurrences.approve(seen(first), "wang") == 0
     with pytest.raises(Conflict):
         small.schedule.occurrences.use(first.id, first.material_id)
 
@@ -279,7 +279,7 @@ def test_who_approves_late_is_refused(small: Shop):
 @pytest.mark.parametrize("off", ["column", "community"])
 def test_what_was_switched_off_sends_nothing_even_what_was_approved(small: Shop, off: str):
     first, second = small.all()[:2]
-    small.schedule.occurrences.approve([first.id, second.id], "wang")
+    small.schedule.occurrences.approve(seen(first, second), "wang")
     if off == "community":
         community = small.audience.communities.find()[0]
         small.audience.communities.edit(community.id, active=False)

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 from sqlalchemy import update
-from tests.shop import CHANNEL, Shop, daily
+from tests.shop import CHANNEL, Shop, daily, seen
 
 from lanmu.interfaces.errors import Conflict, NotFound
 from lanmu.schedule.columns import Targets
@@ -58,8 +58,8 @@ def test_approving_counts_only_what_still_waited(planned: Shop):
     assert planned.schedule.occurrences.waiting(now + timedelta(days=1)) == 2
     wanted = [each for each in planned.all() if each.needs_approval][:2]
     ids = [each.id for each in wanted]
-    assert planned.schedule.occurrences.approve([*ids, "occ_nothing"], "wang") == 2
-    assert planned.schedule.occurrences.approve(ids, "zhao") == 0
+    assert planned.schedule.occurrences.approve(seen(*wanted) | {"occ_nothing": 1}, "wang") == 2
+    assert planned.schedule.occurrences.approve(seen(*wanted), "zhao") == 0
     approved = planned.schedule.occurrences.get(ids[0])
     assert (approved.state, approved.approved_by, approved.needs_approval) == ("approved", "wang", False)
     assert planned.schedule.occurrences.waiting(now + timedelta(days=1)) == 0
@@ -67,12 +67,12 @@ def test_approving_counts_only_what_still_waited(planned: Shop):
 
 def test_what_is_skipped_falls_out_and_comes_back_unapproved(small: Shop):
     first = next(each for each in small.all() if each.needs_approval)
-    small.schedule.occurrences.approve([first.id], "wang")
+    small.schedule.occurrences.approve(seen(first), "wang")
     small.schedule.occurrences.skip(first.id)
     assert small.schedule.occurrences.get(first.id).state == "skipped"
     with pytest.raises(Conflict):
         small.schedule.occurrences.skip(first.id)
-    assert small.schedule.occurrences.approve([first.id], "wang") == 0
+    assert small.schedule.occurrences.approve(seen(first), "wang") == 0
     small.to(first.due_at)
     small.schedule.hand_over()
     assert first.id not in [each.id for each in small.all(state="handed_over")]
@@ -100,7 +100,7 @@ def test_only_a_skip_that_is_still_to_come_is_restored(small: Shop):
 
 def test_other_material_stays_and_needs_a_new_approval(planned: Shop):
     first = next(each for each in planned.all() if each.needs_approval)
-    planned.schedule.occurrences.approve([first.id], "wang")
+    planned.schedule.occurrences.approve(seen(first), "wang")
     other = planned.material("brand")
     planned.schedule.occurrences.use(first.id, other.id)
     used = planned.schedule.occurrences.get(first.id)
@@ -134,7 +134,7 @@ def test_what_was_given_up_before_its_time_can_be_mended(small: Shop):
     """Its material was retired within the lead: a person restores it and gives it another one."""
     first = next(each for each in small.all() if each.column == "自动")
     second = next(each for each in small.all() if each.column == "逐条")
-    small.schedule.occurrences.approve([second.id], "wang")
+    small.schedule.occurrences.approve(seen(second), "wang")
     for each in (first, second):
         small.library.reviews.retire(each.material_id, "换季")
         small.to(each.due_at)
@@ -145,7 +145,7 @@ def test_what_was_given_up_before_its_time_can_be_mended(small: Shop):
         assert small.schedule.occurrences.get(each.id).why == {}
         other = small.material()
         small.schedule.occurrences.use(each.id, other.id)
-        small.schedule.occurrences.approve([each.id], "wang")
+        small.schedule.occurrences.approve(seen(small.schedule.occurrences.get(each.id)), "wang")
         assert small.schedule.hand_over() >= 1
         assert small.schedule.occurrences.get(each.id).material_id == other.id
 

@@ -392,6 +392,7 @@ def test_a_pick_says_why():
         "pool_size": 3,
         "weight": 1.0,
         "repaired": False,
+        "mix": "engagement:5 conversion:3 brand:2",
     }
     assert second.why.passed_over == ("conversion", "brand")
 

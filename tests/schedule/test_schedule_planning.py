@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from tests.shop import CHANNEL, Shop, daily
+from tests.shop import CHANNEL, Shop, daily, seen
 
 from lanmu.interfaces.errors import Conflict
 from lanmu.schedule.columns import PoolDraft, SlotDraft, Targets
@@ -125,7 +125,7 @@ def _touch(shop: Shop, occurrence: str, touch: str, other: str) -> None:
     elif touch == "use":
         occurrences.use(occurrence, other)
     else:
-        assert occurrences.approve([occurrence], "wang") == 1
+        assert occurrences.approve(seen(occurrences.get(occurrence)), "wang") == 1
     if touch == "hand over":
         shop.to(occurrences.get(occurrence).due_at)
         assert shop.schedule.hand_over() == 1
@@ -137,7 +137,7 @@ def test_a_deleted_slot_takes_out_only_what_nobody_touched(shop: Shop):
     column = shop.column("两次", *daily("09:00", "20:00"))
     shop.schedule.plan_ahead()
     mornings = [each for each in kept(shop) if each.local_time.endswith("09:00")]
-    shop.schedule.occurrences.approve([mornings[3].id], "wang")
+    shop.schedule.occurrences.approve(seen(mornings[3]), "wang")
     shop.schedule.occurrences.skip(mornings[5].id)
     draft = replace(column.draft, slots=(SlotDraft("daily", "20:00"),))
     shop.schedule.columns.edit(column.id, draft, column.lock)
@@ -304,7 +304,7 @@ def test_seconds_of_a_rule_do_not_make_two_places_of_one(small_shop: Shop):
     small_shop.schedule.plan_ahead()
     only = kept(small_shop)
     assert [each.local_time for each in only] == ["2026-11-24T20:00"]
-    small_shop.schedule.occurrences.approve([only[0].id], "wang")
+    small_shop.schedule.occurrences.approve(seen(only[0]), "wang")
     report = small_shop.schedule.plan_ahead()
     assert (report.planned, report.kept, report.changed) == (0, 1, 0)
 

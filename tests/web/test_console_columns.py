@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 from tests.web.conftest import CHANNEL, Browser
 
 from lanmu import config, demo
-from lanmu.schedule.columns import ColumnDraft, SlotDraft
+from lanmu.schedule.columns import ColumnDraft, PoolDraft, SlotDraft
 from lanmu.server import Server
 from lanmu.testing.clock import FakeClock
 
@@ -103,5 +104,49 @@ def test_a_slot_that_a_person_must_approve_is_told_apart_until_somebody_has(admi
     mark = 'pill tone-orange">待审批<'
     for path in places:
         assert marks.get(path, mark) in admin.get(path).text, path
-    stocked.schedule.occurrences.approve([each.id for each in slots], "admin")
+    stocked.schedule.occurrences.approve({each.id: each.revision_id for each in slots}, "admin")
     assert mark not in admin.get("/").text
+
+
+def test_nobody_approves_on_a_page_that_shows_another_text(admin: Browser, stocked: Server):
+    now = stocked.clock.now()
+    first = stocked.schedule.occurrences.between(now, now + timedelta(days=1))[0]
+    told = admin.post(f"/occurrences/{first.id}/approve", {"seen": str(first.revision_id + 1)}).text
+    assert "在你查看之后换了内容" in told
+    column = first.column_id
+    told = admin.post(f"/columns/{column}/approve", {"seen": f"{first.id}:{first.revision_id + 1}"}).text
+    assert "在你查看之后换了内容" in told
+    assert stocked.schedule.occurrences.get(first.id).state == "planned"
+
+
+def test_a_column_without_a_pool_is_told_to_draw_from_the_whole_library(admin: Browser, stocked: Server):
+    column = stocked.schedule.columns.everything()[0]
+    draft = replace(column.draft, pool=PoolDraft())
+    stocked.schedule.columns.edit(column.id, draft, column.lock)
+    for path in (f"/columns/{column.id}", f"/columns/{column.id}/edit"):
+        assert "会从整个素材库里抽取" in admin.get(path).text
+    narrow = replace(draft, pool=PoolDraft(kinds=("user_story",)))
+    stocked.schedule.columns.edit(column.id, narrow, column.lock + 1)
+    assert "会从整个素材库里抽取" not in admin.get(f"/columns/{column.id}").text
+
+
+def test_who_saves_a_column_is_warned_of_times_that_clocks_leave_out(admin: Browser, stocked: Server):
+    column = stocked.schedule.columns.everything()[0]
+    form = {
+        "name": column.draft.name,
+        "channel": column.draft.channel,
+        "lock": str(column.lock),
+        "zone": "Europe/London",
+        "slot-0-time": "01:30",
+        "slot-0-days": "daily",
+        "slot-1-time": "09:00",
+        "slot-1-rrule": "FREQ=MONTHLY;BYMONTHDAY=31",
+        "approval": "each",
+        "late_policy": "ask",
+        "cooldown_days": "7",
+        "active": "1",
+    }
+    told = admin.post(f"/columns/{column.id}/edit", form).text
+    assert "2027-03-28 01:30 这个时间不存在，将改在 02:30 发出" in told
+    assert "2027-10-31 01:30 会出现两次，只在第一次发出" in told
+    assert "当月没有这一天时，改在当月最后一天" in told

@@ -232,13 +232,15 @@ def test_an_occurrence_is_approved_skipped_and_put_back(admin: Browser, stocked:
     column = stocked.schedule.columns.everything()[0]
     now = stocked.clock.now()
     first, second = stocked.schedule.occurrences.between(now, now + timedelta(days=1))
-    admin.post(f"/occurrences/{first.id}/approve")
+    admin.post(f"/occurrences/{first.id}/approve", {"seen": str(first.revision_id)})
     admin.post(f"/occurrences/{second.id}/skip")
     assert stocked.schedule.occurrences.get(first.id).state == "approved"
     assert stocked.schedule.occurrences.get(second.id).state == "skipped"
     admin.post(f"/occurrences/{second.id}/restore")
     assert stocked.schedule.occurrences.get(second.id).state == "planned"
-    admin.post(f"/columns/{column.id}/approve")
+    shown = re.search(r'name="seen" value="(occ_[^"]+)"', admin.get(f"/columns/{column.id}").text)
+    assert shown is not None
+    admin.post(f"/columns/{column.id}/approve", {"seen": shown[1]})
     waiting = stocked.schedule.occurrences.waiting(now + timedelta(days=14))
     assert waiting == 0
 
@@ -266,8 +268,8 @@ def test_a_push_is_shown_cancelled_and_told_in_numbers(
     sign_in: Callable[[str], Browser], stocked: Server, clock: FakeClock
 ):
     now = clock.now()
-    ids = [each.id for each in stocked.schedule.occurrences.between(now, now + timedelta(hours=6))]
-    stocked.schedule.occurrences.approve(ids, "admin")
+    coming = stocked.schedule.occurrences.between(now, now + timedelta(hours=6))
+    stocked.schedule.occurrences.approve({each.id: each.revision_id for each in coming}, "admin")
     clock.advance(timedelta(hours=3, minutes=55))
     assert stocked.schedule.hand_over() == 2
     admin = sign_in("admin")

@@ -45,6 +45,11 @@ class MixBudget:
         """The number of slots in which every class has exactly its parts."""
         return sum(self.parts)
 
+    @property
+    def text(self) -> str:
+        """The budget in a word, to tell whether it is still the same."""
+        return " ".join(f"{code}:{part}" for code, part in zip(self.codes, self.parts, strict=True))
+
     def share(self, code: str) -> float:
         """The class's target share, 0 for a class the budget does not name."""
         return self.parts[self.codes.index(code)] / self.total if code in self.codes else 0.0

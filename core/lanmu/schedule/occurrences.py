@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from lanmu.audience.models import Community
@@ -40,6 +40,7 @@ class OccurrenceView:
     content_class: str
     material: str
     material_id: str
+    revision_id: int
     why: Mapping[str, Any]
     approved_by: str
     push_id: str
@@ -109,22 +110,37 @@ class Occurrences:
                 or 0
             )
 
-    def approve(self, occurrences: Sequence[str], by: str) -> int:
-        """Let planned occurrences go out at their time; answers how many were still to be approved."""
+    def approve(self, seen: Mapping[str, int], by: str) -> int:
+        """Let planned occurrences go out at their time; answers how many were still to be approved.
+
+        `seen` gives for each occurrence the revision (`OccurrenceView.revision_id`) that the person saw.
+        Raises Conflict, and approves none, where the planner has picked another since: nobody approves what
+        they have not seen.
+        """
         now = self._clock.now()
         with self._database.write() as session:
-            done = session.scalars(
-                update(Occurrence)
+            waiting = session.scalars(
+                select(Occurrence)
                 .where(
-                    Occurrence.public_id.in_(occurrences),
-                    Occurrence.state == "planned",
+                    Occurrence.public_id.in_(seen),
+                    Occurrence.state.in_(("planned", "empty")),
                     Occurrence.due_at > now,
                 )
-                .values(state="approved", approved_by=by, approved_at=now)
-                .returning(Occurrence.id)
-                .execution_options(synchronize_session=False)
+                .order_by(Occurrence.due_at, Occurrence.id)
+                .with_for_update()
             ).all()
-        return len(done)
+            changed = [row for row in waiting if (row.revision_id or 0) != seen[row.public_id]]
+            if changed:
+                raise Conflict(
+                    changed[0].local_time.replace("T", " "),
+                    _("%(n)s of these have got another text since you looked; nothing was approved."),
+                    _("Load the page again, look at the new texts, and approve then."),
+                    n=len(changed),
+                )
+            ready = [row for row in waiting if row.state == "planned"]
+            for row in ready:
+                row.state, row.approved_by, row.approved_at = "approved", by, now
+        return len(ready)
 
     def skip(self, occurrence: str) -> None:
         """Let this one fall out; its place stays marked, so that the planner does not fill it again."""
@@ -191,6 +207,7 @@ def _view(found: Any) -> OccurrenceView:
         content_class=row.content_class,
         material=material.title if material else "",
         material_id=material.public_id if material else "",
+        revision_id=row.revision_id or 0,
         why=row.why,
         approved_by=row.approved_by,
         push_id=push_id or "",

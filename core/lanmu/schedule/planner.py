@@ -57,13 +57,17 @@ def plan_each(request: PlanRequest, *, mend: bool = True) -> Iterator[tuple[Key,
     mixes: dict[MixBudget, Mix] = {}
     foreign: dict[object, int] = {}
     for community_id in dict.fromkeys([*openings, *fixed]):
+        set_places = fixed.get(community_id, [])
+        taken = {(pick.column_id, pick.local) for pick in set_places}
+        if all((each.column.id, each.local) in taken for each in openings.get(community_id, ())):
+            yield community_id, Plan([], [], set_places)
+            continue
         state = states.get(community_id) or CommunityState(community_id)
         mix = mixes.get(state.budget)
         if mix is None:
             mix = mixes[state.budget] = Mix(state.budget.with_classes(extra))
         turn = crc32(f"{request.seed}/{community_id}".encode())
-        places, set_places = openings.get(community_id, ()), fixed.get(community_id, ())
-        lane = Lane(state, mix, places, set_places, library, foreign, turn)
+        lane = Lane(state, mix, openings[community_id], set_places, library, foreign, turn)
         lane.fill()
         changed: set[int] = set()
         if mend and not lane.settled:
@@ -90,6 +94,7 @@ def _write_down(lane: Lane, changed: Collection[int]) -> Plan:
     add = answer.picks.append
     timeline: Timeline | None = None
     sizes: dict[tuple[int, int], int] = {}
+    budget = lane.state.budget.text
     for place, (opening, code, number, ranked, before) in enumerate(
         zip(lane.openings, lane.classes, lane.chosen, lane.ranks, lane.befores, strict=True)
     ):
@@ -118,6 +123,7 @@ def _write_down(lane: Lane, changed: Collection[int]) -> Plan:
             size,
             item.weight,
             place in changed,
+            budget,
         )
         add(Pick(opening, item, codes[code], why))
     return answer

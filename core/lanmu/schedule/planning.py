@@ -3,11 +3,12 @@
 What a person has changed or what delivery has taken over is handed to the planner as fixed and not touched.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+import json
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime, timedelta
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import Text, func, or_, select, type_coerce
 from sqlalchemy.orm import Session
 
 from lanmu.audience.models import Community
@@ -16,11 +17,13 @@ from lanmu.library.models import ContentClass
 from lanmu.library.views import Candidate as LibraryCandidate
 from lanmu.schedule.calendar import MondayToFriday, Workdays, moments_of
 from lanmu.schedule.columns import calendar_slot, communities_of, rules_of, slots_of
+from lanmu.schedule.keeping import ByHand, Drawn, keep
 from lanmu.schedule.mix import MixBudget
 from lanmu.schedule.models import Column, Occurrence
 from lanmu.schedule.planner import plan_each
 from lanmu.schedule.problem import Candidate, CommunityState, FixedPick, Key, Opening, Plan, PlanRequest
 from lanmu.schedule.storing import PLANNED, Store
+from lanmu.schedule.upkeep import follow_approved_texts, follow_zone_rules
 from lanmu.storage import Database
 
 _WEEK = timedelta(days=7)
@@ -36,6 +39,8 @@ class PlanReport:
     """What a planning run came to: places with a material, places left empty, and places that were set.
 
     `changed` counts the occurrences that were written, new ones among them, and `removed` those taken out.
+    `replaced` are places whose material is another than before, `elsewhere` those of them in columns that
+    were not to be planned anew.
     """
 
     planned: int
@@ -43,6 +48,8 @@ class PlanReport:
     kept: int
     changed: int
     removed: int
+    replaced: int = 0
+    elsewhere: int = 0
 
 
 class Planning:
@@ -64,8 +71,10 @@ class Planning:
         self._workdays = workdays or MondayToFriday()
         self._seed = seed
 
-    def run(self) -> PlanReport:
+    def run(self, anew: Collection[str] = ()) -> PlanReport:
         """Plan from now to the horizon. Running it again without a change changes nothing.
+
+        What was picked before stays while it breaks no rule, except in the columns `anew`, by their ids.
 
         The plan is stored a few communities at a time, each time in a short transaction of its own, so that
         nobody who sends waits for a long plan, and a month of it is never held in memory. After a crash the
@@ -74,11 +83,14 @@ class Planning:
         now = self._clock.now()
         until = now + self._horizon
         materials = [as_candidate(each) for each in self._candidates()]
+        follow_zone_rules(self._database, now)
+        texts = follow_approved_texts(self._database, now, materials)
         with self._database.read() as session:
             zones: dict[Key, str] = {
                 row.id: row.zone for row in session.execute(select(Column.id, Column.zone))
             }
             newest = session.scalar(select(func.max(Occurrence.id))) or 0
+            drawn_anew = set(session.scalars(select(Column.id).where(Column.public_id.in_(anew))))
             request = PlanRequest(
                 openings=self._openings(session, now, until),
                 materials=materials,
@@ -86,12 +98,16 @@ class Planning:
                 fixed=_fixed(session, now, until),
                 seed=self._seed,
             )
-        store = Store(self._database, now, until, zones, newest)
+            by_hand = _by_hand(session, now - _WEEK, until)
+            stays = keep(request, _drawn(session, now, until), by_hand, drawn_anew)
+        request = replace(request, fixed=[*request.fixed, *stays])
+        store = Store(self._database, now, until, zones, newest, drawn_anew)
+        store.tally.changed += texts
         batch: dict[Key, Plan] = {}
         waiting = 0
         for community_id, part in _parts(request, store):
             batch[community_id] = part
-            waiting += len(part.picks) + len(part.empty) or _FORSAKEN
+            waiting += len(part.picks) + len(part.empty) + len(part.kept) or _FORSAKEN
             if waiting >= _WRITE_AT_ONCE:
                 store.write(batch)
                 batch, waiting = {}, 0
@@ -165,6 +181,53 @@ def _fixed(session: Session, now: datetime, until: datetime) -> list[FixedPick]:
         )
         for row in rows
     ]
+
+
+def _drawn(session: Session, now: datetime, until: datetime) -> Iterator[Drawn]:
+    """What the planner itself has picked before."""
+    mixes: dict[str, str] = {}
+    rows = session.execute(
+        select(
+            Occurrence.column_id,
+            Occurrence.community_id,
+            Occurrence.local_time,
+            Occurrence.material_id,
+            type_coerce(Occurrence.why, Text).label("why"),
+        )
+        .join(Column, Column.id == Occurrence.column_id)
+        .where(
+            Occurrence.zone == Column.zone,
+            Occurrence.due_at >= now,
+            Occurrence.due_at < until,
+            Occurrence.state == "planned",
+            Occurrence.pinned.is_(False),
+            Occurrence.material_id.is_not(None),
+        )
+    )
+    for row in rows:
+        mix = mixes.get(row.why)
+        if mix is None:  # few reasons differ, so each is read once
+            mix = mixes[row.why] = json.loads(row.why).get("mix", "")
+        local = datetime.fromisoformat(row.local_time)
+        yield Drawn(row.column_id, row.community_id, local, row.material_id, mix)
+
+
+def _by_hand(session: Session, since: datetime, until: datetime) -> dict[Key, list[ByHand]]:
+    """What people have chosen themselves, for each community."""
+    rows = session.execute(
+        select(Occurrence.community_id, Occurrence.local_time, Occurrence.content_class).where(
+            Occurrence.due_at >= since,
+            Occurrence.due_at < until,
+            Occurrence.pinned,
+            Occurrence.state.not_in(("skipped", "missed", "empty")),
+        )
+    )
+    found: dict[Key, list[ByHand]] = {}
+    for row in rows:
+        found.setdefault(row.community_id, []).append(
+            (datetime.fromisoformat(row.local_time), row.content_class)
+        )
+    return found
 
 
 def _communities(session: Session, now: datetime, back: timedelta) -> list[CommunityState]:

@@ -98,7 +98,8 @@ class FixedPick:
     """A place that a person filled, or that was handed over: it counts, and is never changed.
 
     It is matched to an opening by column, community and local time; one without an opening counts too.
-    `content_class` empty and `material_id` None stand for a place that was taken out of the plan.
+    `content_class` empty and `material_id` None stand for a place that was taken out of the plan. `by_plan`
+    marks a place that an earlier plan filled and that shall stay so.
     """
 
     column_id: Key
@@ -107,6 +108,7 @@ class FixedPick:
     material_id: Key | None
     content_class: str
     cooldown_days: int = 0
+    by_plan: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +149,8 @@ class Why(NamedTuple):
     `shortfall`: slots by which the class lay below its share of the week with this slot counted.
     `passed_over`: classes that were owed more but had nothing to offer. `last_used`: None for a material
     that is new to the community. `pool_size`: approved materials of this class in the pool. `repaired`:
-    the class was chosen by the repair pass, for the sake of the weeks as a whole.
+    the class was chosen by the repair pass, for the sake of the weeks as a whole. `mix`: the community's
+    budget at that time, see `MixBudget.text`.
     """
 
     shortfall: float
@@ -156,6 +159,7 @@ class Why(NamedTuple):
     pool_size: int
     weight: float
     repaired: bool = False
+    mix: str = ""
 
     def as_doc(self) -> dict[str, Any]:
         """The reason as a JSON document."""
@@ -166,6 +170,7 @@ class Why(NamedTuple):
             "pool_size": self.pool_size,
             "weight": self.weight,
             "repaired": self.repaired,
+            "mix": self.mix,
         }
 
 

@@ -1,4 +1,7 @@
-"""Reads and expands RFC 5545 recurrence rules, with the faults told in words a person can act on."""
+"""Reads and expands RFC 5545 recurrence rules, with the faults told in words a person can act on.
+
+In one thing it is kinder than the RFC: a day that a month does not have is that month's last (`month_days`).
+"""
 
 import calendar as months
 import re
@@ -10,6 +13,7 @@ from dateutil.rrule import rrule, rrulestr
 
 from lanmu.i18n import _
 from lanmu.interfaces.errors import Invalid
+from lanmu.schedule.month_days import LateDays, by_months, late_days
 
 _DAYS = frozenset(("MO", "TU", "WE", "TH", "FR", "SA", "SU"))
 FREQUENCIES = ("DAILY", "WEEKLY", "MONTHLY", "YEARLY")
@@ -64,12 +68,27 @@ def ends_before(rule: str, start: datetime, wall: datetime, zone: ZoneInfo) -> b
     return _compiled(rule, start, zone, "rrule").after(wall) is None
 
 
+def names_late_day(rule: str, start: datetime) -> bool:
+    """Whether the rule names a day that some months lack, so that it comes on their last day."""
+    return bool(late_days(_parts(rule, "rrule"), start))
+
+
 @lru_cache(maxsize=256)
-def _compiled(rule: str, start: datetime, zone: ZoneInfo, place: str) -> rrule:
+def _compiled(rule: str, start: datetime, zone: ZoneInfo, place: str) -> rrule | LateDays:
     parts = _parts(rule, place)
     _check(parts, place)
     if "UNTIL" in parts:
         parts["UNTIL"] = _until(parts["UNTIL"], zone, place)
+    days = late_days(parts, start)
+    if not days:
+        return _read(parts, start, place)
+    count = int(parts["COUNT"]) if "COUNT" in parts else None
+    until = _local_time(parts["UNTIL"], place) if "UNTIL" in parts else None
+    monthly, first = by_months(parts, start)
+    return LateDays(_read(monthly, first, place), tuple(days), start, count, until)
+
+
+def _read(parts: dict[str, str], start: datetime, place: str) -> rrule:
     try:
         compiled = rrulestr(";".join(f"{name}={value}" for name, value in parts.items()), dtstart=start)
     except (ValueError, TypeError) as error:

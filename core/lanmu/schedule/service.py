@@ -1,6 +1,6 @@
 """The schedule as the rooms above see it: columns, occurrences, planning and handing over."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 
 from lanmu.delivery.service import DeliveryService
@@ -39,9 +39,9 @@ class ScheduleService:
         self._planning = Planning(database, clock, materials.candidates, horizon, workdays)
         self._hand_over = HandOver(database, clock, delivery, experiments, materials.snapshot, ahead)
 
-    def plan_ahead(self) -> PlanReport:
+    def plan_ahead(self, anew: Collection[str] = ()) -> PlanReport:
         """Lay out the coming days; see `Planning.run`."""
-        return self._planning.run()
+        return self._planning.run(anew)
 
     def hand_over(self) -> int:
         """Hand what is due soon to delivery; see `HandOver.run`."""

@@ -1,6 +1,6 @@
 """Stores a plan, a few communities at a time, and touches nothing that a person has changed meanwhile."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -54,22 +54,32 @@ class Tally:
     kept: int = 0
     changed: int = 0
     removed: int = 0
+    replaced: int = 0
+    elsewhere: int = 0
 
 
 class Store:
     """Compares plans with the occurrences due in `[now, until)` and writes the difference.
 
     `zones` are those of the columns. `newest` is the id of the newest occurrence when the plan's facts were
-    read: what was laid out after that, by another run that may know more, is not taken out.
+    read: what was laid out after that, by another run that may know more, is not taken out. `anew` are the
+    columns whose places were drawn again on purpose.
     """
 
     def __init__(
-        self, database: Database, now: datetime, until: datetime, zones: Mapping[Key, str], newest: int
+        self,
+        database: Database,
+        now: datetime,
+        until: datetime,
+        zones: Mapping[Key, str],
+        newest: int,
+        anew: Collection[Key] = (),
     ) -> None:
         self._database = database
         self._due = (Occurrence.due_at >= now, Occurrence.due_at < until)
         self._zones = zones
         self._newest = newest
+        self._anew = anew
         self._adding = _adding(database.dialect)
         self._times: dict[datetime, str] = {}
         self.tally = Tally()
@@ -85,6 +95,9 @@ class Store:
                 new.append({**values, "public_id": Occurrence.fresh_id()})
             elif _is_ours(row) and any(getattr(row, name) != values[name] for name in _SET):
                 changed.append({name: values[name] for name in (*_SET, "why")} | {"row": row.id})
+                if row.material_id not in (None, values["material_id"]):
+                    self.tally.replaced += 1
+                    self.tally.elsewhere += row.column_id not in self._anew
         for plan in plans.values():
             for pick in plan.kept:
                 # It may have been restored since it was read as fixed; the next run plans it.
@@ -120,7 +133,9 @@ class Store:
         for plan in plans.values():
             tally.planned += len(plan.picks)
             tally.empty += len(plan.empty)
-            tally.kept += len(plan.kept)
+            by_plan = sum(pick.by_plan for pick in plan.kept)
+            tally.planned += by_plan
+            tally.kept += len(plan.kept) - by_plan
             for opening, material, content_class, why in plan.picks:
                 reason = reasons.get(why)
                 if reason is None:

@@ -1,6 +1,6 @@
 """日历: a week of occurrences, by day, with filters."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Any
@@ -74,11 +74,22 @@ def plan() -> Response:
     return act(plan_again, url_for("calendar.week"), permission="schedule.plan")
 
 
-def plan_again() -> str:
-    """Plan the coming days; answers what came of it in words."""
-    report = server().schedule.plan_ahead()
+def plan_again(anew: Collection[str] = ()) -> str:
+    """Plan the coming days, these columns anew; answers what came of it in words."""
+    report = server().schedule.plan_ahead(anew)
     text = _("Planned: %(planned)s slots, %(empty)s of them without material; %(kept)s stay as they were.")
-    return say(text, planned=report.planned, empty=report.empty, kept=report.kept)
+    told = [say(text, planned=report.planned, empty=report.empty, kept=report.kept)]
+    own = report.replaced - report.elsewhere
+    if own:
+        told.append(say(_("%(n)s picks not yet approved were exchanged."), n=own))
+    if report.elsewhere:
+        told.append(
+            say(
+                _("%(n)s picks of other columns were exchanged, because a rule no longer allowed them."),
+                n=report.elsewhere,
+            )
+        )
+    return "\n".join(told)
 
 
 def _monday(text: str, today: date) -> date:

@@ -1,7 +1,7 @@
 """栏目: list, one column with what is planned for it, and its form."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from typing import Any
@@ -13,15 +13,13 @@ from werkzeug.wrappers import Response
 from lanmu.i18n import _
 from lanmu.interfaces.access import requires
 from lanmu.interfaces.errors import LanmuError
-from lanmu.library.views import Candidate
 from lanmu.schedule.columns import ColumnDraft, ColumnView, PoolDraft, SlotDraft, Targets
 from lanmu.schedule.occurrences import OccurrenceFilter, OccurrenceView
-from lanmu.schedule.planning import as_candidate
-from lanmu.schedule.problem import Pool
 from lanmu.schedule.recurrence import read_rule
 from lanmu.web.pages import choices
 from lanmu.web.pages.acts import Errors, act, by_field, note, say, whole
 from lanmu.web.pages.calendar import plan_again
+from lanmu.web.pages.column_notes import clock_changes, has_late_days, pool_of, pool_shown
 from lanmu.web.pages.happenings import state_of, url_of, why_lines
 from lanmu.web.pages.standing import Standing, standings_of
 from lanmu.web.people import server, signed_in
@@ -53,7 +51,7 @@ def index() -> str:
                 **_shown(column),
                 "communities": len(reached),
                 "next_at": next((each.due_at for each in own if each.state in ("planned", "approved")), None),
-                "pool_size": sum(_pool(column.draft.pool, column.draft.classes, materials).values()),
+                "pool_size": sum(pool_of(column.draft.pool, column.draft.classes, materials).values()),
                 "empty": sum(each.state == "empty" for each in own),
             }
         )
@@ -72,7 +70,7 @@ def detail(column: str) -> str:
     rows = server().schedule.occurrences.between(since, now + 3 * HORIZON, wanted, _SHOWN + 1)
     reached, unreached = server().schedule.reach(column)
     more = rows[_SHOWN].local_time[:10] if len(rows) > _SHOWN else ""
-    pool = _pool(found.draft.pool, found.draft.classes, server().library.materials.candidates())
+    pool = pool_of(found.draft.pool, found.draft.classes, server().library.materials.candidates())
     standings = standings_of(rows, now)
     return render_template(
         "columns/detail.html",
@@ -82,8 +80,13 @@ def detail(column: str) -> str:
         occurrences=[_row(each, standings, now) for each in rows[:_SHOWN]],
         next_url=url_for("columns.detail", column=column, day=more) if more else "",
         first_url=url_for("columns.detail", column=column) if request.args.get("day") else "",
-        waiting=sum(each.needs_approval and each.due_at > now for each in rows[:_SHOWN]),
-        **_pool_shown(pool),
+        waiting=" ".join(
+            f"{each.id}:{each.revision_id}"
+            for each in rows[:_SHOWN]
+            if each.needs_approval and now < each.due_at
+        ),
+        late_days=has_late_days(found),
+        **pool_shown(found.draft.pool, pool),
     )
 
 
@@ -109,8 +112,7 @@ def create() -> str | Response | tuple[str, int]:
     except LanmuError as error:
         return _form(None, draft, by_field(error, _FIELDS), 0), error.status
     note("schedule.plan", made.id)
-    flash(plan_again(), "success")
-    return redirect(url_for("columns.detail", column=made.id), 303)
+    return _planned(made)
 
 
 @blueprint.get("/columns/<column>/edit")
@@ -127,18 +129,25 @@ def save(column: str) -> str | Response | tuple[str, int]:
     draft = _read(found.draft)
     lock = int(request.form.get("lock") or 0)
     try:
-        server().schedule.columns.edit(column, _checked(draft), lock)
+        saved = server().schedule.columns.edit(column, _checked(draft), lock)
     except LanmuError as error:
         return _form(found, draft, by_field(error, _FIELDS), lock), error.status
     note("schedule.plan", column)
-    flash(plan_again(), "success")
-    return redirect(url_for("columns.detail", column=column), 303)
+    return _planned(saved)
+
+
+def _planned(column: ColumnView) -> Response:
+    flash(plan_again([column.id]), "success")
+    for told in clock_changes(column):
+        flash(told, "warning")
+    return redirect(url_for("columns.detail", column=column.id), 303)
 
 
 @blueprint.post("/columns/<column>/plan")
 @requires("schedule.plan")
 def replan(column: str) -> Response:
-    return act(plan_again, url_for("columns.detail", column=column), permission="schedule.plan", on=column)
+    back = url_for("columns.detail", column=column)
+    return act(lambda: plan_again([column]), back, permission="schedule.plan", on=column)
 
 
 @blueprint.get("/columns/pool")
@@ -150,15 +159,16 @@ def pool() -> str:
         tuple(request.args.getlist("pool_kinds")),
         tuple(request.args.getlist("pool_zones")),
     )
-    counted = _pool(draft, request.args.getlist("classes"), server().library.materials.candidates())
-    return render_template("columns/_pool.html", **_pool_shown(counted))
+    counted = pool_of(draft, request.args.getlist("classes"), server().library.materials.candidates())
+    return render_template("columns/_pool.html", **pool_shown(draft, counted))
 
 
 @blueprint.post("/occurrences/<occurrence>/approve")
 @requires("schedule.plan")
 def approve(occurrence: str) -> Response:
     def do() -> str:
-        done = server().schedule.occurrences.approve([occurrence], signed_in().username)
+        seen = {occurrence: int(request.form.get("seen") or 0)}
+        done = server().schedule.occurrences.approve(seen, signed_in().username)
         return (
             say(_("Approved: it goes out at its time.")) if done else say(_("It needs no approval any more."))
         )
@@ -169,13 +179,12 @@ def approve(occurrence: str) -> Response:
 @blueprint.post("/columns/<column>/approve")
 @requires("schedule.plan")
 def approve_all(column: str) -> Response:
-    """Approve everything planned for the column in the coming two weeks."""
+    """Approve everything that the page showed as waiting in the column."""
 
     def do() -> str:
-        now = server().clock.now()
-        wanted = OccurrenceFilter(column=column, states=("planned",))
-        waiting = server().schedule.occurrences.between(now, now + HORIZON, wanted)
-        done = server().schedule.occurrences.approve([each.id for each in waiting], signed_in().username)
+        pairs = (each.partition(":") for each in request.form.get("seen", "").split())
+        seen = {occurrence: int(revision or 0) for occurrence, _colon, revision in pairs}
+        done = server().schedule.occurrences.approve(seen, signed_in().username)
         return say(_("%(n)s approved."), n=done)
 
     return act(do, url_for("columns.detail", column=column), permission="schedule.plan", on=column)
@@ -266,29 +275,13 @@ def _row(occurrence: OccurrenceView, standings: Mapping[str, Standing], now: dat
         "push_url": url_of(occurrence) if occurrence.push_id else "",
         "state": state,
         "state_group": group,
+        "seen": occurrence.revision_id,
         "pinned": occurrence.pinned and occurrence.state != "skipped",
         "why": why_lines(occurrence),
         "approvable": occurrence.needs_approval and ahead,
         "changeable": open_ and ahead,
         "restorable": occurrence.state == "skipped" and ahead,
     }
-
-
-def _pool(draft: PoolDraft, classes: Iterable[str], materials: Sequence[Candidate]) -> dict[str, int]:
-    """How many approved materials fit, by class."""
-    pool = Pool(frozenset(draft.tags), frozenset(draft.kinds), frozenset(draft.zones), every_tag=True)
-    wanted = set(classes)
-    counts = {
-        term.code: 0 for term in server().library.taxonomy().classes if not wanted or term.code in wanted
-    }
-    for material in map(as_candidate, materials):
-        if material.content_class in counts and pool.takes(material):
-            counts[material.content_class] += 1
-    return counts
-
-
-def _pool_shown(counts: dict[str, int]) -> dict[str, Any]:
-    return {"pool": [{"code": code, "n": n} for code, n in counts.items()], "pool_size": sum(counts.values())}
 
 
 def _split(weekdays: str) -> list[str]:
@@ -339,7 +332,7 @@ def _checked(draft: ColumnDraft) -> ColumnDraft:
 
 def _form(column: ColumnView | None, draft: ColumnDraft, errors: Errors, lock: int) -> str:
     taxonomy = server().library.taxonomy()
-    counted = _pool(draft.pool, draft.classes, server().library.materials.candidates())
+    counted = pool_of(draft.pool, draft.classes, server().library.materials.candidates())
     known_tags = server().library.search.facets().counts["tag"]
     shown = {
         name: getattr(draft, name)
@@ -385,5 +378,5 @@ def _form(column: ColumnView | None, draft: ColumnDraft, errors: Errors, lock: i
         community_stages=choices.stages(),
         all_tags=choices.tags(dict.fromkeys([*draft.pool.tags, *list(known_tags)[:40]])),
         time_zones=choices.zones(draft.zone),
-        **_pool_shown(counted),
+        **pool_shown(draft.pool, counted),
     )
