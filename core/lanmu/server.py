@@ -13,8 +13,10 @@ from lanmu.audience.service import AudienceService
 from lanmu.clock import SystemClock
 from lanmu.config import Config
 from lanmu.delivery.dispatcher import Dispatcher
+from lanmu.delivery.doubts import Doubts
 from lanmu.delivery.gate import Answer
 from lanmu.delivery.home import Home
+from lanmu.delivery.journal import Journal
 from lanmu.delivery.models import Unit
 from lanmu.delivery.owner import Owner
 from lanmu.delivery.preflight import Preflight
@@ -81,11 +83,13 @@ class Server:
         self.plugins.collect_channels()
         self.catalog = Catalog(["lanmu", *self.plugins.packages()])
         self.events = Events(self.metrics, self.ledger, self.plugins)
+        self.journal = Journal(data)
         self.delivery = DeliveryService(
             self.database,
             self.clock,
             self.plugins.channels,
             solo_approval=config.server.solo_approval,
+            journal=self.journal,
         )
         self.limits = SendLimits(self.database, self.clock, config.server.zone)
         self.limits.seed()
@@ -176,27 +180,48 @@ class Server:
 
     def dispatcher(self, owner: Owner, pool: Executor, batch: int) -> Dispatcher:
         """A dispatcher for this process, which writes up to `batch` units at once."""
-        preflight = Preflight(
-            self.database,
-            self.clock,
-            self.library.materials.snapshot,
-            self.plugins.objections,
-            self.config.server.shop_name,
-        )
         return Dispatcher(
             self.database,
             self.clock,
             self.plugins.channels,
-            preflight,
+            self._preflight(),
             owner,
             pool,
             self._told,
             concurrency=batch,
             lease=timedelta(seconds=self.config.delivery.lease_seconds),
             clock_is_sane=self.home.may_send,
-            gatekeeper=Gatekeeper(self.plugins.channels, self.config.server.zone, self._quiet_hours()),
+            journal=self.journal,
+            gatekeeper=self._gatekeeper(),
             answered=self._answered,
         )
+
+    def doubts(self, owner: Owner) -> Doubts:
+        """What finds out, in this process, what became of units in doubt."""
+        return Doubts(
+            self.database,
+            self.clock,
+            self.plugins.channels,
+            self._preflight(),
+            self._gatekeeper(),
+            owner,
+            lease=timedelta(seconds=self.config.delivery.lease_seconds),
+            journal=self.journal,
+            may_send=self.home.may_send,
+            tell=self._told,
+        )
+
+    def _preflight(self) -> Preflight:
+        return Preflight(
+            self.database,
+            self.clock,
+            self.library.materials.snapshot,
+            self.plugins.objections,
+            self.config.server.shop_name,
+        )
+
+    def _gatekeeper(self) -> Gatekeeper:
+        return Gatekeeper(self.plugins.channels, self.config.server.zone, self._quiet_hours())
 
     def _quiet_hours(self) -> QuietHours | None:
         """None too while the demo is on: it sends to nobody, and is to be watched at any time of day."""

@@ -91,6 +91,7 @@ class Worker:
         self._jobs: dict[str, Callable[[], object]] = {
             "dispatch": lambda: self._dispatcher.run_due(self._stopping.is_set),
             "results": server.results.poll,
+            "doubts": server.doubts(self.owner).look,
             "hand_over": server.schedule.hand_over,
             "plan": server.schedule.plan_ahead,
             "sync": self._sync,
@@ -98,6 +99,7 @@ class Worker:
         }
         self._every = {
             "results": timedelta(seconds=2),
+            "doubts": timedelta(seconds=5),
             "hand_over": timedelta(seconds=config.delivery.sweep_seconds),
             "plan": timedelta(minutes=10),
             "sync": timedelta(seconds=30),

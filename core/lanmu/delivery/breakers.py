@@ -144,7 +144,7 @@ class Breakers:
         if now >= row.until and key not in tried and _probes(session, now, key):
             tried.add(key)
             return None
-        if row.kind == "config":
+        if row.kind == "config" and now < row.until:
             return Next(UnitState.HELD, row.reason, "config", hold_push=True)
         wait = row.until - now if now < row.until else _HALF_OPEN
         return Next(UnitState.PENDING, row.reason, row.code, wait)
@@ -173,7 +173,7 @@ class Breakers:
         unit, next_ = result.unit, result.next
         channel = self._channels.get(unit.channel)
         own = channel is not None and channel.abilities.limits_per == "target" and len(unit.targets) == 1
-        subject = unit.targets[0].key if own and next_.trips == "rate" else ""
+        subject = unit.targets[0].key if own and next_.trips != "concurrency" else ""
         self._known.add(unit.channel)
         key = (unit.channel, subject, next_.trips)
         row = session.execute(select(_BREAKER).where(_is(key)).with_for_update()).first()
