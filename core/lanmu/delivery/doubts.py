@@ -193,6 +193,11 @@ class Doubts:
             return [Recorded(doubt.unit, late, was=UnitState.UNKNOWN)]
         return []
 
+    def _nobody_writes(self, doubt: Doubt, channel: Channel, now: datetime) -> bool:
+        """A write that is still to come may come when the far end does not remember these bytes any more."""
+        with self._database.read() as session:
+            return self._owner_is_gone(session, doubt, channel, now)
+
     def _owner_is_gone(self, session: Session, doubt: Doubt, channel: Channel, now: datetime) -> bool:
         """Whether nobody can still be about to write: the writer is done with it, or proven dead.
 
@@ -238,7 +243,7 @@ class Doubts:
             self._to_person(doubt, _("The time has passed in which a resend has no second effect."))
         elif doubt.written > RESENDS:
             self._to_person(doubt, _("It was sent again three times, and still nobody knows."))
-        elif not self._may_send():
+        elif not self._may_send() or not self._nobody_writes(doubt, channel, now):
             self._look_again(doubt, now + timedelta(minutes=1))
         else:
             try:
