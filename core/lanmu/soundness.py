@@ -101,6 +101,8 @@ def why_no_channel(plugin: str, offered: object) -> Invalid | None:
         way_out = _("Declare them with lanmu.interfaces.channels.Abilities(…).")
         return Invalid(place, fault, way_out, kind=type(getattr(offered, "abilities", None)).__name__)
     missing = [each for each in _NEEDS["lanmu_channels"] if not callable(getattr(offered, each, None))]
+    if not isinstance(getattr(offered, "title", None), str):
+        missing.append("title")
     if missing:
         fault = _("lacks %(missing)s.")
         way_out = _("lanmu.BaseChannel has all but compose and transmit.")
@@ -172,6 +174,9 @@ def _offer(name: str, plugin: AnyPlugin, hook: str) -> Iterator[Flaw]:
         yield Flaw("offers", Invalid(place, _("raises %(error)s"), where, error=failure(error)))
         return
     for each in offered:
+        if hook == "lanmu_channels" and getattr(each, "title", None) == "":
+            fault = _("its channel %(channel)s has no title, which is its name for people.")
+            yield Flaw("name", Invalid(place, fault, channel=getattr(each, "name", "")))
         if wrong := _why_no_offer(name, hook, each):
             yield Flaw("offers-objects", wrong)
     if hook == "lanmu_blueprints":

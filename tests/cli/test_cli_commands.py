@@ -40,8 +40,9 @@ def test_the_plugins_are_listed_with_their_state(lanmu, folder):
     }
     assert "    plugins.llm_copy.model: 不是文本，请加上引号。" in lines
     assert {line.index("0.1.0") + sum(c > "\u2e80" for c in line) for line in lines if "0.1.0" in line} == {
-        32
+        39
     }
+    assert {line.split()[2] for line in lines if "0.1.0" in line} == {"lanmu"}
     listed = json.loads(lanmu("plugin", "list", "--json").stdout)
     assert {each["name"]: each["state"] for each in listed}["llm_copy"] == "set_aside"
 

@@ -46,7 +46,8 @@ def test_the_plugins_tables_are_checked_too(lanmu, folder):
     assert told.exit_code == 2
     assert told.stderr.splitlines() == [
         "plugins.points.chek_in_points: is not known here. Did you mean check_in_points?",
-        "plugins.nobody: no installed plugin has this name.",
+        "plugins.nobody: no installed plugin has this name. "
+        "Installed: llm_copy, personal_wechat_export, points, wecom.",
     ]
 
 
