@@ -172,7 +172,8 @@ class Breakers:
     def _trip(self, session: Session, now: datetime, result: Recorded) -> None:
         unit, next_ = result.unit, result.next
         channel = self._channels.get(unit.channel)
-        own = channel is not None and channel.abilities.limits_per == "target" and len(unit.targets) == 1
+        limits = channel.abilities.limits if channel is not None else ()
+        own = len(unit.targets) == 1 and any(rate.scope == "target" for rate in limits)
         subject = unit.targets[0].key if own and next_.trips != "concurrency" else ""
         self._known.add(unit.channel)
         key = (unit.channel, subject, next_.trips)

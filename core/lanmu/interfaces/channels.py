@@ -235,7 +235,6 @@ class Abilities:
     - `text_bytes`, `asset_max`, `asset_bytes`, `asset_types`: limits of one message (UTF-8 bytes).
     - `asset_ttl`: how long an uploaded file is known; None where files travel inside the request.
     - `limits`: what the far end allows; `silent_limits`: beyond which it drops without an error.
-    - `limits_per`: whether a limit that was reached stops the whole account or one target (a robot) alone.
     """
 
     sending: Sending = Sending.AUTO
@@ -254,7 +253,6 @@ class Abilities:
     asset_ttl: timedelta | None = None
     limits: tuple[Rate, ...] = ()
     silent_limits: tuple[Rate, ...] = ()
-    limits_per: Literal["account", "target"] = "account"
 
 
 class Channel(Protocol):

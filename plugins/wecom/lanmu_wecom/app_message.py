@@ -124,7 +124,7 @@ class AppChannel(BaseChannel):
         return self._corp.write(request, line) if isinstance(line, OpenLine) else NO_LINE
 
     def classify(self, observation: Observation) -> Verdict:
-        read = refusal(observation, resend_is_safe=True)
+        read = refusal(observation)
         if isinstance(read, Verdict):
             return read
         names = f"{read.get('invaliduser') or ''}|{read.get('unlicenseduser') or ''}"

@@ -35,7 +35,16 @@ from lanmu_wecom import content, media
 from lanmu_wecom.client import NO_LINE, OpenLine, Refused, Unreachable
 from lanmu_wecom.content import Unfit
 from lanmu_wecom.corp import Corp, encode
-from lanmu_wecom.errcodes import DISPATCHING, is_config, parse, reason_of, refusal
+from lanmu_wecom.errcodes import (
+    BUSY,
+    CONCURRENCY,
+    DISPATCHING,
+    LIMIT,
+    is_config,
+    parse,
+    reason_of,
+    refusal,
+)
 
 CALL = "externalcontact/add_msg_template"
 TEXT_BYTES = 4000
@@ -44,6 +53,7 @@ _PAGE = 1000
 _LIST_PAGE = 100
 _DISPATCH_WAIT = timedelta(minutes=5)
 _CANCELLED_BEFORE = 41093
+_ASK_LATER = frozenset({BUSY, LIMIT, CONCURRENCY, DISPATCHING})
 
 _FAILED = {
     2: _("They are no longer friends with the sender."),
@@ -166,7 +176,7 @@ class BroadcastChannel(BaseChannel):
         return self._corp.write(request, line) if isinstance(line, OpenLine) else NO_LINE
 
     def classify(self, observation: Observation) -> Verdict:
-        read = refusal(observation, resend_is_safe=False)
+        read = refusal(observation)
         if isinstance(read, Verdict):
             return read
         failed = {str(key): _NOT_TAKEN for key in read.get("fail_list") or ()}
@@ -208,14 +218,20 @@ class BroadcastChannel(BaseChannel):
             return []
 
     def cancel(self, ref: Ref) -> CancelResult:
+        """Who has not confirmed cannot any more; what went out stays. To cancel twice does no harm.
+
+        Raises NotConnected where the far end cannot be asked, or asks to be asked later.
+        """
         try:
             self._corp.ask("externalcontact/cancel_groupmsg_send", {"msgid": ref.id})
         except Refused as refused:
             if refused.code == _CANCELLED_BEFORE:
                 return CancelResult(cancelled=True, reason=_("It had been cancelled before."))
+            if refused.code in _ASK_LATER or is_config(refused.code):
+                raise NotConnected(reason_of(refused.code), config=is_config(refused.code)) from refused
             return CancelResult(cancelled=False, reason=reason_of(refused.code))
-        except (Unreachable, NotConnected) as fault:
-            return CancelResult(cancelled=False, reason=str(fault))
+        except Unreachable as unreachable:
+            raise NotConnected(str(unreachable)) from unreachable
         return CancelResult(cancelled=True)
 
     def _senders(self, msgid: str) -> list[str]:
@@ -315,8 +331,12 @@ def _same_content(sent: dict[str, Any], row: dict[str, Any]) -> bool:
     return _outline(sent.get("attachments")) == _outline(row.get("attachments"))
 
 
-def _outline(attachments: object) -> list[tuple[str, str]]:
+def _outline(attachments: object) -> list[tuple[str, str, str]]:
     if not isinstance(attachments, list):
         return []
     rows = [row for row in attachments if isinstance(row, dict)]
-    return [(str(row.get("msgtype")), str((row.get("link") or {}).get("url", ""))) for row in rows]
+    links = [row.get("link") or {} for row in rows]
+    return [
+        (str(row.get("msgtype")), str(link.get("url", "")), str(link.get("title", "")))
+        for row, link in zip(rows, links, strict=True)
+    ]

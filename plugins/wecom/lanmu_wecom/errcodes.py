@@ -18,6 +18,9 @@ TOKEN_GONE = frozenset({40014, 42001})
 DISPATCHING = 41063
 """A broadcast that was just made is still being dispatched; ask again later."""
 
+MEDIA_GONE = 40007
+"""An uploaded file is not known any more; it lives three days, and may be voided before."""
+
 BUSY = -1
 LIMIT = 45009
 CONCURRENCY = 45033
@@ -123,11 +126,8 @@ def errcode_of(data: Mapping[str, Any]) -> int | None:
     return code if isinstance(code, int) else None
 
 
-def refusal(observation: Observation, *, resend_is_safe: bool) -> Verdict | dict[str, Any]:
-    """What an observation proves where it is no plain success; else the answer's JSON object.
-
-    `resend_is_safe` says that the same bytes have no second effect, which makes "busy" a mere delay.
-    """
+def refusal(observation: Observation) -> Verdict | dict[str, Any]:
+    """What an observation proves where it is no plain success; else the answer's JSON object."""
     if not observation.wrote:
         return Verdict(Outcome.NOT_SENT, reason=observation.fault)
     if observation.status is None:
@@ -138,13 +138,13 @@ def refusal(observation: Observation, *, resend_is_safe: bool) -> Verdict | dict
     code = errcode_of(data)
     if code is None:
         return _without_json(200)
-    return _by_code(code, resend_is_safe) if code else data
+    return _by_code(code) if code else data
 
 
 def _without_json(status: int) -> Verdict:
     if status == 429:
         reason = _("A gateway says that there are too many calls.")
-        return Verdict(Outcome.AMBIGUOUS, reason=reason, code="HTTP 429", retry_after=_BLOCK)
+        return Verdict(Outcome.AMBIGUOUS, reason=reason, code="HTTP 429", retry_after=_BLOCK, trips="rate")
     if 300 <= status < 500 and status != 408:
         reason = _("The address of the far end does not take this call; check base_url.")
         return Verdict(Outcome.REFUSED, reason=reason, code=f"HTTP {status}", scope="account")
@@ -152,26 +152,27 @@ def _without_json(status: int) -> Verdict:
     return Verdict(Outcome.AMBIGUOUS, reason=reason, code=f"HTTP {status}")
 
 
-def _by_code(code: int, resend_is_safe: bool) -> Verdict:
+def _by_code(code: int) -> Verdict:
     name = str(code)
     if code in TOKEN_GONE:
         reason = _("The access token has run out.")
         return Verdict(Outcome.LATER, reason=reason, code=name, retry_after=timedelta(0), free=True)
     if code == LIMIT:
         reason = _("The platform's rate limit is reached.")
-        return Verdict(Outcome.LATER, reason=reason, code=name, retry_after=_BLOCK)
+        return Verdict(Outcome.LATER, reason=reason, code=name, retry_after=_BLOCK, trips="rate")
     if code == CONCURRENCY:
         reason = _("Too many calls at the same time.")
-        return Verdict(Outcome.LATER, reason=reason, code=name, retry_after=_SOON)
+        return Verdict(Outcome.LATER, reason=reason, code=name, retry_after=_SOON, trips="concurrency")
     if code == BUSY:
-        reason = _("The far end is busy.")
-        if resend_is_safe:
-            return Verdict(Outcome.LATER, reason=reason, code=name, retry_after=_SOON)
-        return Verdict(Outcome.AMBIGUOUS, reason=reason, code=name)
+        # "Busy, try again", but a call that makes something may have made it: nobody knows. Where a resend
+        # is safe the core sends the same bytes again by itself.
+        return Verdict(Outcome.AMBIGUOUS, reason=_("The far end is busy."), code=name)
     if code in _LATER:
         return Verdict(Outcome.LATER, reason=_LATER[code], code=name, retry_after=_SOON)
     if code in _ACCOUNT:
         return Verdict(Outcome.REFUSED, reason=_ACCOUNT[code], code=name, scope="account")
     if code in _CONTENT:
-        return Verdict(Outcome.REFUSED, reason=_CONTENT[code], code=name, scope="content")
-    return Verdict(Outcome.REFUSED, reason=reason_of(code), code=name)
+        stale = code == MEDIA_GONE
+        return Verdict(Outcome.REFUSED, reason=_CONTENT[code], code=name, scope="content", stale_files=stale)
+    known = code in _UNIT
+    return Verdict(Outcome.REFUSED, reason=reason_of(code), code=name, scope="unit" if known else "unclear")

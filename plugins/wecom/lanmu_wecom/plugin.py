@@ -1,6 +1,8 @@
 """The plugin's class: what it offers to the host."""
 
 from collections.abc import Iterable
+from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import lanmu
@@ -44,7 +46,11 @@ class WecomPlugin(lanmu.Plugin[WecomSettings]):
                 self.host.database,
                 self.host.clock,
             )
-            channels += [CustomerChannel(corp), GroupChannel(corp), AppChannel(corp)]
+            settle = timedelta(seconds=settings.settle_seconds)
+            for broadcast in (CustomerChannel(corp), GroupChannel(corp)):
+                broadcast.abilities = replace(broadcast.abilities, settle=settle)
+                channels.append(broadcast)
+            channels.append(AppChannel(corp))
         if settings.robots:
             leave_out = settings.robot_pictures == "leave_out"
             channels.append(RobotChannel(self._client, settings.robots, leave_out))

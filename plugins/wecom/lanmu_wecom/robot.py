@@ -153,7 +153,7 @@ class RobotChannel(BaseChannel):
         return self._client.write(line, request.body) if isinstance(line, OpenLine) else NO_LINE
 
     def classify(self, observation: Observation) -> Verdict:
-        read = refusal(observation, resend_is_safe=False)
+        read = refusal(observation)
         if isinstance(read, Verdict):
             return read
         if "wrong json format" in str(read.get("errmsg", "")):

@@ -13,11 +13,15 @@ from lanmu_wecom.sandbox.demo import SEED
 from lanmu_wecom.wire import Origin
 
 OFFICIAL = "https://qyapi.weixin.qq.com"
+SETTLE_SECONDS = 600
 
 
 @dataclass(frozen=True)
 class WecomSettings:
-    """Whom we are at WeCom. Without a corp id only the robots work; `robots` maps a name to its key."""
+    """Whom we are at WeCom. Without a corp id only the robots work; `robots` maps a name to its key.
+
+    `settle_seconds`: how long a broadcast that was created may be missing from WeCom's list.
+    """
 
     corpid: str = ""
     secret: Secret = field(default_factory=lambda: Secret(""))
@@ -27,6 +31,7 @@ class WecomSettings:
     connect_timeout: float = 5.0
     robots: Mapping[str, Secret] = field(default_factory=dict)
     robot_pictures: str = "refuse"
+    settle_seconds: int = SETTLE_SECONDS
     sandbox: bool = False
 
 
@@ -45,6 +50,9 @@ class WecomSchema(Schema):
         load_default=dict,
     )
     robot_pictures = fields.String(load_default="refuse", validate=validate.OneOf(["refuse", "leave_out"]))
+    settle_seconds = fields.Integer(
+        load_default=SETTLE_SECONDS, strict=True, validate=validate.Range(min=1, max=3600)
+    )
     sandbox = fields.Boolean(load_default=False)
 
     @validates_schema
@@ -58,6 +66,8 @@ class WecomSchema(Schema):
         else:
             if data["sandbox"] and not Origin.of(data["base_url"]).loopback:
                 faults["sandbox"] = [_("can only be true where base_url is an address of this machine.")]
+            if data["settle_seconds"] < SETTLE_SECONDS and not Origin.of(data["base_url"]).loopback:
+                faults["settle_seconds"] = [_("must be at least 600: WeCom's list may lag so far behind.")]
         if data["corpid"] and not data["secret"]:
             faults["secret"] = [_("is missing although corpid is set. It stands on the app's page.")]
         if data["secret"] and not data["corpid"]:

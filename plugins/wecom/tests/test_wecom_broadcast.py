@@ -193,6 +193,56 @@ def test_cancel_stops_those_who_have_not_confirmed(sandbox: Sandbox, group: Grou
     assert unknown.reason
 
 
+@pytest.mark.usefixtures("dispatched")
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"kind": "html502", "when": "after"},
+        {"kind": "drop", "when": "after"},
+        {"kind": "truncate", "when": "after"},
+        {"kind": "errcode", "code": -1, "when": "after"},
+        {"kind": "slow", "when": "after", "seconds": 1},
+    ],
+    ids=lambda fault: fault["kind"],
+)
+def test_whatever_became_of_the_answer_an_effect_is_found(
+    sandbox: Sandbox, group: GroupChannel, corp: Corp, clock: FakeClock, fault: dict[str, object]
+) -> None:
+    corp.client._timeout = 0.5
+    sandbox.fault(call="externalcontact/add_msg_template", **fault)
+    sent = push(group, message("有没有发出去"), "wrDEMO0001")
+    assert sent.verdict.outcome is Outcome.AMBIGUOUS
+    corp.client._timeout = 5
+    assert len(group.find(sent.request, window(clock))) == 1
+
+
+@pytest.mark.usefixtures("dispatched")
+def test_a_lookup_reads_every_page(sandbox: Sandbox, group: GroupChannel, clock: FakeClock) -> None:
+    sandbox.world.options.quota = 1000
+    for number in range(120):
+        push(group, message(f"第 {number} 条"), "wrDEMO0001")
+    last = push(group, message("要找的这一条"), "wrDEMO0001")
+    for number in range(20):
+        push(group, message(f"后面第 {number} 条"), "wrDEMO0001")
+    assert [ref.id for ref in group.find(last.request, window(clock))] == [last.msgid]
+
+
+@pytest.mark.usefixtures("dispatched")
+def test_a_cancel_that_cannot_be_asked_for_raises(sandbox: Sandbox, group: GroupChannel) -> None:
+    sent = push(group, message(), "wrDEMO0001")
+    assert sent.verdict.ref is not None
+    call = "externalcontact/cancel_groupmsg_send"
+    for fault in (
+        {"kind": "html502"},
+        {"kind": "errcode", "code": 45009},
+        {"kind": "errcode", "code": 41063},
+    ):
+        sandbox.fault(call=call, **fault)
+        with pytest.raises(NotConnected):
+            group.cancel(sent.verdict.ref)
+    assert group.cancel(sent.verdict.ref).cancelled
+
+
 def picture(tmp_path: Path, content: bytes = PNG) -> Asset:
     path = tmp_path / "早安 图.png"
     path.write_bytes(content)

@@ -99,16 +99,32 @@ def test_too_much_at_once_waits_shortly(channel: AnyChannel) -> None:
     assert verdict.retry_after <= timedelta(seconds=3)
 
 
-def test_busy_is_a_delay_only_where_a_resend_has_no_second_effect() -> None:
-    assert APP.classify(seen(-1)).outcome is Outcome.LATER
-    assert GROUP.classify(seen(-1)).outcome is Outcome.AMBIGUOUS
-    assert ROBOT.classify(seen(-1)).outcome is Outcome.AMBIGUOUS
+@CHANNELS
+def test_busy_may_have_taken_effect_all_the_same(channel: AnyChannel) -> None:
+    assert channel.classify(seen(-1)).outcome is Outcome.AMBIGUOUS
+
+
+@CHANNELS
+@pytest.mark.parametrize(("code", "trips"), [(45009, "rate"), (45033, "concurrency"), (42001, "")])
+def test_a_limit_is_told_to_the_other_workers(channel: AnyChannel, code: int, trips: str) -> None:
+    assert channel.classify(seen(code)).trips == trips
+
+
+@CHANNELS
+def test_a_gateways_429_is_told_to_the_other_workers(channel: AnyChannel) -> None:
+    assert channel.classify(Observation(True, 429, b"")).trips == "rate"
+
+
+@CHANNELS
+def test_an_expired_file_is_worth_uploading_once_more(channel: AnyChannel) -> None:
+    assert channel.classify(seen(40007)).stale_files
+    assert not channel.classify(seen(45002)).stale_files
 
 
 @CHANNELS
 def test_an_unknown_code_is_refused_with_its_number(channel: AnyChannel) -> None:
     verdict = channel.classify(seen(987654))
-    assert (verdict.outcome, verdict.scope, verdict.code) == (Outcome.REFUSED, "unit", "987654")
+    assert (verdict.outcome, verdict.scope, verdict.code) == (Outcome.REFUSED, "unclear", "987654")
 
 
 @CHANNELS
