@@ -3,16 +3,21 @@
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import update
 from werkzeug.test import TestResponse
 
 from lanmu import config
 from lanmu.audience.views import Address, CommunityDraft
+from lanmu.delivery.intake import PushRequest, Recipient, text_hash
+from lanmu.delivery.models import Push, Unit, UnitTarget
+from lanmu.delivery.views import PushView
 from lanmu.library.content import Content
 from lanmu.schedule.columns import ColumnDraft, SlotDraft
 from lanmu.server import Server
@@ -20,6 +25,7 @@ from lanmu.staff.roles import SCOPES
 from lanmu.testing.clock import FakeClock
 from lanmu.web.app import create_app
 
+Send = Callable[..., PushView]
 PASSWORD = "a password for testing alone"
 CHANNEL = "personal_wechat_export.pack"
 _TOKEN = re.compile(r'name="csrf-token" content="([^"]*)"')
@@ -145,3 +151,41 @@ def program(app: Flask, server: Server) -> Callable[..., Program]:
         return Program(app.test_client(), server.tokens.create(owner, "erp", list(scopes or SCOPES), days))
 
     return made
+
+
+@pytest.fixture
+def send(server: Server) -> Send:
+    """A push to some recipients, its units and targets then put into the states that a test is about."""
+
+    def make(*names: str, push: str = "", unit: str = "", target: str = "", asked: bool = False) -> PushView:
+        now = server.clock.now()
+        made = server.delivery.send(
+            PushRequest(
+                source_key=f"test:{'+'.join(names)}:{push}:{unit}:{target}",
+                title=f"推给{names[0]}",
+                channel=CHANNEL,
+                revision_id=None,
+                material_id=None,
+                content_hash=text_hash("早安"),
+                body="早安",
+                due_at=now,
+                zone="Asia/Shanghai",
+                recipients=[Recipient(name, name, "admin") for name in names],
+                approved_by="admin",
+                approved_at=now,
+                created_by="早安",
+                late_policy="send",
+            )
+        )
+        with server.database.write() as session:
+            if push:
+                ended = now if push.startswith("finished") else None
+                session.execute(update(Push).where(Push.id == made.row).values(state=push, finished_at=ended))
+            if unit:
+                values = {"state": unit, "results_at": now + timedelta(hours=1) if asked else None}
+                session.execute(update(Unit).where(Unit.push_id == made.row).values(values))
+            if target:
+                session.execute(update(UnitTarget).where(UnitTarget.push_id == made.row).values(state=target))
+        return server.delivery.get(made.id)
+
+    return make

@@ -4,57 +4,13 @@ import csv
 import io
 import re
 from collections.abc import Callable
-from datetime import timedelta
 
 import pytest
-from sqlalchemy import update
-from tests.web.conftest import CHANNEL, Browser
+from tests.web.conftest import Browser, Send
 
-from lanmu.delivery.intake import PushRequest, Recipient, text_hash
 from lanmu.delivery.listing import Group
-from lanmu.delivery.models import Push, Unit, UnitTarget
 from lanmu.delivery.views import PushView
 from lanmu.server import Server
-
-Send = Callable[..., PushView]
-
-
-@pytest.fixture
-def send(server: Server) -> Send:
-    """A push to some recipients, its units and targets then put into the states that a test is about."""
-
-    def make(*names: str, push: str = "", unit: str = "", target: str = "", asked: bool = False) -> PushView:
-        now = server.clock.now()
-        made = server.delivery.send(
-            PushRequest(
-                source_key=f"test:{'+'.join(names)}:{push}:{unit}:{target}",
-                title=f"推给{names[0]}",
-                channel=CHANNEL,
-                revision_id=None,
-                material_id=None,
-                content_hash=text_hash("早安"),
-                body="早安",
-                due_at=now,
-                zone="Asia/Shanghai",
-                recipients=[Recipient(name, name, "admin") for name in names],
-                approved_by="admin",
-                approved_at=now,
-                created_by="早安",
-                late_policy="send",
-            )
-        )
-        with server.database.write() as session:
-            if push:
-                ended = now if push.startswith("finished") else None
-                session.execute(update(Push).where(Push.id == made.row).values(state=push, finished_at=ended))
-            if unit:
-                values = {"state": unit, "results_at": now + timedelta(hours=1) if asked else None}
-                session.execute(update(Unit).where(Unit.push_id == made.row).values(values))
-            if target:
-                session.execute(update(UnitTarget).where(UnitTarget.push_id == made.row).values(state=target))
-        return server.delivery.get(made.id)
-
-    return make
 
 
 @pytest.fixture
@@ -132,8 +88,12 @@ def test_a_unit_in_doubt_is_decided_in_three_ways(
 ):
     push = send("一群", push="running", unit="unknown", target="unknown")
     page = admin.get(f"/pushes/{push.id}").text
-    assert set(re.findall(r'name="as" value="(\w+)"', page)) == {"sent", "again", "give_up"}
-    admin.post(f"/pushes/{push.id}/units/1", {"as": answer})
+    assert set(re.findall(r'name="as" value="(\w+)"', page)) == {"sent", "give_up"}
+    if answer == "again":
+        assert f"/pushes/{push.id}/units/1/again" in page
+        admin.post(f"/pushes/{push.id}/units/1/again", {"why": "群里没有这条", "twice": "yes"})
+    else:
+        admin.post(f"/pushes/{push.id}/units/1", {"as": answer})
     after = server.delivery.units(push.id)[0]
     assert (after.state, after.targets[0].state) == (unit, target)
     assert "需要您处理" not in admin.get(f"/pushes/{push.id}").text
@@ -147,7 +107,10 @@ def test_who_may_not_decide_sees_what_is_in_doubt_but_no_answers(
     page = auditor.get(f"/pushes/{push.id}").text
     assert "需要您处理" in page
     assert 'name="as"' not in page
-    assert auditor.post(f"/pushes/{push.id}/units/1", {"as": "again"}).status_code == 403
+    assert auditor.post(f"/pushes/{push.id}/units/1", {"as": "sent"}).status_code == 403
+    assert (
+        auditor.post(f"/pushes/{push.id}/units/1/again", {"why": "没有", "twice": "yes"}).status_code == 403
+    )
 
 
 def test_units_on_hold_in_a_running_push_are_released(admin: Browser, server: Server, send: Send):

@@ -10,8 +10,10 @@ from lanmu.web.pages.words import WORDS, tone
 AUTO, CONFIRM, PERSON = Sending.AUTO, Sending.CONFIRM, Sending.PERSON
 
 
-def _progress(awaited: int = 0, units: dict[str, int] | None = None, **targets: int) -> Progress:
-    return Progress(sum(targets.values()), units or {}, targets, awaited)
+def _progress(
+    awaited: int = 0, units: dict[str, int] | None = None, doubts: int = 0, **targets: int
+) -> Progress:
+    return Progress(sum(targets.values()), units or {}, targets, awaited, doubts)
 
 
 @pytest.mark.parametrize(
@@ -24,7 +26,8 @@ def _progress(awaited: int = 0, units: dict[str, int] | None = None, **targets: 
         ("finished", PERSON, _progress(1, postponed=1, delivered=2), "awaits_person", "orange"),
         ("finished_with_issues", CONFIRM, _progress(1, accepted=1, failed=1), "awaits_confirm", "orange"),
         ("finished_with_issues", PERSON, _progress(delivered=1, failed=1), "finished_with_issues", "orange"),
-        ("running", AUTO, _progress(units={"unknown": 1, "accepted": 1}, unknown=1), "in_doubt", "orange"),
+        ("running", AUTO, _progress(doubts=1, units={"unknown": 1}, unknown=1), "in_doubt", "orange"),
+        ("running", AUTO, _progress(units={"unknown": 1, "accepted": 1}, unknown=1), "checking", "blue"),
         ("running", AUTO, _progress(units={"held": 1}, planned=1), "held", "orange"),
         ("running", CONFIRM, _progress(1, units={"pending": 1}, accepted=1, planned=1), "running", "blue"),
         ("cancelled", CONFIRM, _progress(1, accepted=1, cancelled=1), "cancelled", "grey"),

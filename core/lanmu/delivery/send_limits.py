@@ -22,8 +22,8 @@ from lanmu.storage.types import BigId
 HIGHEST = 1_000_000
 
 _CHECKED = date(2026, 11, 21)
-_BROADCASTS = "WeCom 92135: as many 企业群发 a month as the month has days"
-_OTHER_RULE = "WeCom 92135: the rule where an administrator has chosen it"
+_BROADCASTS = _("WeCom 92135: as many 企业群发 a month as the month has days")
+_OTHER_RULE = _("WeCom 92135: the rule where an administrator has chosen it")
 
 
 def _platform(channel: str, period: str, most: int | None) -> dict[str, object]:

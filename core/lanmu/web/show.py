@@ -51,6 +51,7 @@ MENU: tuple[MenuItem, ...] = (
     MenuItem(_("Pushes"), "pushes.index", "push.view", "delivery", "send"),
     MenuItem(_("Communities"), "communities.index", "community.view", "people", "users-group"),
     MenuItem(_("Points"), "points.index", "points.view", "people", "coin"),
+    MenuItem(_("Frequency and quota"), "limits.index", "push.view", "settings", "adjustments"),
     MenuItem(_("Plugins"), "settings.plugins", "plugin.view", "settings", "plug"),
     MenuItem(_("Audit log"), "audit.log", "audit.view", "settings", "shield-check"),
 )
@@ -82,6 +83,7 @@ def install(app: Flask) -> None:
 
 def _context(app: Flask) -> dict[str, Any]:
     config = server().config.server
+    whole = person() is not None and not request.headers.get("HX-Request")
     return {
         "locale": locale(),
         "staff": person(),
@@ -91,7 +93,8 @@ def _context(app: Flask) -> dict[str, Any]:
         "here": request.full_path.rstrip("?"),
         "version": __version__,
         # A part of a page carries no menu, and the counts in it are not to be paid for nothing.
-        "menu": _menu(app) if person() and not request.headers.get("HX-Request") else (),
+        "home": server().home.state() if whole else None,
+        "menu": _menu(app) if whole else (),
     }
 
 

@@ -12,11 +12,14 @@ from lanmu.web.pages import (
     calendar,
     columns,
     communities,
+    limits,
     material_writing,
     materials,
     points,
+    push_acts,
     pushes,
     settings,
+    today,
     versions,
 )
 from lanmu.web.pages.choices import channel_title
@@ -31,9 +34,12 @@ _ROOMS = (
     communities,
     material_writing,
     materials,
+    limits,
     points,
+    push_acts,
     pushes,
     settings,
+    today,
     versions,
 )
 

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from flask import flash, redirect, request
 from werkzeug.wrappers import Response
 
 from lanmu.i18n import _
-from lanmu.interfaces.errors import Faults, Invalid, LanmuError
+from lanmu.interfaces.errors import Faults, Invalid, LanmuError, filled
 from lanmu.web.people import server, signed_in, translate
 
 Errors = dict[str, list[str]]
@@ -27,13 +28,14 @@ def act(do: Callable[[], str | None], back: str, *, permission: str = "", on: st
     return redirect(back, 303)
 
 
-def note(permission: str = "", on: str = "") -> None:
-    """Write what was just done into the audit log."""
+def note(permission: str = "", on: str = "", detail: Mapping[str, Any] | None = None) -> None:
+    """Write what was just done into the audit log, with no more of it than the change."""
     server().audit.record(
         signed_in().username,
         request.endpoint or "",
         on or request.path,
         permission=permission,
+        detail=detail,
         address=request.remote_addr or "",
     )
 
@@ -52,7 +54,7 @@ def in_words(error: LanmuError) -> str:
     fault = translate(error.fault)
     way_out = translate(error.way_out) if error.way_out else ""
     if params:
-        fault, way_out = fault % params, way_out % params
+        fault, way_out = filled(fault, params), filled(way_out, params)
     return f"{fault} {way_out}".strip()
 
 

@@ -1,23 +1,25 @@
-"""看板: today's line, the mix, what needs a person, and what will happen next."""
+"""看板: what must be decided, today's line, the mix, what needs a person, and what will happen next."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from flask import Blueprint, redirect, render_template, url_for
+from flask import Blueprint, flash, redirect, render_template, url_for
 from werkzeug.wrappers import Response
 
-from lanmu.delivery.listing import Group
+from lanmu.delivery.listing import Decision, Group
 from lanmu.i18n import _
 from lanmu.interfaces.access import requires
 from lanmu.interfaces.channels import Sending
+from lanmu.interfaces.errors import LanmuError
 from lanmu.reports.service import MIX_WINDOW, Need
 from lanmu.schedule.occurrences import OccurrenceView
-from lanmu.web.pages.acts import say
+from lanmu.web.pages.acts import in_words, say
 from lanmu.web.pages.gauge import furthest_off, mix_of, shares_from
 from lanmu.web.pages.happenings import Happening, gather, url_of
 from lanmu.web.pages.standing import sending_of
-from lanmu.web.people import server
+from lanmu.web.pages.words import word
+from lanmu.web.people import server, signed_in, translate
 
 blueprint = Blueprint("board", __name__)
 
@@ -53,6 +55,7 @@ def index() -> str:
     )
     end = start + _DAY
     occurrences = server().schedule.occurrences.between(start, now + MIX_WINDOW)
+    decisions = server().delivery.decisions(_DECISIONS + 1)
     today = gather([each for each in occurrences if each.due_at < end], now)
     ahead = [each for each in gather(occurrences, now) if not each.past and each.state != "skipped"]
     figures = server().reports.day(start, end)
@@ -71,6 +74,8 @@ def index() -> str:
             "to_review": sum(need.count for need in needs if need.kind == "to_review"),
             "issues": server().delivery.undecided(),
         },
+        decisions=[_decision(each) for each in decisions[:_DECISIONS]],
+        more_decisions=len(decisions) > _DECISIONS,
         today=dots,
         lanes=max((dot.lane + 1 for dot in dots), default=1),
         now_x=round((now - start) / _DAY * 100, 2),
@@ -80,6 +85,20 @@ def index() -> str:
         coming=[{"at": each.at, "url": each.url, "text": _told_ahead(each)} for each in ahead[:6]],
         next_in=next(((each.at - now).total_seconds() for each in ahead if each.at < end), None),
     )
+
+
+@blueprint.post("/clock/trust")
+@requires("settings.edit")
+def trust_clock() -> Response:
+    """A person has looked at the clock and found it right: sending goes on."""
+
+    try:
+        server().home.trust(signed_in().username)  # it writes into the audit log itself
+    except LanmuError as error:
+        flash(in_words(error), "error")
+    else:
+        flash(say(_("The clock is trusted again; what is due goes out.")), "success")
+    return redirect(url_for("board.index"), 303)
 
 
 @blueprint.get("/occurrences/<occurrence>")
@@ -122,10 +141,32 @@ def _communities_off(occurrences: list[OccurrenceView]) -> list[dict[str, object
     return sorted(found, key=lambda each: -abs(float(str(each["off"]))))[:4]
 
 
+_DECISIONS = 12
+_KINDS: dict[str, tuple[str, str, str]] = {
+    "late": ("hourglass", "red", _("Late: shall it still go out?")),
+    "doubt": ("help-circle", "red", _("Nobody knows whether it arrived")),
+    "held": ("player-pause", "orange", _("On hold")),
+    "review": ("checkup-list", "orange", _("A change waits for approval")),
+}
+
+
+def _decision(each: Decision) -> dict[str, object]:
+    """A push that waits for a person's word, with the link to where it is given."""
+    icon, tone, what = _KINDS[each.kind]
+    return {
+        "icon": icon,
+        "tone": tone,
+        "what": translate(what),
+        "title": each.title,
+        "reason": translate(each.reason) if each.reason else "",
+        "due_at": each.due_at,
+        "calls": each.units,
+        "recipients": each.recipients,
+        "url": url_for("pushes.detail", push=each.push) + "#decide",
+    }
+
+
 _TODO: dict[str, tuple[str, str, str]] = {
-    "unknown": ("help-circle", "red", _("Units with an unknown outcome: %(n)s")),
-    "held": ("player-pause", "red", _("Pushes on hold: %(n)s")),
-    "held_units": ("alert-triangle", "red", _("Units on hold: %(n)s")),
     "missed": ("hourglass", "red", _("Missed slots: %(n)s")),
     "empty": ("circle-dashed", "orange", _("Slots without material: %(n)s")),
     "to_approve": ("calendar-event", "orange", _("Slots that wait for approval: %(n)s")),
@@ -135,9 +176,7 @@ _TODO: dict[str, tuple[str, str, str]] = {
 
 def _todo(need: Need) -> Todo:
     icon, tone, text = _TODO[need.kind]
-    if need.kind in ("unknown", "held", "held_units"):
-        url = url_for("pushes.detail", push=need.id)
-    elif need.kind == "to_review":
+    if need.kind == "to_review":
         url = (
             url_for("materials.detail", material=need.id) if need.count == 1 else url_for("materials.review")
         )
@@ -155,6 +194,7 @@ def _awaited() -> list[Todo]:
     return [Todo("user-check", "orange", text, "", url_for("pushes.index", state=Group.AWAITED))]
 
 
+_WAITS_FOR_NOBODY = ("scheduled", "expanding", "running", "planned", "approved", "handed_over")
 _AHEAD = {
     Sending.AUTO: _("%(column)s goes out by itself (communities: %(n)s)"),
     Sending.CONFIRM: _("%(column)s goes out once an employee has confirmed (communities: %(n)s)"),
@@ -167,7 +207,16 @@ def _told_ahead(each: Happening) -> str:
         return say(
             _("%(column)s has no material (communities: %(n)s)"), column=each.column, n=each.communities
         )
-    if each.state in ("planned", "to_approve") and not each.titles:
+    if each.state == "to_approve":
+        return say(
+            _("%(column)s waits for approval, and does not go out without it (communities: %(n)s)"),
+            column=each.column,
+            n=each.communities,
+        )
+    if each.state not in _WAITS_FOR_NOBODY:
+        state = translate(word(each.state, each.state_group))
+        return say(_("%(column)s does not go out as it stands: %(state)s"), column=each.column, state=state)
+    if not each.titles:
         return each.column
     text = _AHEAD[sending_of(each.channel)]
     return say(text, column=each.column, n=each.communities)

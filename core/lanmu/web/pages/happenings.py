@@ -14,9 +14,9 @@ from lanmu.web.pages.standing import Standing, standings_of, together
 
 # The state that wants a person's eyes comes first, for an entry shows one state for many communities.
 _WORST_FIRST = (
-    "missed", "in_doubt", "held", "finished_with_issues", "expired", "empty", "to_approve", "running",
-    "expanding", "paused", "awaits_person", "awaits_confirm", "planned", "approved", "scheduled",
-    "handed_over", "unconfirmed", "finished", "cancelled", "skipped",
+    "missed", "in_doubt", "held", "finished_with_issues", "expired", "empty", "to_approve", "in_review",
+    "draft", "checking", "running", "expanding", "paused", "awaits_person", "awaits_confirm", "planned",
+    "approved", "scheduled", "handed_over", "unconfirmed", "finished", "cancelled", "skipped",
 )  # fmt: skip
 
 

@@ -17,7 +17,7 @@ class Standing:
     """`code` is a word of the group "push" and has a tone; the rest counts recipients.
 
     `arrived` is what got through as far as anybody can tell: where people send or confirm, only what they
-    have done; else what the channel took.
+    have done; else what the channel took. `kind` is community or member where all recipients are such.
     """
 
     code: str
@@ -26,6 +26,7 @@ class Standing:
     arrived: int
     awaited: int
     failed: int
+    kind: str = ""
 
 
 _WAITS = {Sending.CONFIRM: "awaits_confirm", Sending.PERSON: "awaits_person"}
@@ -42,10 +43,12 @@ def standing(state: str, progress: Progress, sending: Sending, *, asked_still: b
     waits = _WAITS.get(sending)
     taken = sum(targets.get(each, 0) for each in TAKEN)
     code = str(state)
-    if state in _UNDER_WAY and progress.units.get("unknown"):
+    if state in _UNDER_WAY and progress.doubts:
         code = "in_doubt"
     elif state in _UNDER_WAY and progress.units.get("held"):
         code = "held"
+    elif state in _UNDER_WAY and progress.units.get("unknown"):
+        code = "checking"
     elif state in _ENDED and waits and progress.awaited:
         code = waits
     elif state == PushState.FINISHED and waits and taken and not asked_still:
@@ -57,7 +60,15 @@ def standing(state: str, progress: Progress, sending: Sending, *, asked_still: b
         arrived=targets.get("delivered", 0) + (0 if waits else taken),
         awaited=progress.awaited if waits else 0,
         failed=targets.get("failed", 0) + targets.get("undelivered", 0),
+        kind=kind_of(progress),
     )
+
+
+def kind_of(progress: Progress) -> str:
+    """What the recipients are: "community", "member", or "" where they are of several kinds or of none."""
+    if progress.planned and progress.communities == progress.planned:
+        return "community"
+    return "member" if progress.planned and progress.members == progress.planned else ""
 
 
 def sending_of(channel: str) -> Sending:
@@ -98,4 +109,5 @@ def together(standings: Collection[Standing]) -> Standing | None:
         arrived=sum(each.arrived for each in standings),
         awaited=sum(each.awaited for each in standings),
         failed=sum(each.failed for each in standings),
+        kind=first.kind if len({each.kind for each in standings}) == 1 else "",
     )

@@ -34,6 +34,7 @@ WORDS: dict[str, dict[str, str]] = {
         "expired": _("Expired"),
         # Not states of a push but how it stands with the people it waits for: see `standing`.
         "in_doubt": _("Outcome to be decided"),
+        "checking": _("Being checked"),
         "awaits_confirm": _("Waiting for an employee to confirm"),
         "awaits_person": _("Waiting to be sent by hand"),
         "unconfirmed": _("Never confirmed"),
@@ -141,6 +142,7 @@ TONES = {
     ),
     "blue": (
         "planned", "scheduled", "expanding", "running", "pending", "leased", "calling", "handed_over",
+        "checking",
         "issued", "accepted", "hint",
     ),
     "green": ("approved", "finished", "delivered", "redeemed", "kept", "loaded", "active"),

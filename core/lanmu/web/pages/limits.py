@@ -1,0 +1,135 @@
+"""设置 → 频次与配额: how often who may be sent to, how much of it is used, and the numbers to change."""
+
+from typing import Any
+
+from flask import Blueprint, render_template, request, url_for
+from werkzeug.wrappers import Response
+
+from lanmu.delivery.send_limits import LimitUsage, LimitView
+from lanmu.i18n import _
+from lanmu.interfaces.access import requires
+from lanmu.web.pages.acts import act, day_of, say, whole
+from lanmu.web.pages.choices import channel_title
+from lanmu.web.people import server, signed_in
+
+blueprint = Blueprint("limits", __name__)
+
+_EACH = {
+    ("community", "day"): _("Each community a day"),
+    ("community", "week"): _("Each community a week"),
+    ("community", "month"): _("Each community a month"),
+    ("member", "day"): _("Each customer a day"),
+    ("member", "week"): _("Each customer a week"),
+    ("member", "month"): _("Each customer a month"),
+    ("sender", "day"): _("Each sender a day"),
+    ("sender", "week"): _("Each sender a week"),
+    ("sender", "month"): _("Each sender a month"),
+    ("channel", "day"): _("The whole channel a day"),
+    ("channel", "week"): _("The whole channel a week"),
+    ("channel", "month"): _("The whole channel a month"),
+    ("recipient", "day"): _("Each recipient a day"),
+    ("recipient", "week"): _("Each recipient a week"),
+    ("recipient", "month"): _("Each recipient a month"),
+}
+_TESTS = {
+    "day": _("Test sends a day"),
+    "week": _("Test sends a week"),
+    "month": _("Test sends a month"),
+}
+_FULL = {
+    "community": _("communities at the limit: %(n)s"),
+    "member": _("customers at the limit: %(n)s"),
+    "sender": _("senders at the limit: %(n)s"),
+    "channel": _("channels at the limit: %(n)s"),
+    "recipient": _("recipients at the limit: %(n)s"),
+}
+_USED = {
+    "day": _("Used today: %(n)s"),
+    "week": _("Used this week: %(n)s"),
+    "month": _("Used this month: %(n)s"),
+}
+
+
+@blueprint.get("/settings/limits")
+@requires("push.view")
+def index() -> str:
+    limits = server().limits.everything()
+    usage = _usage(limits)
+    shown = [_shown(limit, usage.get(limit.code)) for limit in limits]
+    return render_template(
+        "limits.html",
+        groups=[
+            {"origin": origin, "limits": [each for each in shown if each["origin"] == origin]}
+            for origin in dict.fromkeys(each["origin"] for each in shown)
+        ],
+        may_edit=signed_in().may("settings.edit"),
+    )
+
+
+@blueprint.post("/settings/limits/<code>")
+@requires("settings.edit")
+def change(code: str) -> Response:
+    """Another number, on or off, and for a platform's rule the day when it was checked."""
+
+    def do() -> str:
+        before = _of(code)
+        most = whole("most")
+        checked_on = day_of("checked_on") if before.origin == "platform" else before.checked_on
+        enabled = request.form.get("enabled") == "on"
+        server().limits.change(code, most, enabled, checked_on, signed_in().username)
+        return say(_("“%(limit)s” is saved. It holds from the next message on."), limit=name_of(before))
+
+    return act(do, url_for("limits.index") + f"#{code}", permission="settings.edit", on=code)
+
+
+def name_of(limit: LimitView) -> str:
+    """What a limit limits, in words."""
+    if limit.is_test:
+        return say(_TESTS[limit.period])
+    return say(_EACH[limit.scope, limit.period])
+
+
+def used_of(usage: LimitUsage) -> dict[str, Any]:
+    """How far a limit is used, in words and numbers."""
+    one = usage.limit.scope == "channel"
+    return {
+        "name": name_of(usage.limit),
+        "most": usage.most,
+        "used": usage.used,
+        "highest": usage.highest,
+        "subjects": usage.subjects,
+        "one": one,
+        "text": say(_USED[usage.limit.period], n=usage.used),
+        "full": say(_FULL[usage.limit.scope], n=usage.full) if usage.full else "",
+    }
+
+
+def _of(code: str) -> LimitView:
+    found = next((each for each in server().limits.everything() if each.code == code), None)
+    if found is None:
+        # Told by the service in its own words, with the code that was asked for.
+        return server().limits.change(code, None, False, None, signed_in().username)
+    return found
+
+
+def _usage(limits: list[LimitView]) -> dict[str, LimitUsage]:
+    """Each limit's use; one over all channels counts them together, so any channel tells it."""
+    channels = dict.fromkeys(["", *(limit.channel for limit in limits)])
+    return {usage.limit.code: usage for channel in channels for usage in server().limits.used_today(channel)}
+
+
+def _shown(limit: LimitView, usage: LimitUsage | None) -> dict[str, Any]:
+    return {
+        "code": limit.code,
+        "name": name_of(limit),
+        "channel": channel_title(limit.channel) if limit.channel else "",
+        "period": limit.period,
+        "most": limit.most,
+        "origin": limit.origin,
+        "source": limit.source,
+        "checked_on": limit.checked_on,
+        "enabled": limit.enabled,
+        "changed_by": limit.changed_by,
+        "changed_at": limit.changed_at,
+        "usage": used_of(usage) if usage else None,
+    }

@@ -1,0 +1,221 @@
+"""What people do with a push on its page: stop it, let it go on, decide a doubt, change it, approve it."""
+
+from zoneinfo import ZoneInfo
+
+from flask import flash, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response
+
+from lanmu.delivery.changes import Change
+from lanmu.delivery.views import PushView
+from lanmu.i18n import _
+from lanmu.interfaces.access import requires
+from lanmu.interfaces.errors import Conflict, Invalid, LanmuError
+from lanmu.web.pages import push_shown
+from lanmu.web.pages.acts import Errors, act, by_field, in_words, local_moment, note, say, whole
+from lanmu.web.pages.pushes import blueprint
+from lanmu.web.people import server, signed_in
+
+_REASON_AT_LEAST = 4
+"""Characters of a reason: enough for 群里没有."""
+
+
+@blueprint.post("/pushes/<push>/cancel")
+@requires("push.cancel")
+def cancel(push: str) -> Response:
+    def do() -> str:
+        done = server().delivery.cancel(push)
+        text = _("Cancelled: %(stopped)s stopped, %(out)s already out, %(unclear)s could not be told.")
+        return say(text, stopped=done.stopped, out=done.out, unclear=done.unclear)
+
+    return act(do, _page(push), permission="push.cancel", on=push)
+
+
+@blueprint.post("/pushes/<push>/pause")
+@requires("push.cancel")
+def pause(push: str) -> Response:
+    def do() -> str:
+        server().delivery.pause(push)
+        return say(_("Paused: nothing more goes out until it is released."))
+
+    return act(do, _page(push), permission="push.cancel", on=push)
+
+
+@blueprint.post("/pushes/<push>/resume")
+@requires("push.cancel")
+def resume(push: str) -> Response:
+    """Go on with what a person paused; where it has grown late meanwhile, only on their word."""
+
+    def do() -> str:
+        if server().delivery.get(push).state != "paused":
+            raise Conflict(push, _("it is not paused any more; load the page again."))
+        server().delivery.resume(push, although_late=request.form.get("late") == "send")
+        return say(_("Released: it goes on now."))
+
+    return act(do, _page(push), permission="push.cancel", on=push)
+
+
+@blueprint.post("/pushes/<push>/release")
+@requires("push.force")
+def release(push: str) -> Response:
+    """Let go on what the server itself holds; where it is late, only on a person's word."""
+
+    def do() -> str:
+        server().delivery.resume(push, although_late=request.form.get("late") == "send")
+        return say(_("Released: it goes on now."))
+
+    return act(do, _page(push), permission="push.force", on=push)
+
+
+@blueprint.post("/pushes/<push>/units/<int:unit>")
+@requires("push.cancel")
+def resolve(push: str, unit: int) -> Response:
+    """A person's word on a call of which nobody knows whether it went out; nothing is sent by it."""
+
+    def do() -> str:
+        answer = request.form.get("as", "")
+        if answer == "again":
+            raise Invalid("as", _("sending again is asked for on a page of its own."))
+        server().delivery.decide(push, unit, answer, signed_in().username)
+        return say(_("Call %(n)s is decided."), n=unit)
+
+    return act(do, _page(push), permission="push.cancel", on=f"{push}/{unit}")
+
+
+@blueprint.get("/pushes/<push>/units/<int:unit>/again")
+@requires("push.force")
+def ask_again(push: str, unit: int) -> str:
+    return _again_page(push, unit, {})
+
+
+@blueprint.post("/pushes/<push>/units/<int:unit>/again")
+@requires("push.force")
+def again(push: str, unit: int) -> Response | tuple[str, int]:
+    """Send once more what may already have arrived; who does it says why, and both are kept."""
+    why = request.form.get("why", "").strip()
+    errors: Errors = {}
+    if len(why) < _REASON_AT_LEAST:
+        errors["why"] = [say(_("Say in a few words how you know that it did not arrive."))]
+    if request.form.get("twice") != "yes":
+        errors["twice"] = [say(_("Confirm that you know this."))]
+    if errors:
+        return _again_page(push, unit, errors), 422
+    try:
+        server().delivery.decide(push, unit, "again", signed_in().username, why)
+    except LanmuError as error:
+        flash(in_words(error), "error")
+        return redirect(_page(push), 303)
+    note("push.force", f"{push}/{unit}", {"why": why})
+    flash(say(_("Call %(n)s goes out once more."), n=unit), "success")
+    return redirect(_page(push), 303)
+
+
+def _again_page(push: str, unit: int, errors: Errors) -> str:
+    found = server().delivery.get(push)
+    units = server().delivery.units(push, 1, unit - 1)
+    if not units or units[0].number != unit or units[0].state != "unknown" or units[0].look_at:
+        raise Conflict(found.title, _("this unit is not in doubt any more; load the page again."))
+    return render_template(
+        "pushes/again.html",
+        push=push_shown.row(found),
+        unit=push_shown.unit(units[0], found, push_shown.names()),
+        why=request.form.get("why", ""),
+        errors=errors,
+    )
+
+
+@blueprint.get("/pushes/<push>/edit")
+@requires("push.plan")
+def edit(push: str) -> str:
+    return _edit_page(server().delivery.get(push), {})
+
+
+@blueprint.post("/pushes/<push>/edit")
+@requires("push.plan")
+def change(push: str) -> Response | tuple[str, int]:
+    """Another time or text; the approval is void from then on."""
+    found = server().delivery.get(push)
+    try:
+        wanted = Change(
+            seen=whole("seen", needed=True) or 0,
+            due_at=local_moment("due_at", found.zone),
+            revision=whole("revision"),
+        )
+        made = server().delivery.changes.edit(push, wanted, signed_in().username)
+    except LanmuError as error:
+        return _edit_page(found, by_field(error, {"due_at": "due_at", "revision": "revision"})), 422
+    note("push.plan", push)
+    told = _("Changed. It goes out once a colleague has approved it.")
+    draft = _("Changed. Submit the draft, so that a colleague can approve it.")
+    flash(say(draft if made.state == "draft" else told), "success")
+    return redirect(_page(push), 303)
+
+
+def _edit_page(found: PushView, errors: Errors) -> str:
+    local = found.due_at.astimezone(ZoneInfo(found.zone))
+    revisions = [
+        each
+        for each in push_shown.revisions_of(found)
+        if (each.approved and not each.conflict) or each.id == found.revision_id
+    ]
+    material = server().library.materials.by_key(found.material_id or 0) if found.material_id else None
+    return render_template(
+        "pushes/edit.html",
+        push=push_shown.row(found) | {"zone": found.zone, "binding": found.binding},
+        due_at=request.form.get("due_at") or f"{local:%Y-%m-%dT%H:%M}",
+        chosen=request.form.get("revision", type=int) or found.revision_id,
+        revisions=[
+            {"id": each.id, "number": each.number, "title": each.content.title, "body": each.content.body}
+            for each in revisions
+        ],
+        material_url=url_for("materials.detail", material=material.id) if material else "",
+        allowed_now=push_shown.can(found)["edit"],
+        errors=errors,
+    )
+
+
+@blueprint.post("/pushes/<push>/clone")
+@requires("push.plan")
+def clone(push: str) -> Response:
+    """A draft for those whom the push did not reach."""
+    try:
+        made = server().delivery.changes.clone(push, signed_in().username)
+    except LanmuError as error:
+        flash(in_words(error), "error")
+        return redirect(_page(push), 303)
+    note("push.plan", push)
+    flash(say(_("A draft for those it did not reach. Look at its time and text, then submit it.")), "success")
+    return redirect(_page(made.id), 303)
+
+
+@blueprint.post("/pushes/<push>/submit")
+@requires("push.plan")
+def submit(push: str) -> Response:
+    def do() -> str:
+        server().delivery.changes.submit(push, signed_in().username)
+        return say(_("Submitted: a colleague has to approve it."))
+
+    return act(do, _page(push), permission="push.plan", on=push)
+
+
+@blueprint.post("/pushes/<push>/approve")
+@requires("content.approve")
+def approve(push: str) -> Response:
+    def do() -> str:
+        server().delivery.changes.approve(push, signed_in().username, whole("seen", needed=True) or 0)
+        return say(_("Approved: it goes out at its time."))
+
+    return act(do, _page(push), permission="content.approve", on=push)
+
+
+@blueprint.post("/pushes/<push>/send-back")
+@requires("content.approve")
+def send_back(push: str) -> Response:
+    def do() -> str:
+        server().delivery.changes.send_back(push, whole("seen", needed=True) or 0)
+        return say(_("Sent back: it is a draft again."))
+
+    return act(do, _page(push), permission="content.approve", on=push)
+
+
+def _page(push: str) -> str:
+    return url_for("pushes.detail", push=push)
