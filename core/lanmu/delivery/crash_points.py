@@ -18,6 +18,7 @@ NAMES = (
     "after_write",
     "before_record",
     "after_record",
+    "during_doubts",
 )
 """In the order in which a message comes by. `during_write` kills from a second thread, while the write is on
 its way."""

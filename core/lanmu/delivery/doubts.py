@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
-from lanmu.delivery import asking
+from lanmu.delivery import asking, crash_points
 from lanmu.delivery.breakers import Breakers
 from lanmu.delivery.gate import Door
 from lanmu.delivery.journal import Journal, Recorder
@@ -50,7 +50,7 @@ BEFORE, AFTER = timedelta(minutes=2), timedelta(minutes=15)
 """A write is looked for in this span around its intent: clocks differ, and far ends are slow."""
 
 TWICE_APART = timedelta(minutes=5)
-"""Nothing found counts only when found twice, so far apart."""
+"""Nothing found counts only when found twice, so far apart; where the far end settles sooner, so far."""
 
 ASK_FOR = timedelta(hours=24)
 """A lookup that fails is tried again for so long; then a person is asked."""
@@ -140,6 +140,7 @@ class Doubts:
             self._found(doubt, channel, list(dict.fromkeys(ref.id for ref in refs)), {r.id: r for r in refs})
 
     def _found(self, doubt: Doubt, channel: Channel, ids: list[str], refs: Mapping[str, Ref]) -> None:
+        crash_points.reach("during_doubts")
         now = self._clock.now()
         with self._database.write() as session:
             lock_references(session)
@@ -170,7 +171,8 @@ class Doubts:
         """What follows from having found nothing; what is to be recorded, if anything."""
         looks = doubt.looks + 1
         # A look counts only once nobody can write any more, and what was written last has settled since.
-        apart = TWICE_APART if doubt.finished_at is not None else max(TWICE_APART, channel.abilities.settle)
+        settle = channel.abilities.settle
+        apart = settle if doubt.finished_at is None else min(settle, TWICE_APART)
         if not self._owner_is_gone(session, doubt, channel, now):
             if now - doubt.intent_at >= ASK_FOR:
                 keep_to_person(
