@@ -19,9 +19,14 @@ _COMMANDS = {
     "library": "lanmu.cli.library:library",
     "plan": "lanmu.cli.schedule:plan",
     "push": "lanmu.cli.push:push",
+    "community": "lanmu.cli.community:community",
     "plugin": "lanmu.cli.plugin:plugin",
     "staff": "lanmu.cli.staff:staff",
     "verify": "lanmu.cli.verify:verify",
+    "backup": "lanmu.cli.backup:backup",
+    "restore": "lanmu.cli.backup:restore",
+    "release": "lanmu.cli.backup:release",
+    "clock": "lanmu.cli.backup:clock",
     "openapi": "lanmu.cli.openapi:openapi",
 }
 

@@ -1,0 +1,165 @@
+"""`lanmu backup`, `restore`, `release` and `clock`: the installation kept, put back, and let go again."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from lanmu.cli.commands import FAILED, Command, Group
+from lanmu.cli.context import done, open_server, print_json, read_config
+from lanmu.cli.layout import table
+from lanmu.cli.words import say
+from lanmu.i18n import _
+
+_FILE = click.Path(path_type=Path, dir_okay=False)
+_JSON = click.option("--json", "as_json", is_flag=True, help=_("Print JSON."))
+_YES = click.option("--yes", is_flag=True, help=_("Do not ask."))
+
+
+@click.command(cls=Command, help=_("Back up database, files and settings into FILE, while Lanmu runs."))
+@click.argument("file", type=_FILE)
+@_JSON
+@click.pass_context
+def backup(ctx: click.Context, file: Path, as_json: bool) -> None:
+    from lanmu.backup import back_up
+    from lanmu.clock import SystemClock
+    from lanmu.storage import Database
+
+    config = read_config(ctx)
+    database = Database(config.database_url)  # and no server: what is backed up is not migrated before
+    try:
+        made = back_up(config, database, SystemClock(), file)
+    finally:
+        database.close()
+    if as_json:
+        print_json({**asdict(made), "path": str(made.path)})
+        return
+    done(
+        _("Backed up to %(path)s: %(files)s files, %(rows)s rows, %(size)s bytes."),
+        path=made.path,
+        files=made.files,
+        rows=made.rows,
+        size=made.size,
+    )
+    done(
+        _(
+            "It holds the shop's data: keep it where only you can read it. "
+            "Secrets of config.toml are left out."
+        )
+    )
+
+
+@click.command(cls=Command, help=_("Put a backup in place. It sends nothing until `lanmu release`."))
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@click.option(
+    "--into",
+    type=click.Path(path_type=Path, file_okay=False),
+    help=_("A new folder to restore into, with its own settings."),
+)
+@click.option("--force-empty", is_flag=True, help=_("Move a data folder that is there already aside."))
+@_JSON
+@click.pass_context
+def restore(ctx: click.Context, file: Path, into: Path | None, force_empty: bool, as_json: bool) -> None:
+    from lanmu.clock import SystemClock
+    from lanmu.restoring import restore_here, restore_into
+    from lanmu.server import Server
+
+    if into is not None:
+        made = restore_into(file, into, SystemClock())
+    else:
+        config = read_config(ctx)
+        made = restore_here(
+            file, config, SystemClock(), force_empty=force_empty, prepare=lambda: Server(config).close()
+        )
+    if as_json:
+        print_json({key: value and str(value) for key, value in asdict(made).items()})
+        return
+    when = f"{made.made_at:%Y-%m-%d %H:%M} UTC"
+    done(_("Restored the backup of %(when)s into %(folder)s."), when=when, folder=made.folder)
+    if made.aside is not None:
+        done(_("What was there before is now %(aside)s."), aside=made.aside)
+    if made.config is not None:
+        done(_("Put the secrets back into %(config)s before you start."), config=made.config)
+    done(_("It is frozen and sends nothing. Stop the original for good, start this one, then: lanmu release"))
+
+
+@click.command(
+    cls=Command,
+    help=_(
+        "Let a restored or copied installation send. What was due meanwhile may have been sent by the "
+        "original, so a person is asked about it, unless you say otherwise."
+    ),
+)
+@click.option("--reconcile", is_flag=True, help=_("Look it up at the channels that can tell."))
+@click.option(
+    "--unsent", is_flag=True, help=_("I know that the original has sent nothing since: send what was due.")
+)
+@_YES
+@_JSON
+@click.pass_context
+def release(ctx: click.Context, reconcile: bool, unsent: bool, yes: bool, as_json: bool) -> None:
+    from lanmu.releasing import About, Releasing
+
+    if reconcile and unsent:
+        raise click.UsageError(say(_("--reconcile and --unsent exclude each other.")), ctx)
+    about = About.LOOK_UP if reconcile else About.UNSENT if unsent else About.ASK_PEOPLE
+    with open_server(ctx) as server:
+        releasing = Releasing(server)
+        outlook = releasing.outlook()
+        if not as_json:
+            since = f"{outlook.since:%Y-%m-%d %H:%M} UTC" if outlook.since else "–"
+            click.echo(say(outlook.reason))
+            rows = [
+                (say(_("State of")), since),
+                (
+                    say(_("Due since, perhaps sent by the original")),
+                    say_units(outlook.due, outlook.recipients),
+                ),
+                (say(_("  of which can be looked up")), str(outlook.findable)),
+                (say(_("Being sent when it was copied")), str(outlook.unfinished)),
+                (say(_("Planned slots whose time has passed")), str(outlook.missed)),
+                (say(_("Due later")), str(outlook.to_come)),
+            ]
+            for line in table(rows):
+                click.echo(f"  {line}")
+            click.echo(say(_WHAT_HAPPENS[about]))
+        if not yes and not click.confirm(say(_("The original is stopped for good. Release this copy?"))):
+            ctx.exit(FAILED)
+        made = releasing.release("cli", about)
+    if as_json:
+        print_json({"outlook": asdict(outlook), "released": asdict(made)})
+        return
+    done(
+        _(
+            "Released. Found at the channel: %(found)s; to be looked up once more: %(looked_up)s; "
+            "for a person to decide: %(to_people)s; going out: %(go_out)s; "
+            "slots marked as missed: %(missed)s."
+        ),
+        **asdict(made),
+    )
+
+
+_WHAT_HAPPENS = {
+    "ask_people": _(
+        "What was due waits for a person's decision on the push page; what is due later goes out."
+    ),
+    "look_up": _("What was due is looked up where that is possible; a person decides on the rest."),
+    "unsent": _("What was due goes out now, as each push's rule for being late says."),
+}
+
+
+def say_units(units: int, recipients: int) -> str:
+    return say(_("%(units)s messages to %(recipients)s recipients"), units=units, recipients=recipients)
+
+
+@click.group(cls=Group, help=_("The machine's clock: what is thought of it."))
+def clock() -> None:
+    pass
+
+
+@clock.command("trust", help=_("I have looked at the clock and it is right: go on sending."))
+@click.pass_context
+def trust(ctx: click.Context) -> None:
+    with open_server(ctx) as server:
+        server.home.trust("cli")
+    done(_("The clock is trusted again."))

@@ -1,0 +1,61 @@
+"""`lanmu backup`, `restore`, `release` and `clock trust`, as a person calls them."""
+
+import json
+
+from click.testing import CliRunner
+
+from lanmu.cli.main import main
+
+
+def test_a_backup_is_restored_beside_and_released(lanmu, folder):
+    made = lanmu("backup", "one.tar.gz", "--json")
+    assert made.exit_code == 0, made.output
+    told = json.loads(made.stdout)
+    assert told["path"] == "one.tar.gz"
+    assert told["size"] == (folder / "one.tar.gz").stat().st_size
+
+    restored = lanmu("restore", "one.tar.gz", "--into", "copy")
+    assert restored.exit_code == 0, restored.output
+    assert "It is frozen and sends nothing." in restored.stdout
+
+    there = ("--config", "copy/config.toml")
+    refused = CliRunner().invoke(main, [*there, "release"], input="n\n", env={"LANMU_LANG": "en"})
+    assert refused.exit_code == 1
+    assert "0 messages to 0 recipients" in refused.stdout
+    released = lanmu(*there, "release", "--reconcile", "--yes", "--json")
+    assert released.exit_code == 0, released.output
+    assert json.loads(released.stdout)["released"] == {
+        "found": 0, "looked_up": 0, "to_people": 0, "go_out": 0, "missed": 0,
+    }  # fmt: skip
+    again = lanmu(*there, "release", "--yes", lang="zh")
+    assert again.exit_code == 1
+    assert again.stderr == "这套栏目没有被冻结。\n"
+
+
+def test_a_backup_writes_over_nothing_and_says_so_in_chinese(lanmu):
+    assert lanmu("backup", "one.tar.gz").exit_code == 0
+    refused = lanmu("backup", "one.tar.gz", lang="zh")
+    assert refused.exit_code == 2
+    assert refused.stderr == "one.tar.gz: 已经存在。请换一个文件名；已有的备份不会被覆盖。\n"
+
+
+def test_a_restore_over_data_says_the_way_out(lanmu):
+    assert lanmu("backup", "one.tar.gz").exit_code == 0
+    refused = lanmu("restore", "one.tar.gz")
+    assert refused.exit_code == 1
+    assert "--into FOLDER" in refused.stderr
+    moved = lanmu("restore", "one.tar.gz", "--force-empty", "--json")
+    assert moved.exit_code == 0, moved.output
+    assert "data.before-" in json.loads(moved.stdout)["aside"]
+
+
+def test_two_ways_of_releasing_exclude_each_other(lanmu):
+    refused = lanmu("release", "--reconcile", "--unsent", lang="zh")
+    assert refused.exit_code == 2
+    assert refused.stderr.startswith("--reconcile 和 --unsent 只能选一个。")
+
+
+def test_a_clock_that_nobody_doubts_needs_no_trust(lanmu):
+    refused = lanmu("clock", "trust")
+    assert refused.exit_code == 1
+    assert refused.stderr == "Nothing is wrong with the clock.\n"
