@@ -73,7 +73,6 @@ def record(session: Session, now: datetime, results: Sequence[Recorded]) -> list
     for push_id, reason in {r.unit.push_id: r.next.reason for r in moved if r.next.hold_push}.items():
         hold_push(session, push_id, reason)
     _keep_answers(session, now, moved)
-    _keep_answers(session, now, moved)
     settle(session, now, pushes)
     return moved
 
