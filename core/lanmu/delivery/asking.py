@@ -6,8 +6,9 @@ in the statement that stores the whole batch.
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from difflib import get_close_matches
 from typing import Any, TypeVar
 
 from lanmu.delivery import crash_points
@@ -45,7 +46,7 @@ from lanmu.interfaces.channels import (
     Verdict,
     Window,
 )
-from lanmu.interfaces.errors import LanmuError
+from lanmu.interfaces.errors import Invalid, LanmuError
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +65,20 @@ class ChannelFault(Exception):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+def no_such_channel(place: str, name: str, running: Iterable[str]) -> Invalid:
+    """The fault of whoever named a channel that does not run, with the one that may be meant."""
+    known = sorted(running)
+    near = get_close_matches(name, known, n=1)
+    return Invalid(
+        place,
+        _("“%(channel)s” is not a channel that runs."),
+        _("Did you mean %(near)s?") if near else _("Running channels: %(known)s."),
+        channel=name,
+        near="".join(near),
+        known=", ".join(known) or "–",
+    )
 
 
 def uploaded(channel: Channel, asset: Asset) -> AssetRef:

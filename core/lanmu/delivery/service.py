@@ -9,6 +9,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from lanmu.delivery import listing
+from lanmu.delivery.asking import no_such_channel
 from lanmu.delivery.breakers import BreakerView, forget, open_breakers
 from lanmu.delivery.changes import Changes
 from lanmu.delivery.intake import PushRequest, Recipient, take_in, text_hash
@@ -81,7 +82,7 @@ class DeliveryService:
         Raises Invalid for a channel that does not run or an empty text.
         """
         if channel not in self._channels:
-            raise Invalid("channel", _("“%(channel)s” is not a channel that runs."), channel=channel)
+            raise no_such_channel("channel", channel, self._channels)
         if not text.strip():
             raise Invalid("text", _("is empty."))
         now = self._clock.now()

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from lanmu.audience.models import Community, CommunityAddress, CommunityTag
 from lanmu.audience.presets import STAGES
+from lanmu.delivery.asking import no_such_channel
 from lanmu.i18n import _
 from lanmu.interfaces.channels import Channel
 from lanmu.interfaces.clock import Clock
@@ -155,15 +156,7 @@ class Columns:
         faults = _field_faults(draft) + _word_faults(session, draft) + _slot_faults(draft, self._clock.now())
         # A column keeps a channel whose plugin is away: else nobody could even switch it off.
         if draft.channel not in self._channels and (own is None or own.channel != draft.channel):
-            faults.append(
-                Invalid(
-                    "channel",
-                    _("“%(channel)s” is not a channel that runs."),
-                    _("Running channels: %(known)s."),
-                    channel=draft.channel,
-                    known=", ".join(sorted(self._channels)),
-                )
-            )
+            faults.append(no_such_channel("channel", draft.channel, self._channels))
         taken = session.scalar(select(Column.id).where(Column.name == draft.name.strip()))
         if taken is not None and (own is None or own.id != taken):
             if not faults:

@@ -97,7 +97,7 @@ def communities() -> dict[str, Any]:
 @blueprint.arguments(ImportSchema)
 @blueprint.response(200, ImportedSchema)
 def bring_in(given: dict[str, Any]) -> dict[str, Any]:
-    report = server().audience.communities.load(_draft(item) for item in given["items"])
+    report = server().audience.communities.load(draft_of(item) for item in given["items"])
     server().audit.record(
         signed_in().username,
         "community.import",
@@ -112,6 +112,7 @@ def bring_in(given: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _draft(item: dict[str, Any]) -> CommunityDraft:
+def draft_of(item: dict[str, Any]) -> CommunityDraft:
+    """A community of the schema above, as the audience's room takes it."""
     addresses = {channel: Address(**address) for channel, address in item.pop("addresses").items()}
     return CommunityDraft(**{**item, "tags": tuple(item["tags"])}, addresses=addresses)
