@@ -42,7 +42,7 @@ def test_a_test_send_without_words_or_channel_is_refused(room, channel, text):
         room.service.test(channel or room.channel.name, "g1", "", text, "li")
 
 
-def test_a_slip_of_a_channels_name_is_told_the_right_one(room: Room):
+def test_a_slip_of_a_channels_name_is_told_the_right_one(room):
     with pytest.raises(Invalid, match=r"Did you mean fake\.channel\?"):
         room.service.test("fake.chanel", "g1", "", "hello", "li")
     with pytest.raises(Invalid, match=r"Running channels: fake\.channel\."):
