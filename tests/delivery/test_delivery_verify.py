@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import Connection, text
 from tests.delivery.conftest import Room
 
+from lanmu.delivery.limit_models import SendLimit
 from lanmu.delivery.models import Attempt, Push, Unit
 from lanmu.delivery.verify import verify
 from lanmu.i18n import Catalog
@@ -20,6 +21,9 @@ from lanmu.testing.fakes import Does
 def sent(make_room: Callable[..., Room], database: Database) -> Room:
     """A push of three units that went out, one that a person stopped, and one whose answer was lost."""
     room = make_room(database, abilities=Abilities(batch_max=1))
+    with database.write() as session:
+        values = {"scope": "recipient", "period": "day", "zone": "Asia/Shanghai", "most": 5}
+        session.add(SendLimit(code="ours.recipient.day", **values))
     room.send("g1", "g2", "g3")
     room.run()
     stopped = room.send("g4", due_at=room.clock.now() + timedelta(hours=1))
@@ -89,6 +93,38 @@ def test_what_was_written_outside_its_time_is_named(sent: Room, off: timedelta) 
         session.get_one(Attempt, 1).started_at += off
     check = checks_of(sent)["I14"]
     assert "allowed from 2026-11-23T00:00:00+00:00 until 2026-11-23T06:00:00+00:00" in check.first_wrong
+
+
+@pytest.mark.parametrize(
+    ("statement", "words"),
+    [
+        ("UPDATE limit_use SET used = used + 1", "counted, "),
+        ("DELETE FROM limit_use", ": 0 counted, "),
+        (f"UPDATE unit SET counted_at = NULL WHERE id = {FIRST}", "went out"),
+    ],
+)
+def test_a_limit_that_is_not_what_went_out_is_named(sent: Room, statement: str, words: str) -> None:
+    damage(sent, statement)
+    check = checks_of(sent)["I13"]
+    assert (check.ok, words in check.first_wrong) == (False, True)
+    assert "频次上限" in Catalog().gettext("zh-CN", check.first_wrong)
+
+
+def test_a_unit_that_is_not_out_counts_against_no_limit(sent: Room) -> None:
+    with sent.database.write() as session:
+        push = session.get_one(Push, 2)
+        session.execute(text(f"UPDATE unit SET state = 'held' WHERE push_id = {push.id}"))
+        session.get_one(Unit, 4).counted_at = sent.clock.now() - timedelta(days=60)
+    assert "is held, so not out, and still counts" in checks_of(sent)["I13"].first_wrong
+
+
+def test_a_persons_word_proves_a_unit(sent: Room) -> None:
+    push = sent.send("g5")
+    sent.channel.script(Does.CUT_AFTER)
+    sent.run()
+    sent.service.decide(push.id, 1, "sent")
+    assert sent.states(push) == ["accepted"]
+    assert [check.first_wrong for check in checks_of(sent).values() if not check.ok] == []
 
 
 def test_a_second_proof_of_one_unit_is_a_message_sent_twice(sent: Room) -> None:

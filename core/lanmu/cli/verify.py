@@ -22,8 +22,8 @@ from lanmu.storage.integrity import verify as verify_database
 @click.pass_context
 def verify(ctx: click.Context, as_json: bool) -> None:
     with open_server(ctx) as server:
-        looks = (verify_ledger, verify_deliveries, verify_database)
-        checks = list(chain.from_iterable(look(server.database) for look in looks))
+        pushes = verify_deliveries(server.database, server.clock.now())
+        checks = list(chain(verify_ledger(server.database), pushes, verify_database(server.database)))
     if as_json:
         print_json([asdict(check) for check in checks])
     else:

@@ -244,3 +244,5 @@ def note_decision(session: Session, unit_id: int, said: dict[str, str]) -> None:
     )
     if attempt is not None:
         attempt.evidence = {**(attempt.evidence or {}), "decided": said}
+        if said["answer"] == "sent":
+            attempt.outcome = "accepted"

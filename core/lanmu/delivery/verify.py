@@ -5,6 +5,7 @@ that its cost grows with their number and no faster.
 """
 
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from hashlib import sha256
 from itertools import groupby
 from typing import Any
@@ -13,6 +14,8 @@ from sqlalchemy import ColumnElement, Select, and_, case, exists, func, not_, or
 from sqlalchemy.orm import Session
 
 from lanmu.delivery.intake import Recipient, approval_hash, audience_hash, text_hash
+from lanmu.delivery.limit_models import LimitUse, SendLimit
+from lanmu.delivery.limits import counted_in, rule_of
 from lanmu.delivery.models import Attempt, Push, Unit, UnitTarget
 from lanmu.delivery.states import FINISHED_PUSHES, OPEN, UnitState
 from lanmu.i18n import Filled, _
@@ -45,9 +48,23 @@ _FITTING: dict[str, tuple[str, ...]] = {
 """What may have become of a recipient by its unit's state; `undelivered` are those refused one by one."""
 
 
-def verify(database: Database) -> Iterable[Check]:
-    """Check all deliveries, one answer after the other; stops each check at its first wrong row."""
-    return run_checks(database, _CHECKS)
+_COUNTED_ANYWAY = "counted_as_sent"
+"""The code of a unit that nobody could tell of for three days."""
+
+_NOT_COUNTED = (UnitState.PENDING, UnitState.LEASED, UnitState.RETRY_WAIT, UnitState.HELD, UnitState.SKIPPED)
+
+
+def verify(database: Database, now: datetime | None = None) -> Iterable[Check]:
+    """Check all deliveries, one answer after the other; stops each check at its first wrong row.
+
+    `now` tells which periods of the limits are running: without it the latest that is counted.
+    """
+
+    def limits(session: Session) -> Rows:
+        yield from _counted(session, now)
+
+    checks = [*_CHECKS, ("I13", _("What is used of the limits is what the messages come to"), limits)]
+    return run_checks(database, sorted(checks, key=lambda check: check[0]))
 
 
 def _all_accounted_for(session: Session) -> Rows:
@@ -102,12 +119,12 @@ def _all_accounted_for(session: Session) -> Rows:
 def _once_and_proven(session: Session) -> Rows:
     positive = func.count(case((Attempt.outcome.in_(POSITIVE), 1)))
     proven = (
-        _units(Unit.state, positive)
+        _units(Unit.state, Unit.code, positive)
         .outerjoin(Attempt, Attempt.unit_id == Unit.id)
         .group_by(Push.public_id, Unit.id)
     )
-    for push, unit, state, proofs in stream(session, proven):
-        if proofs == (state in OUT):
+    for push, unit, state, code, proofs in stream(session, proven):
+        if proofs == (state in OUT) or (code == _COUNTED_ANYWAY and state in OUT and not proofs):
             yield None
         elif proofs > 1:
             yield Filled(
@@ -144,6 +161,43 @@ def _once_and_proven(session: Session) -> Rows:
             push=push,
             recipient=recipient,
             times=times,
+        )
+
+
+def _counted(session: Session, now: datetime | None) -> Rows:
+    """The limits in force, in their running period: what is kept against what the units add up to."""
+    at = now or session.scalar(select(func.max(Unit.counted_at)))
+    if at is not None:
+        for limit in session.scalars(select(SendLimit).where(SendLimit.enabled).order_by(SendLimit.id)).all():
+            yield from _used(session, limit, at)
+    free = _units(Unit.state).where(Unit.counted_at.is_not(None), Unit.state.in_(_NOT_COUNTED)).limit(1)
+    for push, unit, state in stream(session, free):
+        yield Filled(
+            _("push %(push)s, unit %(unit)s: is %(state)s, so not out, and still counts against the limits"),
+            push=push,
+            unit=unit,
+            state=state,
+        )
+
+
+def _used(session: Session, limit: SendLimit, at: datetime) -> Rows:
+    rule = rule_of(limit)
+    starts_on = rule.window(at).starts_on
+    uses = select(LimitUse).where(LimitUse.limit_id == limit.id, LimitUse.starts_on == starts_on)
+    kept = {use.subject: use.used for use in session.scalars(uses)}
+    found = counted_in(session, rule, at)
+    for subject in sorted(kept.keys() | found.keys()):
+        yield (
+            None
+            if kept.get(subject, 0) == found.get(subject, 0)
+            else Filled(
+                _("limit %(limit)s, %(subject)s from %(day)s: %(kept)s counted, %(found)s went out"),
+                limit=limit.code,
+                subject=subject,
+                day=starts_on.isoformat(),
+                kept=kept.get(subject, 0),
+                found=found.get(subject, 0),
+            )
         )
 
 
