@@ -5,10 +5,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run setup dev test test-long check format types imports docs bench screenshots lock clean
+.PHONY: help run setup dev test test-long prove-delivery check format types imports docs bench screenshots lock clean
 
 help: ## show this list
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: setup ## start Lanmu with its demo shop: console, API, worker, WeCom sandbox
 	@exec $(BIN)/lanmu serve
@@ -33,6 +33,9 @@ format: dev ## put the code into its form
 
 docs: dev ## write docs/hooks.md from the hook specifications
 	@$(BIN)/python -m tools.hook_pages
+
+prove-delivery: dev ## prove in ten minutes that nobody gets a message twice and none is lost
+	@$(BIN)/python -m tools.prove_delivery
 
 bench: dev ## run the benchmarks; the figures are ratios to floors of the same run
 	@for each in plan search dispatch coldstart; do $(BIN)/python -m bench.$$each || exit 1; done

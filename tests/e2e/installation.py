@@ -53,13 +53,13 @@ class Lanmu:
     processes: list[subprocess.Popen[str]] = field(default_factory=list)
     _engine: Any = None
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
+    def start(self, *arguments: str, config: str = "config.toml", **environ: str) -> subprocess.Popen[str]:
         path = self.folder / f"{arguments[0]}-{len(self.processes)}.log"
         with path.open("w") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "lanmu.cli.main", *arguments],
+                [sys.executable, "-m", "lanmu.cli.main", "--config", config, *arguments],
                 cwd=self.folder,
-                env=self.environ,
+                env=self.environ | environ,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 text=True,
@@ -84,9 +84,10 @@ class Lanmu:
             self.password = found[1]
         return process
 
-    def worker(self) -> subprocess.Popen[str]:
-        process = self.start("worker")
-        path = sorted(self.folder.glob("worker-*.log"))[-1]
+    def worker(self, config: str = "config.toml", **environ: str) -> subprocess.Popen[str]:
+        number = len(self.processes)
+        process = self.start("worker", config=config, **environ)
+        path = self.folder / f"worker-{number}.log"
         until("the worker runs", lambda: "The worker runs" in path.read_text())
         return process
 

@@ -37,6 +37,8 @@ class SimClock:
 
     def set_ahead(self, seconds: float) -> None:
         """Set the wall clock to be so far ahead of the truth, or behind it."""
+        recent = self.boot - _REMEMBERED
+        self._skews = [each for each in self._skews if each[0] >= recent]
         self._skews.append((self.boot, self._skew))
         self._skew = seconds
 

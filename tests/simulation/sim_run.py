@@ -202,7 +202,7 @@ class Life:
             doubts = world.doubts(owner)
             try:
                 while True:
-                    world.rest(5 if doubts.look() else 120)
+                    world.rest(20 if doubts.look() else 240)
             finally:
                 if not self.over:
                     world.at(30, self._start_a_doubter)

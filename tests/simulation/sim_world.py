@@ -73,9 +73,11 @@ class NoHands(Executor):
 
 @dataclass(frozen=True)
 class Chances:
-    """How likely what is, at a point that is passed once a batch; `each_unit` is how much rarer it is at those
-    that every unit passes, `faults` how many times as often as usual the far end fails, `people` how many
-    seconds lie between two looks of a person. Hours from due time to `deadlines`; seconds of `pauses`.
+    """How likely what is, at a point that is passed once a batch.
+
+    `each_unit` is how much rarer it is at points that every unit passes, `faults` how many times as often as
+    usual the far end fails, `people` how many seconds lie between two looks of a person, `decide` how likely
+    each is to get one of the `answers`. Hours from due time to `deadlines`; seconds of `pauses`.
     """
 
     crash: float = 0.03
