@@ -4,13 +4,15 @@ import json
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Executor
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from itertools import islice
+from zoneinfo import ZoneInfo
 
 from bench.sink import Line, request
-from sqlalchemy import func, select
+from sqlalchemy import func, insert, select
 
 import lanmu.every_model  # noqa: F401  the tables must be known before they are migrated
+from lanmu.audience.models import Community
 from lanmu.authoring import BaseChannel
 from lanmu.clock import SystemClock
 from lanmu.delivery.dispatcher import Dispatcher
@@ -18,6 +20,9 @@ from lanmu.delivery.intake import PushRequest, Recipient
 from lanmu.delivery.models import Attempt, Push, Unit, UnitTarget
 from lanmu.delivery.owner import this_process
 from lanmu.delivery.preflight import Preflight
+from lanmu.delivery.questions import Gatekeeper
+from lanmu.delivery.quiet import QuietHours
+from lanmu.delivery.send_limits import SendLimits
 from lanmu.delivery.service import DeliveryService
 from lanmu.interfaces.channels import (
     Abilities,
@@ -106,6 +111,9 @@ class House:
         preflight = Preflight(
             self.database, self.clock, _snapshot, lambda _message, _channel: (), "Little Star"
         )
+        zone = "Asia/Shanghai"
+        hour = self.clock.now().astimezone(ZoneInfo(zone)).hour
+        quiet = QuietHours(time((hour + 11) % 24), time((hour + 12) % 24))
         return Dispatcher(
             self.database,
             self.clock,
@@ -115,11 +123,13 @@ class House:
             pool,
             lambda _receipt: None,
             concurrency=concurrency,
+            gatekeeper=Gatekeeper(self._channels, zone, quiet),
         )
 
     def prepare(self) -> None:
-        """The tables and the material."""
+        """The tables, the limits of a new installation, and the material."""
         upgrade(self.database, CORE)
+        SendLimits(self.database, self.clock, "Asia/Shanghai").seed()
         with self.database.write() as session:
             session.add(
                 Material(
@@ -137,12 +147,29 @@ class House:
             )  # fmt: skip
 
     def fill(self, n: int, due_at: datetime, recipients: int = 20) -> None:
-        """Pushes of so many recipients each, `n` messages in all, due at one instant."""
+        """Pushes to so many communities each, `n` messages in all, due at one instant."""
         self.prepare()
+        with self.database.write() as session:
+            for start in range(0, n, 5000):
+                session.execute(
+                    insert(Community),
+                    [
+                        {
+                            "id": number,
+                            "public_id": f"c{number}",
+                            "name": f"{number}",
+                            "created_at": _LONG_AGO,
+                        }
+                        for number in range(start + 1, min(n, start + 5000) + 1)
+                    ],
+                )
         requests = (
             push_request(
                 f"bench:{number}",
-                [Recipient(f"c{each}", "群") for each in range(number, min(n, number + recipients))],
+                [
+                    Recipient(f"c{each}", "群", community_id=each + 1)
+                    for each in range(number, min(n, number + recipients))
+                ],
                 due_at,
             )
             for number in range(0, n, recipients)

@@ -12,6 +12,7 @@ from http.client import HTTPConnection
 from itertools import count
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from bench.dispatch_house import TEXT
 from bench.sink import Sink
@@ -46,10 +47,12 @@ class Shop:
         (told / "entry_points.txt").write_text("[lanmu.plugins]\nsink = bench.sink_plugin:SinkPlugin\n")
         if str(folder / "site") not in sys.path:
             sys.path.insert(0, str(folder / "site"))
+        hour = datetime.now(ZoneInfo("Asia/Shanghai")).hour  # quiet hours are asked about, and far away
+        quiet = f'quiet_from = "{(hour + 11) % 24:02d}:00"\nquiet_until = "{(hour + 12) % 24:02d}:00"\n'
         config = folder / "config.toml"
         config.write_text(
             f'[server]\nport = {self.port}\nsolo_approval = true\n[database]\nurl = "{url}"\n'
-            f'[delivery]\nconcurrency = {concurrency}\nquiet_from = ""\nquiet_until = ""\n'
+            f"[delivery]\nconcurrency = {concurrency}\n{quiet}"
             f'[library]\nfolder = ""\n'
             f"[plugins.sink]\nport = {sink.port}\n"
         )

@@ -11,11 +11,10 @@ from sqlalchemy.orm import Session
 
 from lanmu.audience.models import Community, Member
 from lanmu.delivery.instance_models import MAY_SEND
-from lanmu.delivery.models import Push
 from lanmu.delivery.preflight import Ready
 from lanmu.delivery.queue import PUSH, SENDING, TARGET, UNIT
 from lanmu.library.models import Material
-from lanmu.storage.rows import Rows
+from lanmu.storage.rows import Keys, Rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,22 +132,27 @@ def _members_ahead(dialect: str) -> Select[Any]:
 
 _SENDING = PUSH.alias("sending")
 
-# The lock lets nobody pause or cancel a push between the gate's look at it and the commit of its intents.
-PUSHES = (
-    select(
-        *(getattr(Push, name) for name in ("id", "state", "cancel_requested", "approved_hash", "due_at")),
-        *(getattr(Push, name) for name in ("deadline_at", "late_after", "late_policy", "late_decided")),
-        Push.priority,
-        (Push.test_text != "").label("is_test"),
-        MAY_SEND.label("may_send"),
-        select(func.max(_SENDING.c.priority))
-        .where(text("sending.state IN ('scheduled','running')"))
-        .scalar_subquery()
-        .label("highest"),
-        Material.lock,
+PUSH_IDS = Keys("ids")
+
+
+@cache
+def pushes(dialect: str) -> Select[Any]:
+    """The pushes `PUSH_IDS`. The lock lets nobody pause or cancel one until their intents are committed."""
+    return (
+        select(
+            *(PUSH.c[name] for name in ("id", "state", "cancel_requested", "approved_hash", "due_at")),
+            *(PUSH.c[name] for name in ("deadline_at", "late_after", "late_policy", "late_decided")),
+            PUSH.c.priority,
+            (PUSH.c.test_text != "").label("is_test"),
+            MAY_SEND.label("may_send"),
+            select(func.max(_SENDING.c.priority))
+            .where(text("sending.state IN ('scheduled','running')"))
+            .scalar_subquery()
+            .label("highest"),
+            Material.lock,
+        )
+        .outerjoin(Material, Material.id == PUSH.c.material_id)
+        .where(PUSH_IDS.hold(dialect, PUSH.c.id))
+        .order_by(PUSH.c.id)
+        .with_for_update(read=True, of=PUSH)
     )
-    .outerjoin(Material, Material.id == Push.material_id)
-    .where(Push.id.in_(bindparam("ids", expanding=True)))
-    .order_by(Push.id)
-    .with_for_update(read=True, of=Push)
-)

@@ -7,7 +7,7 @@ composes the exact bytes. What fails here is proven not to have been sent.
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 from sqlalchemy import Row, Select, bindparam, select
@@ -31,6 +31,7 @@ from lanmu.library.models import Material
 from lanmu.library.placeholders import MissingValue, render, used_placeholders
 from lanmu.library.views import Snapshot
 from lanmu.storage import Database
+from lanmu.storage.rows import Keys
 
 Objections = Callable[[Message, str], Sequence[Objection]]
 
@@ -85,7 +86,9 @@ class Preflight:
     def read_sheets(self, push_ids: Collection[int]) -> dict[int, Sheet]:
         """The sheets of the pushes that a batch belongs to."""
         with self._database.read() as session:
-            rows = session.connection().execute(_PUSHES, {"ids": list(push_ids)}).all()
+            connection = session.connection()
+            dialect = connection.dialect.name
+            rows = connection.execute(_pushes(dialect), _IDS.pack(dialect, push_ids)).all()
         return {row.id: self._sheet(row) for row in rows}
 
     def _sheet(self, push: Row[*tuple[Any, ...]]) -> Sheet:
@@ -190,15 +193,23 @@ def _has_placeholders(sheet: Sheet) -> bool:
         return False
 
 
-_PUSHES = (
-    select(
-        *(getattr(Push, name) for name in ("id", "public_id", "channel", "due_at", "deadline_at", "options")),
-        *(getattr(Push, name) for name in ("revision_id", "audience_hash", "title", "test_text")),
-        Material.lock,
+_IDS = Keys("ids")
+
+
+@cache
+def _pushes(dialect: str) -> Select[*tuple[Any, ...]]:
+    return (
+        select(
+            *(getattr(Push, name) for name in ("id", "public_id", "channel", "due_at", "deadline_at")),
+            *(getattr(Push, name) for name in ("options", "revision_id", "audience_hash", "title")),
+            Push.test_text,
+            Material.lock,
+        )
+        .outerjoin(Material, Material.id == Push.material_id)
+        .where(_IDS.hold(dialect, Push.__table__.c.id))
     )
-    .outerjoin(Material, Material.id == Push.material_id)
-    .where(Push.id.in_(bindparam("ids", expanding=True)))
-)
+
+
 _COMMUNITIES = select(Community.id, Community.name, Community.size, Community.shop).where(
     Community.id.in_(bindparam("ids", expanding=True))
 )

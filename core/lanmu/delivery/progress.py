@@ -4,14 +4,16 @@ from collections import Counter, defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
-from typing import cast
+from functools import cache
+from typing import Any, cast
 
-from sqlalchemy import BindParameter, Table, bindparam, exists, func, select, text, update
+from sqlalchemy import Select, Table, Update, exists, func, select, text, update
 from sqlalchemy.orm import Session
 
 from lanmu.delivery.models import Push, Unit, UnitTarget
 from lanmu.delivery.states import FINISHED_PUSHES, STOPPABLE, PushState, UnitState, push_state_from_units
 from lanmu.i18n import _
+from lanmu.storage.rows import Keys, Rows
 
 TAKEN = ("accepted", "handed_over", "postponed")
 """A target that the channel, or a person, has been given: nobody can say yet what became of it."""
@@ -97,39 +99,50 @@ def lock_pushes(session: Session, push_ids: Collection[int]) -> None:
     """
     connection = session.connection()
     if connection.dialect.name != "sqlite":
-        connection.execute(_LOCKED, {"ids": list(push_ids)})
+        dialect = connection.dialect.name
+        connection.execute(_locked(dialect), _IDS.pack(dialect, push_ids))
 
 
 _PUSH = cast(Table, Push.__table__)
 _UNIT = cast(Table, Unit.__table__)
-_IDS: BindParameter[int] = bindparam("ids", expanding=True)
-_LOCKED = select(_PUSH.c.id).where(_PUSH.c.id.in_(_IDS)).order_by(_PUSH.c.id).with_for_update()
+_IDS = Keys("ids")
+_MOVES = Rows("moves", id=int, state=str, finished_at=datetime)
 
-# One probe of a partial index, in its very words: counting would cost more with each unit of the push.
-_LOOK = select(
-    _PUSH.c.id,
-    _PUSH.c.state,
-    _PUSH.c.cancel_requested,
-    exists()
-    .where(
+
+@cache
+def _locked(dialect: str) -> Select[Any]:
+    return select(_PUSH.c.id).where(_IDS.hold(dialect, _PUSH.c.id)).order_by(_PUSH.c.id).with_for_update()
+
+
+@cache
+def _look(dialect: str) -> Select[Any]:
+    """One probe of a partial index, in its very words: counting would cost more with each unit of a push."""
+    waits = exists().where(
         _UNIT.c.push_id == _PUSH.c.id,
         text("unit.state IN ('pending','leased','calling','retry_wait','unknown','held')"),
     )
-    .label("open"),
-).where(_PUSH.c.id.in_(_IDS))
-_COUNT = (
-    select(_UNIT.c.push_id, _UNIT.c.state, func.count())
-    .where(_UNIT.c.push_id.in_(_IDS))
-    .group_by(_UNIT.c.push_id, _UNIT.c.state)
-)
-_MOVE = (
-    update(_PUSH)
-    .where(_PUSH.c.id.in_(_IDS))
-    .values(
-        state=bindparam("to"),
-        finished_at=bindparam("at", type_=_PUSH.c.finished_at.type),
+    return select(_PUSH.c.id, _PUSH.c.state, _PUSH.c.cancel_requested, waits.label("open")).where(
+        _IDS.hold(dialect, _PUSH.c.id)
     )
-)
+
+
+@cache
+def _count(dialect: str) -> Select[Any]:
+    return (
+        select(_UNIT.c.push_id, _UNIT.c.state, func.count())
+        .where(_IDS.hold(dialect, _UNIT.c.push_id))
+        .group_by(_UNIT.c.push_id, _UNIT.c.state)
+    )
+
+
+@cache
+def _move(dialect: str) -> Update:
+    moves = _MOVES.table(dialect)
+    return (
+        update(_PUSH)
+        .where(_PUSH.c.id == moves.c.id)
+        .values(state=moves.c.state, finished_at=moves.c.finished_at)
+    )
 
 
 def _cancel_open(session: Session, now: datetime, push_ids: Collection[int]) -> None:
@@ -164,24 +177,25 @@ def settle(session: Session, now: datetime, push_ids: Collection[int]) -> list[i
     that was cancelled is cancelled with it.
     """
     connection = session.connection()
-    looked_at = connection.execute(_LOOK, {"ids": list(push_ids)}).all()
+    dialect = connection.dialect.name
+    ids = _IDS.pack(dialect, push_ids)
+    looked_at = connection.execute(_look(dialect), ids).all()
     if cancelled := [row.id for row in looked_at if row.open and row.cancel_requested]:
         _cancel_open(session, now, cancelled)
-        looked_at = connection.execute(_LOOK, {"ids": list(push_ids)}).all()
-    moves: defaultdict[PushState, list[int]] = defaultdict(list)
+        looked_at = connection.execute(_look(dialect), ids).all()
+    moves: list[tuple[int, PushState, datetime | None]] = []
     done = {row.id: row.state for row in looked_at if not row.open}
     for row in looked_at:
         if row.open and (row.state == PushState.SCHEDULED or row.state in FINISHED_PUSHES):
-            moves[PushState.RUNNING].append(row.id)
+            moves.append((row.id, PushState.RUNNING, None))
     if done:
         counted: defaultdict[int, dict[str, int]] = defaultdict(dict)
-        for push_id, state, count in connection.execute(_COUNT, {"ids": list(done)}):
+        for push_id, state, count in connection.execute(_count(dialect), _IDS.pack(dialect, done)):
             counted[push_id][state] = count
         for push_id, before in done.items():
             after = push_state_from_units(counted[push_id])
             if after != before:
-                moves[after].append(push_id)
-    for to, ids in moves.items():
-        finished_at = None if to is PushState.RUNNING else now
-        connection.execute(_MOVE, {"ids": ids, "to": to, "at": finished_at})
+                moves.append((push_id, after, now))
+    if moves:
+        connection.execute(_move(dialect), _MOVES.pack(dialect, moves))
     return list(done)

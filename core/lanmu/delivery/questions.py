@@ -12,7 +12,8 @@ from sqlalchemy import Row
 from sqlalchemy.orm import Session
 
 from lanmu.delivery import gate, limits, rates
-from lanmu.delivery.facts import PUSHES, Waiting, ahead, facts
+from lanmu.delivery.facts import PUSH_IDS, Waiting, ahead, facts
+from lanmu.delivery.facts import pushes as pushes_now
 from lanmu.delivery.limits import Addressee, Need, Room, Rule, Slot
 from lanmu.delivery.preflight import Ready
 from lanmu.delivery.quiet import QuietHours
@@ -69,29 +70,34 @@ class Gatekeeper:
 
     def ask(self, session: Session, now: datetime, batch: Sequence[Ready]) -> Answers:
         """The answer on each unit. Whoever stores the intents calls `keep` in the same transaction."""
-        pushes = {
-            row.id: row
-            for row in session.connection().execute(
-                PUSHES, {"ids": list({each.unit.push_id for each in batch})}
-            )
-        }
+        connection = session.connection()
+        dialect = connection.dialect.name
+        ids = PUSH_IDS.pack(dialect, {each.unit.push_id for each in batch})
+        pushes = {row.id: row for row in connection.execute(pushes_now(dialect), ids)}
         members, communities = facts(session, batch)
         # Of two for the same last place the one of higher priority is asked about first.
         order = sorted(batch, key=lambda each: (-pushes[each.unit.push_id].priority, each.unit.id))
         questions: dict[int, gate.Question] = {}
+        answers = Answers({})
+        alike: dict[tuple[object, ...], tuple[gate.Question, gate.Answer]] = {}
         for each in order:
-            whom = _whom(each, members, communities)
-            questions[each.unit.id] = self._question(pushes[each.unit.push_id], each, now, whom)
-        answers = Answers({unit: gate.ask(question) for unit, question in questions.items()})
+            unit = each.unit
+            key = (unit.push_id, unit.zone, unit.kept_until)
+            if key not in alike:  # what is asked of a push is asked once, and not of each of its units
+                question = self._question(pushes[unit.push_id], each, now)
+                alike[key] = question, gate.ask(question)
+            question, answer = alike[key]
+            if whom := _refused(each, members, communities):
+                question = replace(question, whom=whom)
+                answer = gate.ask(question)
+            questions[unit.id], answers.by_unit[unit.id] = question, answer
         going = [each for each in order if answers.by_unit[each.unit.id].door is gate.Door.SEND]
         if going:
             self._count(session, now, going, pushes, communities, questions, answers)
             self._pace(session, now, going, questions, answers)
         return answers
 
-    def _question(
-        self, push: Row[*tuple[Any, ...]], ready: Ready, now: datetime, whom: Sequence[gate.Whom]
-    ) -> gate.Question:
+    def _question(self, push: Row[*tuple[Any, ...]], ready: Ready, now: datetime) -> gate.Question:
         unit, sheet = ready.unit, ready.sheet
         late_from = max(push.due_at, unit.kept_until or push.due_at)
         quiet_until = None
@@ -116,7 +122,6 @@ class Gatekeeper:
             late_from=late_from,
             stopped=not push.may_send,
             is_test=push.is_test,
-            whom=whom,
             quiet_until=quiet_until,
         )
 
@@ -152,22 +157,28 @@ class Gatekeeper:
                 continue
             unit_id, priority = each.unit.id, pushes[each.unit.push_id].priority
             taken: list[Need] = []
-            whom = []
-            for target, mine in zip(questions[unit_id].whom, needs, strict=True):
-                first = _first_in_line(mine, room, waiting, priority, gone)
+            closed: dict[int, tuple[Need | None, tuple[Waiting, Need] | None]] = {}
+            for place, mine in enumerate(needs):
+                first = _first_in_line(mine, room, waiting, priority, gone) if waiting else None
                 full = room.full(mine)
                 if full is None and first is None:
                     room.take(mine)
                     taken += mine
-                whom.append(
-                    replace(
-                        target,
+                else:
+                    closed[place] = full, first
+            if closed:
+                whom = [
+                    gate.Whom(
+                        target.key,
                         full=_full(full) if full is not None else None,
                         ahead=first and gate.Ahead(first[0].title, _look_again(now, *first)),
                     )
-                )
-            questions[unit_id] = replace(questions[unit_id], whom=whom)
-            answers.by_unit[unit_id] = answer = gate.ask(questions[unit_id])
+                    for place, target in enumerate(each.unit.targets)
+                    for full, first in (closed.get(place, (None, None)),)
+                ]
+                questions[unit_id] = replace(questions[unit_id], whom=whom)
+                answers.by_unit[unit_id] = gate.ask(questions[unit_id])
+            answer = answers.by_unit[unit_id]
             if answer.door is gate.Door.SEND:
                 answers._slots[unit_id] = taken
             else:
@@ -211,10 +222,11 @@ def _zone_called(name: str, default: ZoneInfo) -> ZoneInfo:
         return default
 
 
-def _whom(
+def _refused(
     ready: Ready, members: Collection[int], communities: Mapping[int, Row[*tuple[Any, ...]]]
 ) -> list[gate.Whom]:
-    return [
+    """The unit's recipients, where one of them may not be written to at all; nobody where all may."""
+    whom = [
         gate.Whom(
             target.key,
             opted_out=known.member_id in members,
@@ -222,6 +234,7 @@ def _whom(
         )
         for target, known in zip(ready.unit.targets, ready.unit.known, strict=True)
     ]
+    return whom if any(each.opted_out or each.switched_off for each in whom) else []
 
 
 def _needs(

@@ -1,46 +1,90 @@
-"""Many rows as one parameter, so that one statement moves a whole batch, each row to values of its own."""
+"""Many rows as one statement's parameters, so that it moves a whole batch, each row to values of its own."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Boolean, DateTime, Subquery, Text, bindparam, cast, func, select
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Boolean,
+    ColumnElement,
+    DateTime,
+    FromClause,
+    LargeBinary,
+    Text,
+    any_,
+    bindparam,
+    column,
+    func,
+    literal_column,
+    select,
+)
 from sqlalchemy.types import TypeEngine
 
 
 class Rows:
-    """A table of rows that travels as one JSON parameter: `Rows("r", id=int, reason=str)`.
+    """A table of rows that travels with a statement: `Rows("r", id=int, reason=str)`.
 
     A batch of any size is one statement with one text, so it is compiled and planned once. Columns are of
-    int, str, bool or datetime; each may be None.
+    int, str, bool, datetime or, on PostgreSQL, bytes; each may be None. The rows go as an array for each
+    column to PostgreSQL, and as one JSON document to SQLite.
     """
 
     def __init__(self, name: str, **columns: type) -> None:
         self.name = name
         self._columns = columns
 
-    def table(self, dialect: str) -> Subquery:
-        """The rows as something to select from; the statement then takes a parameter called as they are."""
-        given = bindparam(self.name, type_=Text())
+    def table(self, dialect: str) -> FromClause:
+        """The rows as something to select from; the statement then takes what `pack` answers."""
         if dialect == "postgresql":
-            each = func.json_array_elements(cast(given, JSON)).table_valued("value", name=f"{self.name}_each")
-            columns = [
-                cast(each.c.value.op("->>")(place), _TYPES[kind]).label(name)
-                for place, (name, kind) in enumerate(self._columns.items())
+            arrays = [
+                bindparam(f"{self.name}_{name}", type_=ARRAY(_TYPES[kind]))
+                for name, kind in self._columns.items()
             ]
-        else:
-            each = func.json_each(given).table_valued("value", name=f"{self.name}_each")
-            columns = [
-                func.json_extract(each.c.value, f"$[{place}]", type_=_SQLITE_TYPES[kind]).label(name)
-                for place, (name, kind) in enumerate(self._columns.items())
-            ]
+            names = [column(name, _TYPES[kind]) for name, kind in self._columns.items()]
+            return func.unnest(*arrays).table_valued(*names).render_derived(name=self.name)
+        each = _json_each(self.name, f"{self.name}_each")
+        # The paths stand in the text: as parameters they would be bound anew for each batch.
+        columns = [
+            func.json_extract(each.c.value, literal_column(f"'$[{place}]'"), type_=_SQLITE_TYPES[kind]).label(
+                name
+            )
+            for place, (name, kind) in enumerate(self._columns.items())
+        ]
         return select(*columns).subquery(self.name)
 
-    def pack(self, dialect: str, rows: Iterable[Sequence[object]]) -> dict[str, str]:
-        """The parameter for these rows, each with its values in the order of the columns."""
-        default = _as_postgresql_reads_it if dialect == "postgresql" else _as_sqlite_stores_it
-        return {self.name: json.dumps(list(rows), ensure_ascii=False, default=default)}
+    def pack(self, dialect: str, rows: Iterable[Sequence[object]]) -> dict[str, Any]:
+        """The parameters for these rows, each with its values in the order of the columns."""
+        if dialect == "postgresql":
+            across = list(zip(*rows, strict=True)) or [()] * len(self._columns)
+            return {
+                f"{self.name}_{name}": list(values)
+                for name, values in zip(self._columns, across, strict=True)
+            }
+        return {self.name: json.dumps(list(rows), ensure_ascii=False, default=_as_sqlite_stores_it)}
+
+
+class Keys:
+    """Row ids that travel as one parameter. IN would make another text of it for each number of them."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def hold(self, dialect: str, key: ColumnElement[int]) -> ColumnElement[bool]:
+        """Whether the key is among them; the statement then takes what `pack` answers."""
+        if dialect == "postgresql":
+            return key == any_(bindparam(self.name, type_=ARRAY(BigInteger())))
+        return key.in_(select(_json_each(self.name, f"{self.name}_each").c.value))
+
+    def pack(self, dialect: str, keys: Collection[int]) -> dict[str, Any]:
+        """The parameter for these keys."""
+        return {self.name: list(keys) if dialect == "postgresql" else json.dumps(list(keys))}
+
+
+def _json_each(parameter: str, name: str) -> Any:
+    return func.json_each(bindparam(parameter, type_=Text())).table_valued("value", name=name)
 
 
 _TYPES: dict[type, TypeEngine[Any]] = {
@@ -48,20 +92,13 @@ _TYPES: dict[type, TypeEngine[Any]] = {
     str: Text(),
     bool: Boolean(),
     datetime: DateTime(timezone=True),
+    bytes: LargeBinary(),
 }
 # SQLite's JSON functions answer values of their own type already; instants are stored as text there.
 _SQLITE_TYPES: dict[type, TypeEngine[Any]] = {**_TYPES, datetime: Text()}
 
 
-def _instant(value: object) -> datetime:
+def _as_sqlite_stores_it(value: object) -> str:
     if not isinstance(value, datetime) or value.tzinfo is None:
         raise TypeError(f"cannot be a value of a row: {value!r}")
-    return value
-
-
-def _as_postgresql_reads_it(value: object) -> str:
-    return _instant(value).isoformat()
-
-
-def _as_sqlite_stores_it(value: object) -> str:
-    return _instant(value).astimezone(UTC).replace(tzinfo=None).isoformat(sep=" ", timespec="microseconds")
+    return value.astimezone(UTC).replace(tzinfo=None).isoformat(sep=" ", timespec="microseconds")
