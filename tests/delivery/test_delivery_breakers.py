@@ -113,7 +113,12 @@ def test_too_much_at_once_halves_what_goes_out_together_and_recovers_by_one_a_mi
     together = []
     dispatcher = room.dispatcher(concurrency=8)
     send = dispatcher._send
-    dispatcher._send = lambda batch, sheets: (together.append(len(batch)), send(batch, sheets))[1]
+
+    def count(batch, sheets):
+        together.append(len(batch))
+        return send(batch, sheets)
+
+    dispatcher._send = count
     dispatcher.run_due()
     assert max(together, default=0) <= 4
     for _turn in range(10):
@@ -209,8 +214,7 @@ def test_each_row_of_the_table_has_its_state(verdict, state):
 
 def test_what_is_proven_unsent_is_tried_five_times_and_then_held():
     steps = [after_write(Verdict(Outcome.NOT_SENT, reason="dns"), ONE, tries) for tries in range(5)]
-    waits = [step.wait.total_seconds() for step in steps[:4]]
-    assert waits == [5, 30, 120, 600]
+    assert [step.wait for step in steps[:4]] == [timedelta(seconds=each) for each in (5, 30, 120, 600)]
     assert (steps[4].state, steps[4].code) == (UnitState.HELD, "network")
 
 

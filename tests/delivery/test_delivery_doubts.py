@@ -226,10 +226,12 @@ def test_a_lookup_that_fails_says_nothing_and_is_tried_ever_less_often_for_a_day
     asked.run()
     begun, asks = asked.clock.now(), []
     find = asked.channel.find
-    asked.channel.find = lambda request, window: (
-        asks.append(asked.clock.now() - begun),
-        find(request, window),
-    )[1]
+
+    def note(request, window):
+        asks.append(asked.clock.now() - begun)
+        return find(request, window)
+
+    asked.channel.find = note
     look_for(asked, timedelta(hours=25), timedelta(minutes=1))
     gaps = [later - before for before, later in pairwise(asks)]
     assert gaps == sorted(gaps), "ever less often"

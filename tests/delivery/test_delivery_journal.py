@@ -6,11 +6,11 @@ from datetime import timedelta
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from lanmu.delivery import dispatcher as dispatching
 from lanmu.delivery.dispatcher import Dispatcher
 from lanmu.delivery.journal import Journal
 from lanmu.delivery.owner import Owner, this_process
 from lanmu.delivery.preflight import Preflight
+from lanmu.delivery.recording import record
 from lanmu.delivery.service import DeliveryService
 from lanmu.interfaces.channels import Abilities
 from lanmu.testing.fakes import Does
@@ -46,7 +46,7 @@ def dispatcher(room, journal):
 
 def away(monkeypatch, times=None):
     """The database takes no outcome, the first so many times."""
-    record, left = dispatching.record, [times]
+    left = [times]
 
     def fail(session, now, results):
         if left[0] is None or left[0] > 0:
@@ -54,7 +54,7 @@ def away(monkeypatch, times=None):
             raise AWAY
         return record(session, now, results)
 
-    monkeypatch.setattr(dispatching, "record", fail)
+    monkeypatch.setattr("lanmu.delivery.dispatcher.record", fail)
 
 
 def test_an_outcome_is_tried_again_while_the_lease_lasts(room, journal, monkeypatch):
@@ -144,9 +144,9 @@ def test_a_batch_keeps_all_that_was_seen_and_nothing_that_was_not(make_room, dat
     away(monkeypatch)
     room.channel.script(Does.ACCEPT, Does.REFUSE, Does.LATER, Does.CUT_AFTER)
     push = room.send("a", "b", "c", "d", "e")
-    room.channel.compose, compose = (
-        lambda message, targets: 1 / 0 if targets[0].key == "e" else compose(message, targets),
-        room.channel.compose,
+    compose = room.channel.compose
+    room.channel.compose = lambda message, targets: (
+        1 / 0 if targets[0].key == "e" else compose(message, targets)
     )
     dispatcher(room, journal).run_due()
     assert len(journal.path.read_text().splitlines()) == 4

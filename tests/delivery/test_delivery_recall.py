@@ -43,7 +43,12 @@ def test_what_the_channel_does_not_take_back_is_out_and_asked_for_no_more(room):
     push = room.send("a")
     room.run()
     asked = []
-    room.channel.cancel = lambda ref: asked.append(ref) or CancelResult(False, "too late")
+
+    def refuse(ref):
+        asked.append(ref)
+        return CancelResult(False, "too late")
+
+    room.channel.cancel = refuse
     assert room.service.cancel(push.id) == Stopped(stopped=0, out=1, unclear=0)
     assert room.unit(push).reason == "too late"
     room.clock.advance(timedelta(minutes=10))
