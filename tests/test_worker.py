@@ -55,9 +55,14 @@ def nowhere() -> dict[str, str]:
 class Shop:
     """A server with one channel that keeps what it was given, and one approved text."""
 
-    def __init__(self, template: Path, folder: Path, clock: FakeClock, queue: dict[str, str]) -> None:
-        (folder / "lanmu.db").write_bytes(template.read_bytes())
-        raw = {"server": {"data_dir": str(folder)}, "queue": queue, "library": {"folder": ""}}
+    def __init__(
+        self, template: Path, folder: Path, clock: FakeClock, queue: dict[str, str], database: str = ""
+    ) -> None:
+        raw: dict[str, Any] = {"server": {"data_dir": str(folder)}, "queue": queue, "library": {"folder": ""}}
+        if database:
+            raw["database"] = {"url": database}
+        else:
+            (folder / "lanmu.db").write_bytes(template.read_bytes())
         self.clock = clock
         self.server = Server(config.parse(raw, None, {}), clock)
         self.channel = FakeChannel("fake", clock=clock)

@@ -28,6 +28,7 @@ _QUEUE_AWAY = 5.0
 """Seconds for which a queue that could not be reached is not tried again."""
 
 _TOLD_AGAIN = 60.0
+_QUIET = 10.0
 _DRAIN_SECONDS = 16.0  # with what stands around it a stop takes no longer than twenty
 
 _IN_ANY_CASE = frozenset({"dispatch", "sync"})
@@ -47,17 +48,20 @@ class _Trouble:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._told: dict[str, float] = {}
+        self._met: dict[str, float] = {}
 
     def met(self, what: str, error: BaseException) -> None:
-        now = self._clock.boottime()
+        now = self._met[what] = self._clock.boottime()
         told = self._told.get(what)
         if told is None or now - told >= _TOLD_AGAIN:
             self._told[what] = now
             cause = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
             log.error(f"{what} cannot be used; it is tried again until it can", error=cause)
 
-    def over(self, what: str) -> None:
-        if self._told.pop(what, None) is not None:
+    def over(self, what: str, quiet: float = 0.0) -> None:
+        """It worked; nothing may have failed for `quiet` seconds: a full disk still takes small changes."""
+        if what in self._told and self._clock.boottime() - self._met[what] >= quiet:
+            del self._told[what]
             log.warning(f"{what} can be used again")
 
     def lasts(self, what: str) -> bool:
@@ -156,7 +160,7 @@ class Worker:
                 if abs(now - swept_at) >= timedelta(seconds=self._server.config.delivery.sweep_seconds):
                     swept_at = now
                     self._sweep()
-                    self._trouble.over(_DATABASE)
+                    self._trouble.over(_DATABASE, _QUIET)
                 elif self._clock_has_just_jumped():
                     self._server.home.tick()
                 self._ring_what_is_due(now)
