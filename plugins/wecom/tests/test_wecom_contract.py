@@ -7,7 +7,8 @@ import pytest
 from lanmu.interfaces.channels import Channel, Target
 from lanmu.interfaces.secrets import Secret
 from lanmu.testing.clock import FakeClock
-from lanmu.testing.contracts import Behaviour, ChannelContract
+from lanmu.testing.contracts import Behaviour, ChannelContract, FarEnd
+from lanmu.testing.doubt_contract import DoubtContract
 from lanmu.testing.plugin_contract import PluginContract
 from lanmu_wecom import WecomPlugin
 from lanmu_wecom.app_message import AppChannel
@@ -47,6 +48,14 @@ class SandboxFarEnd:
         rows = self._sandbox.world.store.all("select body from received where call = ?", self._call)
         return [bytes(row["body"]) for row in rows]
 
+    def shown(self, place: str) -> int:
+        """How many messages the phones show in places of this kind."""
+        row = self._sandbox.world.store.one(
+            "select count(*) as n from bubble where place like ?", f"{place}%"
+        )
+        assert row is not None
+        return int(row["n"])
+
 
 @pytest.fixture
 def lanmu_clock(clock: FakeClock) -> FakeClock:
@@ -54,7 +63,7 @@ def lanmu_clock(clock: FakeClock) -> FakeClock:
     return clock
 
 
-class _BroadcastContract(ChannelContract):
+class _BroadcastContract(DoubtContract):
     @pytest.fixture
     def far_end(self, sandbox: Sandbox, corp: Corp) -> SandboxFarEnd:
         world = sandbox.world
@@ -94,7 +103,7 @@ class TestRobotChannel(ChannelContract):
         return [Target(SEED.robots[0].name)]
 
 
-class TestAppChannel(ChannelContract):
+class TestAppChannel(DoubtContract):
     @pytest.fixture
     def channel(self, corp: Corp) -> Channel:
         corp.client._timeout = 0.5
@@ -106,6 +115,10 @@ class TestAppChannel(ChannelContract):
 
     def targets(self, channel: Channel) -> Sequence[Target]:
         return [Target(person.userid) for person in SEED.employees]
+
+    def effects(self, far_end: FarEnd) -> int:
+        assert isinstance(far_end, SandboxFarEnd)
+        return far_end.shown("app:")
 
 
 class TestPlugin(PluginContract):
