@@ -139,10 +139,24 @@ def test_a_test_is_sent_listed_and_shown(lanmu):
     assert shown["units"][0]["targets"][0]["key"] == "群一"
 
 
+def test_a_push_is_stopped_and_decided_from_the_command_line(lanmu):
+    sent = lanmu("push", "test", "personal_wechat_export.pack", "--to", "群一", "--text", "你好")
+    push = sent.stdout.split()[0]
+    for verb in ("pause", "resume"):
+        told = lanmu("push", verb, push, lang="zh")
+        assert (told.exit_code, "当前状态不允许" in told.stderr) == (1, True), verb
+    told = lanmu("push", "decide", push, "1", "again")
+    assert (told.exit_code, "--why" in told.stderr) == (2, True)
+    told = lanmu("push", "decide", push, "1", "sent", "--json")
+    assert (told.exit_code, told.stdout) == (1, "")
+    told = lanmu("push", "cancel", "psh_none", "--json", lang="zh")
+    assert (told.exit_code, told.stderr) == (1, "psh_none: 没有这条推送。\n")
+
+
 def test_a_test_through_a_channel_that_does_not_run_is_refused(lanmu):
     told = lanmu("push", "test", "wecom.group", "--to", "x", "--text", "y", lang="zh")
     assert told.exit_code == 2
-    assert told.stderr == "channel: 渠道“wecom.group”没有运行。\n"
+    assert told.stderr.startswith("channel: 渠道“wecom.group”没有运行。")
 
 
 def test_an_unknown_push_is_told(lanmu):

@@ -1,4 +1,4 @@
-"""`lanmu push`: what goes out and how far it is; and a test to one recipient by the same way."""
+"""`lanmu push`: what goes out and how far it is; to stop it, go on or decide; and a test by the same way."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
@@ -15,9 +15,18 @@ from lanmu.delivery.owner import this_process
 from lanmu.delivery.service import PushFilter
 from lanmu.delivery.views import PushView
 from lanmu.i18n import _
+from lanmu.interfaces.errors import Invalid
+
+BY = "cli"
+"""Who the audit log names: whoever may run commands on the server may do everything."""
+
+_JSON = click.option("--json", "as_json", is_flag=True, help=_("Print JSON."))
+_ALTHOUGH_LATE = click.option(
+    "--although-late", is_flag=True, help=_("Send it although it is later than it may be.")
+)
 
 
-@click.group(cls=Group, help=_("Pushes: list them, look at one, send a test."))
+@click.group(cls=Group, help=_("Pushes: list them, look at one, stop it, go on, decide, send a test."))
 def push() -> None:
     pass
 
@@ -26,7 +35,7 @@ def push() -> None:
 @click.option(
     "--limit", type=click.IntRange(1, 500), default=20, show_default=True, help=_("How many at most.")
 )
-@click.option("--json", "as_json", is_flag=True, help=_("Print JSON."))
+@_JSON
 @click.pass_context
 def list_(ctx: click.Context, limit: int, as_json: bool) -> None:
     with open_server(ctx) as server:
@@ -63,6 +72,73 @@ def show(ctx: click.Context, push_id: str) -> None:
                 "units": [asdict(u) for u in server.delivery.units(push_id)],
             }
         )
+
+
+@push.command("cancel", help=_("Stop what has not left yet; tells how many that were."))
+@click.argument("push_id")
+@_JSON
+@click.pass_context
+def cancel(ctx: click.Context, push_id: str, as_json: bool) -> None:
+    with open_server(ctx) as server:
+        stopped = server.delivery.cancel(push_id)
+        server.audit.record(BY, "push.cancel", push_id)
+    if as_json:
+        print_json(asdict(stopped))
+        return
+    text = _("Cancelled: %(stopped)s stopped, %(out)s already out, %(unclear)s could not be told.")
+    done(text, stopped=stopped.stopped, out=stopped.out, unclear=stopped.unclear)
+
+
+@push.command("pause", help=_("Let nothing more of it go out for now."))
+@click.argument("push_id")
+@_JSON
+@click.pass_context
+def pause(ctx: click.Context, push_id: str, as_json: bool) -> None:
+    with open_server(ctx) as server:
+        server.delivery.pause(push_id)
+        server.audit.record(BY, "push.pause", push_id)
+        _tell(server.delivery.get(push_id), as_json)
+
+
+@push.command("resume", help=_("Go on with a push that is paused, or that the server holds."))
+@click.argument("push_id")
+@_ALTHOUGH_LATE
+@_JSON
+@click.pass_context
+def resume(ctx: click.Context, push_id: str, although_late: bool, as_json: bool) -> None:
+    with open_server(ctx) as server:
+        server.delivery.resume(push_id, although_late=although_late)
+        server.audit.record(BY, "push.resume", push_id, detail={"although_late": although_late})
+        _tell(server.delivery.get(push_id), as_json)
+
+
+@push.command(
+    "decide",
+    help=_(
+        "Say what became of a unit in doubt: sent (it is there), again (send it once more; recipients may "
+        "get it twice) or give-up."
+    ),
+)
+@click.argument("push_id")
+@click.argument("unit", type=click.IntRange(min=1))
+@click.argument("answer", type=click.Choice(["sent", "again", "give-up"]))
+@click.option("--why", default="", help=_("How you know; needed to send again."))
+@_JSON
+@click.pass_context
+def decide(ctx: click.Context, push_id: str, unit: int, answer: str, why: str, as_json: bool) -> None:
+    if answer == "again" and not why.strip():
+        raise Invalid("--why", _("is missing: say how you know that the first call did not arrive."))
+    with open_server(ctx) as server:
+        server.delivery.decide(push_id, unit, answer.replace("-", "_"), BY, why)
+        server.audit.record(BY, "push.decide", f"{push_id}/{unit}", detail={"answer": answer, "why": why})
+        _tell(server.delivery.get(push_id), as_json)
+
+
+def _tell(found: PushView, as_json: bool) -> None:
+    if as_json:
+        print_json(_plain(found))
+    else:
+        click.echo(f"{found.id}  {_word('push', found.state)}  {found.progress.out}/{found.progress.planned}")
 
 
 @push.command("test", help=_("Send a marked test through a channel to one recipient, now."))

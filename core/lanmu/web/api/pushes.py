@@ -1,16 +1,19 @@
-"""推送 over the API: what goes out, how far it is, and the units with their recipients."""
+"""推送 over the API: what goes out, how far it is, its units; and to stop it, go on, or decide a doubt."""
 
 from datetime import datetime
 from typing import Any
 
-from marshmallow import Schema, fields
+from marshmallow import Schema, fields, validate
 
+from lanmu.delivery.models import UNIT_STATES
 from lanmu.delivery.service import PushFilter
+from lanmu.delivery.states import PushState
 from lanmu.delivery.views import PushView
 from lanmu.i18n import _
-from lanmu.interfaces.errors import Invalid
-from lanmu.web.api.routes import PageArguments, allowed, room
-from lanmu.web.people import server
+from lanmu.interfaces.errors import Conflict, Invalid
+from lanmu.web.api.idempotency import idempotent
+from lanmu.web.api.routes import IDEMPOTENCY_HEADER, PageArguments, allowed, room
+from lanmu.web.people import server, signed_in
 
 blueprint = room(_("Pushes"), _("What goes out, and how far it is."))
 
@@ -40,6 +43,19 @@ class PushSchema(Schema):
         values=fields.Integer(),
         metadata={"description": _("Recipients by state; together as many as planned.")},
     )
+    units = fields.Dict(
+        keys=fields.String(),
+        values=fields.Integer(),
+        metadata={"description": _("Units (calls to the channel) by state.")},
+    )
+    doubts = fields.Integer(
+        metadata={"description": _("Units of which only a person can tell whether they went out.")}
+    )
+    deadline_at = fields.AwareDateTime()
+    late = fields.Boolean(
+        metadata={"description": _("Later than it may be without a person's word; see resume.")}
+    )
+    is_test = fields.Boolean()
     approved_by = fields.String()
     finished_at = fields.AwareDateTime(allow_none=True)
 
@@ -71,11 +87,18 @@ class UnitSchema(Schema):
     code = fields.String()
     ref = fields.String()
     tries = fields.Integer()
+    not_before = fields.AwareDateTime()
+    look_at = fields.AwareDateTime(
+        allow_none=True,
+        metadata={"description": _("When the channel is next asked whether a unit in doubt went out.")},
+    )
     targets = fields.List(fields.Nested(TargetSchema))
 
 
 class UnitArguments(Schema):
-    """Which units: those after this number."""
+    """Which units: those after this number, in these states; none named takes all."""
+
+    state = fields.List(fields.String(validate=validate.OneOf(UNIT_STATES)), load_default=list)
 
     limit = fields.Integer(load_default=50, validate=lambda value: 1 <= value <= 200)
     after = fields.Integer(load_default=0, metadata={"description": _("next_after of the page before.")})
@@ -112,18 +135,99 @@ def one(push: str) -> dict[str, Any]:
 @blueprint.arguments(UnitArguments, location="query")
 @blueprint.response(200, UnitPageSchema)
 def units(given: dict[str, Any], push: str) -> dict[str, Any]:
-    found = server().delivery.units(push, given["limit"] + 1, given["after"])
+    found = server().delivery.units(push, given["limit"] + 1, given["after"], given["state"])
     more = len(found) > given["limit"]
     found = found[: given["limit"]]
     return {"items": found, "next_after": found[-1].number if more else 0}
 
 
+class StoppedSchema(Schema):
+    """What a cancel could still stop, in recipients."""
+
+    stopped = fields.Integer()
+    out = fields.Integer(metadata={"description": _("Already out; they stay out.")})
+    unclear = fields.Integer(metadata={"description": _("Nobody can tell yet.")})
+
+
+class GoOnSchema(Schema):
+    """Whether what is late shall go out all the same."""
+
+    although_late = fields.Boolean(
+        load_default=False,
+        metadata={"description": _("Without it, a push that is later than it may be is refused with 409.")},
+    )
+
+
+class DecideSchema(Schema):
+    """A person's word on a unit in doubt; nothing is sent by it, which no token may ask for."""
+
+    answer = fields.String(required=True, validate=validate.OneOf(["sent", "give_up"]))
+    why = fields.String(load_default="", validate=validate.Length(max=500))
+
+
+@blueprint.route("/pushes/<push>/cancel", methods=["POST"])
+@allowed(blueprint, "push.cancel", _("Stop what has not left yet"))
+@blueprint.doc(parameters=[IDEMPOTENCY_HEADER])
+@idempotent
+@blueprint.response(200, StoppedSchema)
+def cancel(push: str) -> Any:
+    stopped = server().delivery.cancel(push)
+    _note("push.cancel", push, "push.cancel")
+    return stopped
+
+
+@blueprint.route("/pushes/<push>/pause", methods=["POST"])
+@allowed(blueprint, "push.cancel", _("Let nothing more of it go out for now"))
+@blueprint.response(200, PushSchema)
+def pause(push: str) -> dict[str, Any]:
+    server().delivery.pause(push)
+    _note("push.pause", push, "push.cancel")
+    return one_push(push)
+
+
+@blueprint.route("/pushes/<push>/resume", methods=["POST"])
+@allowed(blueprint, "push.cancel", _("Go on with a paused push"))
+@blueprint.arguments(GoOnSchema)
+@blueprint.response(200, PushSchema)
+def resume(given: dict[str, Any], push: str) -> dict[str, Any]:
+    if server().delivery.get(push).state != PushState.PAUSED:
+        raise Conflict(
+            push, _("is not paused."), _("What the server holds is released by a person in the console.")
+        )
+    server().delivery.resume(push, although_late=given["although_late"])
+    _note("push.resume", push, "push.cancel")
+    return one_push(push)
+
+
+@blueprint.route("/pushes/<push>/units/<int:unit>/decide", methods=["POST"])
+@allowed(blueprint, "push.cancel", _("Count a unit in doubt as sent, or give it up"))
+@blueprint.arguments(DecideSchema)
+@blueprint.response(200, PushSchema)
+def decide(given: dict[str, Any], push: str, unit: int) -> dict[str, Any]:
+    server().delivery.decide(push, unit, given["answer"], signed_in().username, given["why"])
+    _note("push.decide", f"{push}/{unit}", "push.cancel", given)
+    return one_push(push)
+
+
+def _note(action: str, on: str, permission: str, detail: dict[str, Any] | None = None) -> None:
+    server().audit.record(signed_in().username, action, on, permission=permission, detail=detail)
+
+
+def one_push(push: str) -> dict[str, Any]:
+    """The push as it stands now."""
+    return _push(server().delivery.get(push))
+
+
 def _push(view: PushView) -> dict[str, Any]:
     named = ("id", "title", "column", "content_class", "channel", "state", "held_reason", "due_at", "zone")
     return {
-        **{name: getattr(view, name) for name in (*named, "approved_by", "finished_at")},
+        **{name: getattr(view, name) for name in (*named, "approved_by", "finished_at", "deadline_at")},
         "planned": view.progress.planned,
         "targets": view.progress.targets,
+        "units": view.progress.units,
+        "doubts": view.progress.doubts,
+        "late": view.late_by(server().clock.now()) is not None,
+        "is_test": view.is_test,
     }
 
 

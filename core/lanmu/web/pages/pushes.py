@@ -25,7 +25,7 @@ from lanmu.web.people import server, translate
 blueprint = Blueprint("pushes", __name__)
 
 _PAGE = 30
-_UNITS = 50
+_UNITS = 20
 _UNDECIDED = ("unknown", "held")
 _TABS: tuple[tuple[str, str], ...] = (
     ("", _("All")),
@@ -81,7 +81,8 @@ def live(push: str) -> str:
     """The progress, which the page puts in every two seconds; with all that hangs on it once that changed."""
     found = server().delivery.get(push)
     changed = request.args.get("seen") != push_shown.seen(found)
-    shown = _shown(found) if changed else {"push": _particulars(found)}
+    after = request.args.get("after", 0, type=int)
+    shown = _shown(found) if changed else {"push": _particulars(found), "after": after}
     return render_template(
         "pushes/live.html", **shown | {"progress": push_shown.counted(found)}, changed=changed
     )
@@ -101,7 +102,8 @@ def _particulars(found: PushView) -> dict[str, Any]:
 
 
 def _shown(found: PushView) -> dict[str, Any]:
-    units = server().delivery.units(found.id, _UNITS)
+    after = max(0, request.args.get("after", 0, type=int))
+    units = server().delivery.units(found.id, _UNITS + 1, after)
     undecided = server().delivery.units(found.id, _UNITS, states=_UNDECIDED)
     called = push_shown.names()
     shown = _particulars(found)
@@ -111,14 +113,20 @@ def _shown(found: PushView) -> dict[str, Any]:
         shown["revision"] = revision.number
         shown["material_url"] = url_for("materials.detail", material=material.id, revision=revision.number)
     targets = found.progress.targets
+    waiting = push_shown.waiting(found)
+    told = [push_shown.unit(unit, found, called) for unit in undecided]
+    # What is held for the push's own reason is said once, for all of them together.
+    said = (waiting["reason"] if waiting and waiting["kind"] in ("held", "late") else None) or None
     return {
         "push": shown,
         "progress": push_shown.counted(found),
-        "waiting": push_shown.waiting(found),
-        "undecided": [push_shown.unit(unit, found, called) for unit in undecided],
+        "waiting": waiting,
+        "undecided": [each for each in told if not each["look_at"] and each["reason"] != said],
+        "checking": [each for each in told if each["look_at"]],
         "undecided_more": sum(found.progress.units.get(each, 0) for each in _UNDECIDED) - len(undecided),
-        "units": [push_shown.unit(unit, found, called) for unit in units],
-        "more_units": sum(found.progress.units.values()) - len(units),
+        "units": [push_shown.unit(unit, found, called) for unit in units[:_UNITS]],
+        "more_units": len(units) > _UNITS,
+        "after": after,
         "numbers": {
             "left": targets.get("planned", 0),
             "out": found.progress.out,

@@ -54,7 +54,7 @@ WORDS: dict[str, dict[str, str]] = {
         "skipped": _("Skipped"),
         "cancelled": _("Cancelled"),
         "held": _("On hold"),
-        "planned": _("Planned"),
+        "planned": _("Still to go"),
         "postponed": _("Postponed"),
     },
     "experiment": {
