@@ -153,6 +153,10 @@ class Catalog:
             return text
         return self._load(locale).get(text, text)
 
+    def knows(self, locale: str, text: str) -> bool:
+        """Whether there is a translation; a name may well be translated as itself."""
+        return text in self._load(locale)
+
     def _load(self, locale: str) -> dict[str, str]:
         loaded = self._messages.get(locale)
         if loaded is None:

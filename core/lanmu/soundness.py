@@ -261,8 +261,13 @@ def _menu(place: str, items: list[Any]) -> Iterator[Flaw]:
             yield Flaw("permission-known", fault)
 
 
+def is_permission(permission: object) -> bool:
+    """Whether anybody can have it; the open ones everybody has."""
+    return permission in (PUBLIC, SIGNED, *EVERY_PERMISSION)
+
+
 def _unknown_permission(place: str, what: str, permission: object) -> Invalid | None:
-    if permission in (PUBLIC, SIGNED, *EVERY_PERMISSION):
+    if is_permission(permission):
         return None
     near = difflib.get_close_matches(str(permission), EVERY_PERMISSION, n=1)
     return Invalid(

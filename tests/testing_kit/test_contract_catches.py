@@ -1,5 +1,6 @@
 """The contracts pass a sound channel, and fail each broken one with the name of the rule that it breaks."""
 
+import importlib
 import inspect
 import json
 import random
@@ -10,9 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from flask import Blueprint
+from flask.views import MethodView
 from marshmallow import Schema, fields
 
 import lanmu
+from lanmu.interfaces.access import requires
 from lanmu.interfaces.channels import (
     Abilities,
     CancelResult,
@@ -260,6 +264,70 @@ class SendsUnderAnyName(Sound):
     name = "Sound Wire!"
 
 
+class ComposesText(Sound):
+    def compose(self, message: Message, targets: Sequence[Target]) -> Request | Refusal:
+        request = super().compose(message, targets)
+        text: Any = message.text
+        return replace(request, body=text) if isinstance(request, Request) else request
+
+
+class KeepsAnInstantInMeta(Sound):
+    def compose(self, message: Message, targets: Sequence[Target]) -> Request | Refusal:
+        request = super().compose(message, targets)
+        meta: Any = {"at": FakeClock().now()}
+        return replace(request, meta=meta) if isinstance(request, Request) else request
+
+
+class SeesText(Sound):
+    def transmit(self, request: Request, line: Line | None) -> Observation:
+        seen = super().transmit(request, line)
+        text: Any = seen.body.decode()
+        return replace(seen, body=text)
+
+    def classify(self, observation: Observation) -> Verdict:
+        body: Any = observation.body
+        return super().classify(replace(observation, body=body.encode() if isinstance(body, str) else body))
+
+
+class NamesWithText(Sound):
+    def classify(self, observation: Observation) -> Verdict:
+        verdict = super().classify(observation)
+        ref: Any = verdict.ref.id if verdict.ref else None
+        return replace(verdict, ref=ref)
+
+
+class WaitsSeconds(Sound):
+    def classify(self, observation: Observation) -> Verdict:
+        wait: Any = 60
+        return replace(super().classify(observation), retry_after=wait)
+
+
+class WaitsSecondsForALine(Sound):
+    def connect(self, request: Request) -> Line | None:
+        wait: Any = 60
+        if self.service.behaviour is Behaviour.UNREACHABLE:
+            raise NotConnected("connection refused", retry_after=wait)
+        return None
+
+
+class TellsItsAddress(Sound):
+    def connect(self, request: Request) -> Line | None:
+        if self.service.behaviour is Behaviour.UNREACHABLE:
+            raise NotConnected(f"cannot reach https://far.example/?key={self.secret.reveal()}")
+        return None
+
+
+class TellsItsAddressAfterwards(Sound):
+    def classify(self, observation: Observation) -> Verdict:
+        verdict = super().classify(observation)
+        return replace(verdict, reason=verdict.reason and f"{verdict.reason}: {self.secret.reveal()}")
+
+
+class AnswersNothing(Sound):
+    def classify(self, observation: Observation) -> Any:
+        return super().classify(observation) if observation.wrote else None
+
+
 class QuickContract(ChannelContract):
     examples = 50
 
@@ -324,6 +392,15 @@ def test_a_sound_channel_passes(tmp_path: Path) -> None:
         (SpeaksOfStrangers, "results-of-targets"),
         (KeepsQuietAboutCancelling, "cancel-says-why"),
         (SendsUnderAnyName, "name"),
+        (ComposesText, "compose-bytes"),
+        (KeepsAnInstantInMeta, "compose-meta"),
+        (SeesText, "observation-type"),
+        (NamesWithText, "verdict-ref"),
+        (WaitsSeconds, "retry-after"),
+        (WaitsSecondsForALine, "retry-after"),
+        (TellsItsAddress, "no-secret-in-fault"),
+        (TellsItsAddressAfterwards, "no-secret-in-fault"),
+        (AnswersNothing, "classify-total"),
     ],
 )
 def test_a_broken_channel_fails_with_the_name_of_the_rule(
@@ -383,3 +460,59 @@ def test_a_misspelt_hook_is_found(lanmu_host: Any) -> None:
 
     with pytest.raises(Exception, match="lanmu_chanels"):
         Contract().test_its_hooks_exist_and_can_be_called(Misspelt(LooseSettings(), lanmu_host))
+
+
+class _ByMethod(MethodView):
+    @requires("content.view")
+    def get(self) -> str:
+        return ""
+
+    def post(self) -> str:
+        return ""
+
+
+class _Unheard(MethodView):
+    @requires("content.veiw")
+    def get(self) -> str:
+        return ""
+
+
+@pytest.mark.parametrize(
+    ("view", "rule"), [(_ByMethod, r"permission-named.*\(POST\)"), (_Unheard, "permission-known.*veiw")]
+)
+def test_every_method_of_a_view_needs_a_permission_that_there_is(
+    lanmu_host: Any, view: type[MethodView], rule: str
+) -> None:
+    class Paged(lanmu.Plugin[LooseSettings]):
+        @lanmu.hookimpl
+        def lanmu_blueprints(self) -> Iterable[Blueprint]:
+            pages = Blueprint("paged", "stranger")
+            pages.add_url_rule("/", view_func=view.as_view("both"))
+            return [pages]
+
+    class Contract(PluginContract):
+        plugin = Paged
+
+    with pytest.raises(AssertionError, match=rule):
+        Contract().test_every_view_names_a_permission(Paged(LooseSettings(), lanmu_host))
+
+
+def test_a_brand_may_be_translated_as_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "lanmu_branded"
+    (package / "translations" / "zh_CN").mkdir(parents=True)
+    (package / "__init__.py").write_text(
+        "import lanmu\nfrom lanmu.i18n import _\n\nTITLE = _('DingTalk')\nMORE = _('More')\n\n\n"
+        "class BrandedPlugin(lanmu.Plugin):\n    pass\n"
+    )
+    catalog = package / "translations" / "zh_CN" / "messages.po"
+    catalog.write_text('msgid ""\nmsgstr ""\n\nmsgid "DingTalk"\nmsgstr "DingTalk"\n')
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    class Contract(PluginContract):
+        plugin = importlib.import_module("lanmu_branded").BrandedPlugin
+
+    with pytest.raises(AssertionError, match=r"translated: no Chinese for \['More'\]"):
+        Contract().test_every_text_has_its_translation()
+    with catalog.open("a") as file:
+        file.write('\nmsgid "More"\nmsgstr "更多"\n')
+    Contract().test_every_text_has_its_translation()

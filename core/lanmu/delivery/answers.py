@@ -42,6 +42,7 @@ class WrongAnswer(Exception):
             wanted=wanted,
             got=type(got).__name__ if not isinstance(got, _Said) else str(got),
         )
+        self.what = what
         super().__init__(str(self.fault))
 
 

@@ -23,6 +23,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lanmu.delivery.answers import (
+    check_composed,
+    check_no_connection,
+    check_observation,
+    check_verdict,
+)
 from lanmu.interfaces.channels import (
     Asset,
     Channel,
@@ -40,6 +46,7 @@ from lanmu.interfaces.channels import (
 )
 from lanmu.testing.clock import FakeClock
 from lanmu.testing.files import sample_file
+from lanmu.testing.rules import holds, holds_to
 from lanmu.testing.secrecy import secrets_in
 
 
@@ -120,9 +127,7 @@ class ChannelContract:
 
     def test_it_has_a_name_and_a_title(self, channel: Channel) -> None:
         named = bool(re.fullmatch(r"[a-z][a-z0-9_]*(\.[a-z0-9_]+)?", channel.name))
-        _holds(
-            named and bool(channel.title), "name", f"{channel.name!r} is called PLUGIN or PLUGIN.something"
-        )
+        holds(named and bool(channel.title), "name", f"{channel.name!r} is called PLUGIN or PLUGIN.something")
 
     # --- compose ---
 
@@ -132,14 +137,18 @@ class ChannelContract:
         targets = self.targets(channel)
         first = channel.compose(replace(self.message(), options=forward), targets)
         second = channel.compose(replace(self.message(), options=backward), targets)
-        _holds(first == second, "compose-deterministic", f"twice the same message, but {first} and {second}")
-        _holds(not far_end.writes, "compose-pure", "compose wrote to the far end")
+        holds(first == second, "compose-deterministic", f"twice the same message, but {first} and {second}")
+        holds(not far_end.writes, "compose-pure", "compose wrote to the far end")
+
+    def test_a_request_can_be_stored(self, channel: Channel, far_end: FarEnd) -> None:
+        targets = self.targets(channel)
+        holds_to(check_composed, channel.compose(self.message(), targets), targets)
 
     def test_a_request_names_its_targets(self, channel: Channel, far_end: FarEnd) -> None:
         targets = self.targets(channel)
         request = self._composed(channel)
         keys = tuple(target.key for target in targets)
-        _holds(
+        holds(
             request.targets == keys, "request-targets", f"asked for {keys}, the request has {request.targets}"
         )
 
@@ -149,24 +158,24 @@ class ChannelContract:
             request.body + repr((request.call, request.targets, request.sender, dict(request.meta))).encode()
         )
         leaked = [secret for secret in secrets_in(channel) if secret.reveal().encode() in shown]
-        _holds(not leaked, "no-secret-in-request", "a request is stored and shown, and a secret stands in it")
+        holds(not leaked, "no-secret-in-request", "a request is stored and shown, and a secret stands in it")
 
     @pytest.mark.parametrize("character", ["a", "测", "😀"])
     def test_a_text_is_measured_in_bytes(self, channel: Channel, far_end: FarEnd, character: str) -> None:
         limit = channel.abilities.text_bytes
         each = len(character.encode())
         fits = channel.compose(self.message(character * (limit // each)), self.targets(channel))
-        _holds(isinstance(fits, Request), "limit-is-true", f"{limit} bytes are declared, but: {fits}")
+        holds(isinstance(fits, Request), "limit-is-true", f"{limit} bytes are declared, but: {fits}")
         text = character * (limit // each + 1)
         over = channel.compose(self.message(text), self.targets(channel))
-        _holds(
+        holds(
             isinstance(over, Refusal),
             "limit-kept",
             f"{len(text.encode())} bytes went through, {limit} are declared",
         )
         said = str(over)
         told = str(len(text.encode())) in said or str(limit) in said
-        _holds(told, "refusal-says-why", f"the refusal gives neither the size nor the limit: {said!r}")
+        holds(told, "refusal-says-why", f"the refusal gives neither the size nor the limit: {said!r}")
 
     def test_a_file_of_another_kind_is_refused(
         self, channel: Channel, far_end: FarEnd, tmp_path: Path
@@ -192,14 +201,14 @@ class ChannelContract:
     def test_what_is_accepted_is_one_write(self, channel: Channel, far_end: FarEnd) -> None:
         verdict = self._send(channel, far_end, Behaviour.ACCEPT)
         wanted = Outcome.HANDED_OVER if channel.abilities.sending is Sending.PERSON else Outcome.ACCEPTED
-        _holds(verdict.outcome is wanted, "accepted", f"the far end accepted, the verdict is {verdict}")
+        holds(verdict.outcome is wanted, "accepted", f"the far end accepted, the verdict is {verdict}")
 
     def test_an_acceptance_can_be_found_again(self, channel: Channel, far_end: FarEnd) -> None:
         abilities = channel.abilities
         if not (abilities.lookup or abilities.cancel or abilities.acceptance == "async"):
             pytest.skip("this channel declares neither lookup nor cancel nor async acceptance")
         verdict = self._send(channel, far_end, Behaviour.ACCEPT)
-        _holds(
+        holds(
             verdict.ref is not None and bool(verdict.ref.id),
             "accepted-with-ref",
             f"no reference in {verdict}",
@@ -209,8 +218,8 @@ class ChannelContract:
         self._has_a_wire(channel)
         verdict = self._send(channel, far_end, Behaviour.REFUSE)
         refused = verdict.outcome in (Outcome.REFUSED, Outcome.LATER)
-        _holds(refused, "refused-inside-200", f"the far end said no, the verdict is {verdict}")
-        _holds(bool(verdict.reason), "refusal-says-why", "a person will ask what the far end said")
+        holds(refused, "refused-inside-200", f"the far end said no, the verdict is {verdict}")
+        holds(bool(verdict.reason), "refusal-says-why", "a person will ask what the far end said")
 
     @pytest.mark.parametrize("behaviour", _UNCLEAR)
     def test_an_answer_that_never_came_is_ambiguous(
@@ -219,7 +228,7 @@ class ChannelContract:
         self._has_a_wire(channel)
         verdict = self._send(channel, far_end, behaviour)
         ambiguous = verdict.outcome is Outcome.AMBIGUOUS
-        _holds(
+        holds(
             ambiguous,
             "no-answer-is-ambiguous",
             f"after {behaviour}, nobody can know, but the verdict is {verdict}",
@@ -230,16 +239,17 @@ class ChannelContract:
     ) -> None:
         verdict = self._send(channel, far_end, Behaviour.UNREACHABLE, writes=0)
         proven = verdict.outcome in (Outcome.NOT_SENT, Outcome.LATER)
-        _holds(proven, "unreachable-is-not-sent", f"nothing was written, but the verdict is {verdict}")
+        holds(proven, "unreachable-is-not-sent", f"nothing was written, but the verdict is {verdict}")
 
     def test_every_observation_has_a_verdict(self, channel: Channel) -> None:
         def judge(observation: Observation) -> None:
             verdict = channel.classify(observation)
-            _holds(isinstance(verdict, Verdict), "classify-total", f"{observation} gives {verdict!r}")
+            holds(isinstance(verdict, Verdict), "classify-total", f"{observation} gives {verdict!r}")
             forged = not observation.wrote and verdict.outcome in (*_SUCCESS, Outcome.AMBIGUOUS)
-            _holds(not forged, "nothing-written-nothing-sent", f"nothing was written, yet {verdict}")
+            holds(not forged, "nothing-written-nothing-sent", f"nothing was written, yet {verdict}")
+            holds_to(check_verdict, verdict, observation)
             blind = observation.status is None and not observation.body and verdict.outcome in _SUCCESS
-            _holds(not blind, "no-answer-is-ambiguous", f"no answer was seen, yet {verdict}")
+            holds(not blind, "no-answer-is-ambiguous", f"no answer was seen, yet {verdict}")
 
         for status, body in ((None, b""), *((200, body) for body in _RUBBISH)):
             judge(Observation(wrote=True, status=status, body=body))
@@ -255,11 +265,11 @@ class ChannelContract:
         verdict = self._send(channel, far_end, Behaviour.ACCEPT)
         found = {ref.id for ref in channel.find(self._composed(channel), window)}
         assert verdict.ref is not None
-        _holds(verdict.ref.id in found, "find-sees-accepted", f"{verdict.ref.id} is not among {found}")
+        holds(verdict.ref.id in found, "find-sees-accepted", f"{verdict.ref.id} is not among {found}")
         other = channel.compose(self.message("另一条消息", unit="u8x4n1"), self.targets(channel))
         assert isinstance(other, Request)
         strangers = channel.find(other, window)
-        _holds(not strangers, "find-sees-no-other", f"a message that was never sent was found: {strangers}")
+        holds(not strangers, "find-sees-no-other", f"a message that was never sent was found: {strangers}")
 
     def test_results_speak_of_the_targets_alone(self, channel: Channel, far_end: FarEnd) -> None:
         if channel.abilities.acceptance != "async":
@@ -268,9 +278,9 @@ class ChannelContract:
         assert verdict.ref is not None
         results = list(channel.results(verdict.ref))
         keys, asked = {result.key for result in results}, {target.key for target in self.targets(channel)}
-        _holds(keys <= asked, "results-of-targets", f"results for {keys - asked}, which were not asked for")
+        holds(keys <= asked, "results-of-targets", f"results for {keys - asked}, which were not asked for")
         states = all(isinstance(result.state, TargetState) for result in results)
-        _holds(states, "results-of-targets", f"a state is none of TargetState: {results}")
+        holds(states, "results-of-targets", f"a state is none of TargetState: {results}")
 
     def test_a_cancel_says_what_became_of_it(self, channel: Channel, far_end: FarEnd) -> None:
         if not channel.abilities.cancel:
@@ -278,7 +288,7 @@ class ChannelContract:
         verdict = self._send(channel, far_end, Behaviour.ACCEPT)
         assert verdict.ref is not None
         result = channel.cancel(verdict.ref)
-        _holds(
+        holds(
             result.cancelled or bool(result.reason),
             "cancel-says-why",
             f"not cancelled, and no reason: {result}",
@@ -288,7 +298,7 @@ class ChannelContract:
 
     def _composed(self, channel: Channel) -> Request:
         request = channel.compose(self.message(), self.targets(channel))
-        _holds(isinstance(request, Request), "ordinary-message", f"an ordinary message is refused: {request}")
+        holds(isinstance(request, Request), "ordinary-message", f"an ordinary message is refused: {request}")
         assert isinstance(request, Request)
         return request
 
@@ -297,22 +307,29 @@ class ChannelContract:
         observation = self._observe(channel)
         arrived = len(far_end.writes)
         if behaviour is Behaviour.UNREACHABLE:
-            _holds(not observation.wrote, "unreachable-is-not-sent", f"nobody is there, but {observation}")
-        _holds(
+            holds(not observation.wrote, "unreachable-is-not-sent", f"nobody is there, but {observation}")
+        holds(
             arrived == writes,
             "one-transmit-one-write",
             f"{behaviour}: {arrived} writes arrived, not {writes}",
         )
-        return channel.classify(observation)
+        verdict = channel.classify(observation)
+        holds_to(check_verdict, verdict, observation)
+        told = " ".join((observation.fault, verdict.reason, *verdict.failed.values()))
+        leaked = [secret for secret in secrets_in(channel) if secret.reveal() in told]
+        holds(not leaked, "no-secret-in-fault", f"after {behaviour}, a fault or reason holds a secret")
+        return verdict
 
     def _observe(self, channel: Channel) -> Observation:
         request = self._composed(channel)
         try:
             line = channel.connect(request)
         except NotConnected as error:
-            return Observation(wrote=False, fault=error.reason)
+            fault = str(error.reason)
+            holds_to(check_no_connection, error)
+            return Observation(wrote=False, fault=fault)
         try:
-            return channel.transmit(request, line)
+            seen = channel.transmit(request, line)
         except Exception as error:
             raise AssertionError(
                 f"transmit-never-raises: it raised {type(error).__name__}: {error}"
@@ -320,11 +337,12 @@ class ChannelContract:
         finally:
             if line is not None:
                 line.close()
+        return holds_to(check_observation, seen)
 
     def _refuses(self, channel: Channel, assets: Sequence[Asset], rule: str) -> None:
         answer = channel.compose(replace(self.message(), assets=tuple(assets)), self.targets(channel))
-        _holds(isinstance(answer, Refusal), rule, f"beyond what is declared, but composed: {answer}")
-        _holds(bool(str(answer)), "refusal-says-why", "the refusal has no reason")
+        holds(isinstance(answer, Refusal), rule, f"beyond what is declared, but composed: {answer}")
+        holds(bool(str(answer)), "refusal-says-why", "the refusal has no reason")
 
     def _kind(self, channel: Channel) -> str:
         return min(channel.abilities.asset_types, default="image/png")
@@ -348,8 +366,3 @@ def observations() -> st.SearchStrategy[Observation]:
         body=st.binary(max_size=60) | json | st.sampled_from(_RUBBISH),
         fault=st.sampled_from(["", "timeout", "connection reset"]),
     )
-
-
-def _holds(condition: bool, rule: str, story: str) -> None:
-    if not condition:
-        raise AssertionError(f"{rule}: {story}")

@@ -8,26 +8,26 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import pluggy
 import pytest
 from marshmallow import ValidationError
 
-from lanmu import hookspecs
 from lanmu.authoring import Plugin
 from lanmu.i18n import Catalog, po_files
+from lanmu.soundness import TELL, flaws, is_permission, mounted, permissions
 from lanmu.storage import Database
 from lanmu.storage.migrate import differences
 from lanmu.testing.host import FakeHost
 from lanmu.testing.loading import chain_of, name_of
+from lanmu.testing.rules import holds
 from lanmu.testing.secrecy import secrets_in
 
 if TYPE_CHECKING:
     import flask
 
-TELL = frozenset(
-    name for name, spec in vars(hookspecs).items() if "Verb: tell." in (getattr(spec, "__doc__", "") or "")
-)
 OPEN_TO_PLUGINS = frozenset({"interfaces", "hookspecs", "storage", "i18n", "testing"})
+
+_TOLD_APART = frozenset({"permission-named", "permission-known"})
+"""Rules that have a case of their own."""
 
 
 class PluginContract:
@@ -43,23 +43,23 @@ class PluginContract:
     def test_its_settings_refuse_an_unknown_key(self) -> None:
         with pytest.raises(ValidationError) as told:
             self.plugin.settings_schema().load({**self.settings, "no_such_setting": 1})
-        _holds(
+        holds(
             "no_such_setting" in str(told.value.messages), "settings-strict", "the unknown key is not named"
         )
 
     def test_its_settings_hide_their_secrets(self, loaded: Plugin[Any]) -> None:
         shown = repr(loaded.settings) + str(loaded.settings)
         leaked = [secret for secret in secrets_in(loaded.settings) if secret.reveal() in shown]
-        _holds(not leaked, "no-secret-in-repr", "a secret setting is printed with the settings")
+        holds(not leaked, "no-secret-in-repr", "a secret setting is printed with the settings")
 
     def test_its_readme_tells_of_every_setting(self) -> None:
         # Beside the tests' folder: the package itself may be an installed wheel, which has no README.
         readme = Path(inspect.getfile(type(self))).resolve().parents[1] / "README.md"
-        _holds(readme.is_file(), "readme", f"there is no {readme}")
+        holds(readme.is_file(), "readme", f"there is no {readme}")
         text = readme.read_text(encoding="utf-8")
         fields = self.plugin.settings_schema().fields
         silent = [name for name in fields if not re.search(rf"\b{re.escape(name)}\b", text)]
-        _holds(not silent, "settings-documented", f"README.md does not speak of {', '.join(silent)}")
+        holds(not silent, "settings-documented", f"README.md does not speak of {', '.join(silent)}")
 
     def test_its_tables_are_its_own_and_migrated(self, loaded: Plugin[Any], lanmu_host: FakeHost) -> None:
         chain = chain_of(self.plugin)  # refuses a table without the plugin's name
@@ -67,17 +67,13 @@ class PluginContract:
             pytest.skip("this plugin has no tables")
         assert isinstance(lanmu_host.database, Database)
         found = differences(lanmu_host.database, chain)
-        _holds(not found, "migrations-agree", f"the migrations do not add up to the models: {found}")
+        holds(not found, "migrations-agree", f"the migrations do not add up to the models: {found}")
 
     def test_its_hooks_exist_and_can_be_called(self, loaded: Plugin[Any]) -> None:
-        manager = pluggy.PluginManager(hookspecs.PROJECT)
-        manager.add_hookspecs(hookspecs)
-        manager.register(loaded)  # raises where an argument is unknown
-        manager.check_pending()  # raises where a hook is
-        hooks = [caller.name for caller in manager.get_hookcallers(loaded) or ()]
-        _holds(bool(hooks), "has-hooks", "the plugin answers no hook")
-        lazy = [name for name in hooks if name in TELL and inspect.isgeneratorfunction(getattr(loaded, name))]
-        _holds(not lazy, "no-yield-in-tell", f"{', '.join(lazy)} holds a yield, so it would never run")
+        lazy = [name for name in sorted(TELL) if inspect.isgeneratorfunction(getattr(loaded, name, None))]
+        holds(not lazy, "no-yield-in-tell", f"{', '.join(lazy)} holds a yield, so it would never run")
+        found = [flaw for flaw in flaws(name_of(self.plugin), loaded) if flaw.rule not in _TOLD_APART]
+        holds(not found, found[0].rule if found else "", "\n".join(str(flaw.fault) for flaw in found))
 
     def test_its_channels_carry_its_name(self, loaded: Plugin[Any]) -> None:
         if not hasattr(loaded, "lanmu_channels"):
@@ -85,19 +81,20 @@ class PluginContract:
         name = name_of(self.plugin)
         names = [channel.name for channel in loaded.lanmu_channels()]
         foreign = [each for each in names if each != name and not each.startswith(f"{name}.")]
-        _holds(not foreign, "named-prefix", f"{foreign} must be {name} or {name}.something")
-        _holds(len(set(names)) == len(names), "named-once", f"one name twice: {names}")
+        holds(not foreign, "named-prefix", f"{foreign} must be {name} or {name}.something")
+        holds(len(set(names)) == len(names), "named-once", f"one name twice: {names}")
 
     def test_every_view_names_a_permission(self, loaded: Plugin[Any]) -> None:
         app = self._app(loaded)
         if app is None:
             pytest.skip("this plugin has no pages")
-        bare = [
-            endpoint
-            for endpoint, view in app.view_functions.items()
-            if not endpoint.endswith("static") and not getattr(view, "lanmu_permission", "")
+        needed = [each for endpoint in app.view_functions for each in permissions(app, endpoint)]
+        bare = [view for view, permission in needed if permission is None]
+        holds(not bare, "permission-named", f"views without a permission, which nobody may open: {bare}")
+        unknown = [
+            f"{view}: {permission}" for view, permission in needed if not is_permission(permission or "")
         ]
-        _holds(not bare, "permission-named", f"views that anybody could reach: {bare}")
+        holds(not unknown, "permission-known", f"permissions that nobody can have: {unknown}")
 
     def test_every_menu_entry_leads_to_a_page(self, loaded: Plugin[Any]) -> None:
         if not hasattr(loaded, "lanmu_menu"):
@@ -108,11 +105,11 @@ class PluginContract:
             for item in loaded.lanmu_menu()
             if app is None or item.endpoint not in app.view_functions
         ]
-        _holds(not lost, "menu-leads-somewhere", f"no view is named {lost}")
+        holds(not lost, "menu-leads-somewhere", f"no view is named {lost}")
 
     def test_it_reaches_the_core_by_its_face_alone(self) -> None:
         wrong = sorted(set(self._imports_behind_the_face()))
-        _holds(not wrong, "imports", f"a plugin may import lanmu and {sorted(OPEN_TO_PLUGINS)}, not {wrong}")
+        holds(not wrong, "imports", f"a plugin may import lanmu and {sorted(OPEN_TO_PLUGINS)}, not {wrong}")
 
     def test_every_text_has_its_translation(self) -> None:
         package = self._folder()
@@ -120,8 +117,8 @@ class PluginContract:
             pytest.skip("this plugin has no translations")
         catalog = Catalog((package.name,))
         texts = set(_texts(package))
-        untold = sorted(text for text in texts if catalog.gettext("zh-CN", text) == text)
-        _holds(not untold, "translated", f"no Chinese for {untold}")
+        untold = sorted(text for text in texts if not catalog.knows("zh-CN", text))
+        holds(not untold, "translated", f"no Chinese for {untold}")
 
     def _imports_behind_the_face(self) -> Iterator[str]:
         own = self._folder().name
@@ -139,12 +136,7 @@ class PluginContract:
     def _app(self, loaded: Plugin[Any]) -> "flask.Flask | None":
         if not hasattr(loaded, "lanmu_blueprints"):
             return None
-        import flask  # plugins without pages need no web
-
-        app = flask.Flask("lanmu_plugin_contract", static_folder=None)
-        for blueprint in loaded.lanmu_blueprints():
-            app.register_blueprint(blueprint, url_prefix=f"/p/{name_of(self.plugin)}")
-        return app
+        return mounted(name_of(self.plugin), loaded.lanmu_blueprints())
 
 
 def _texts(package: Path) -> Iterator[str]:
@@ -175,8 +167,3 @@ _ROOMS = frozenset(
     {"cli", "config", "delivery", "library", "plugins", "schedule", "server", "staff", "web", "worker"}
     | {"audience", "experiments", "ledger", "metrics", "reports"}
 )
-
-
-def _holds(condition: bool, rule: str, story: str) -> None:
-    if not condition:
-        raise AssertionError(f"{rule}: {story}")

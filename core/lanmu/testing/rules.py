@@ -1,0 +1,41 @@
+"""How a contract tells which of its rules was broken: the rule's name first, then the story."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from lanmu.delivery.answers import WrongAnswer
+
+Answer = TypeVar("Answer")
+
+_RULES = {
+    "Request.body": "compose-bytes",
+    "Request.meta": "compose-meta",
+    "Request.targets": "request-targets",
+    "compose()": "compose-type",
+    "Observation": "observation-type",
+    "transmit()": "observation-type",
+    "Verdict.ref": "verdict-ref",
+    "Verdict.retry_after": "retry-after",
+    "NotConnected.retry_after": "retry-after",
+    "Verdict": "verdict-type",
+    "classify()": "classify-total",
+    "TargetResult": "results-type",
+    "results()": "results-type",
+    "find()": "find-type",
+    "cancel()": "cancel-type",
+}
+"""The rule that an answer breaks, by the beginning of what is wrong in it; the longer ones come first."""
+
+
+def holds(condition: bool, rule: str, story: str) -> None:
+    if not condition:
+        raise AssertionError(f"{rule}: {story}")
+
+
+def holds_to(check: Callable[..., Answer], *arguments: Any) -> Answer:
+    """What a check answers; the core refuses the same answers when it sends."""
+    try:
+        return check(*arguments)
+    except WrongAnswer as wrong:
+        rule = next((rule for what, rule in _RULES.items() if wrong.what.startswith(what)), "answer-type")
+        raise AssertionError(f"{rule}: {wrong}") from None
