@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 from sqlalchemy import select
+from tests.delivery.limited import is_as_recounted, limit
 
 from lanmu.delivery.models import Push, Unit
 from lanmu.delivery.owner import Owner, this_process
@@ -48,6 +49,8 @@ def machine(make_room: Callable[..., Any], template: Path) -> type[RuleBasedStat
             self.keys = count()
             self.again: Counter[str] = Counter()
             self.lives = count(1)
+            limit(self.room, "all", "channel", 1000)
+            limit(self.room, "each", "recipient", 1000)
 
         def teardown(self) -> None:
             self.database.close()
@@ -160,6 +163,15 @@ def machine(make_room: Callable[..., Any], template: Path) -> type[RuleBasedStat
             for effect in self.room.channel.effects:
                 for key in effect.request.targets:
                     assert effect.at >= due[key]
+
+        @invariant()
+        def what_is_counted_against_the_limits_is_what_may_be_out(self):
+            assert is_as_recounted(self.room)
+            for push in self.pushes:
+                for attempt in self.room.attempts(push):
+                    if attempt.outcome in ("accepted", "handed_over", "unknown", ""):
+                        with self.database.read() as session:
+                            assert session.get_one(Unit, attempt.unit_id).counted_at is not None
 
         @invariant()
         def nothing_of_a_cancelled_push_waits_for_ever(self):
