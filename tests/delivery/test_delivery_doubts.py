@@ -306,6 +306,24 @@ def test_two_workers_that_look_at_once_do_not_count_twice(asked):
     assert asked.unit(push).looks == 1
 
 
+def test_a_lookup_that_took_longer_than_its_lease_does_not_count(asked):
+    asked.channel.script(Does.CUT_BEFORE)
+    push = asked.send("a")
+    asked.run()
+    asked.clock.advance(SETTLE)
+    second, find = doubts(asked), asked.channel.find
+
+    def slow(request, window):
+        asked.channel.find = find
+        asked.clock.advance(LEASE)
+        assert second.look() == 1, "somebody else takes it up"
+        return []
+
+    asked.channel.find = slow
+    doubts(asked).look()
+    assert asked.unit(push).looks == 1, "two lookups that are not five minutes apart are one"
+
+
 def test_a_cancelled_push_does_not_send_what_turns_out_not_to_be_out(asked):
     asked.channel.script(Does.CUT_BEFORE)
     push = asked.send("a")
