@@ -1,5 +1,6 @@
 """The console in a real browser: nothing breaks the Content-Security-Policy or runs off a phone's edge."""
 
+import re
 import shutil
 import threading
 from collections.abc import Iterator
@@ -9,9 +10,11 @@ import pytest
 from flask import Flask
 from playwright.sync_api import Browser as Chromium
 from playwright.sync_api import Page, expect, sync_playwright
-from tests.web.conftest import PASSWORD
+from sqlalchemy import update
+from tests.web.conftest import PASSWORD, Send
 from werkzeug.serving import make_server
 
+from lanmu.delivery.models import Push, Unit, UnitTarget
 from lanmu.schedule.occurrences import OccurrenceView
 from lanmu.server import Server
 
@@ -21,7 +24,8 @@ pytestmark = pytest.mark.skipif(
 )
 PAGES = (
     "/", "/calendar", "/materials", "/materials/new", "/review", "/columns", "/columns/new", "/pushes",
-    "/communities", "/points", "/settings/plugins", "/settings/audit", "/api/docs",
+    "/today", "/communities", "/points", "/settings/limits", "/settings/plugins", "/settings/audit",
+    "/api/docs",
 )  # fmt: skip
 OUT_OF_PAGE = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
 
@@ -98,6 +102,54 @@ def test_a_search_follows_the_typing_and_a_question_stands_before_an_act(
     page.click("[data-ask-yes]")
     page.wait_for_selector(".flash-success")
     assert sum(each.state == "skipped" for each in _coming(stocked)) == 1
+    assert told == []
+    page.context.close()
+
+
+@pytest.mark.parametrize("width", [1440, 375])
+def test_the_bar_of_a_push_moves_without_loading_the_page_again_and_rests_at_the_end(
+    chromium: Chromium, address: str, server: Server, send: Send, width: int
+):
+    page, told = _sign_in(chromium, address, width)
+    push = send("一群", "二群", push="running", unit="calling")
+    page.clock.install()
+    page.goto(f"{address}/pushes/{push.id}")
+    page.evaluate("window.sameDocument = true")
+    assert page.locator("#flow-1").get_attribute("width") == "0.0%"
+    page.locator("#push-units details summary").first.click()
+    with server.database.write() as session:
+        session.execute(update(UnitTarget).where(UnitTarget.push_id == push.row).values(state="delivered"))
+        session.execute(update(Unit).where(Unit.push_id == push.row).values(state="delivered"))
+        session.execute(update(Push).where(Push.id == push.row).values(state="finished"))
+    page.clock.run_for(2100)
+    expect(page.locator("#flow-1")).to_have_attribute("width", "100.0%")
+    expect(page.locator("#push-poll")).not_to_have_attribute("hx-get", re.compile(".*"))
+    expect(page.locator("#push-acts form")).to_have_count(0)
+    assert page.evaluate("window.sameDocument") is True
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.clock.run_for(20_000)
+    assert asked == [], "it asks for nothing once all is over"
+    assert not page.evaluate(OUT_OF_PAGE)
+    assert told == []
+    page.context.close()
+
+
+def test_a_doubt_is_sent_again_on_a_phone_after_its_warning(
+    chromium: Chromium, address: str, server: Server, send: Send
+):
+    page, told = _sign_in(chromium, address, 375)
+    push = send("一群", push="running", unit="unknown", target="unknown")
+    page.goto(f"{address}/")
+    page.locator(f"a[href='/pushes/{push.id}#decide']").first.click()
+    assert not page.evaluate(OUT_OF_PAGE)
+    page.locator("a[href$='/units/1/again']").click()
+    assert not page.evaluate(OUT_OF_PAGE)
+    page.fill("#f-why", "群里没有这条")
+    page.check("input[name=twice]")
+    page.locator("form .btn-danger").click()
+    page.wait_for_selector(".flash-success")
+    assert server.delivery.units(push.id)[0].state == "pending"
     assert told == []
     page.context.close()
 
