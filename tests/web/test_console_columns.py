@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 from tests.web.conftest import CHANNEL, Browser
 
 from lanmu import config, demo
 from lanmu.schedule.columns import ColumnDraft, PoolDraft, SlotDraft
+from lanmu.schedule.models import Occurrence
 from lanmu.server import Server
 from lanmu.testing.clock import FakeClock
 
@@ -150,3 +152,14 @@ def test_who_saves_a_column_is_warned_of_times_that_clocks_leave_out(admin: Brow
     assert "2027-03-28 01:30 这个时间不存在，将改在 02:30 发出" in told
     assert "2027-10-31 01:30 会出现两次，只在第一次发出" in told
     assert "当月没有这一天时，改在当月最后一天" in told
+
+
+def test_a_slot_that_new_rules_of_its_zone_moved_says_so(admin: Browser, stocked: Server):
+    now = stocked.clock.now()
+    first = stocked.schedule.occurrences.between(now, now + timedelta(days=1))[0]
+    with stocked.database.write() as session:
+        row = session.scalars(select(Occurrence).where(Occurrence.public_id == first.id)).one()
+        row.due_at += timedelta(hours=1)
+    stocked.schedule.plan_ahead()
+    assert stocked.schedule.occurrences.get(first.id).due_at == first.due_at
+    assert "所在时区的规则变了" in admin.get(f"/columns/{first.column_id}").text

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
+from zoneinfo import ZoneInfo
 
 from flask import url_for
 
@@ -72,6 +73,19 @@ def url_of(occurrence: OccurrenceView) -> str:
 
 def why_lines(occurrence: OccurrenceView) -> list[str]:
     """Why this material was picked, or why none was, in sentences."""
+    lines = _why(occurrence)
+    if before := occurrence.why.get("moved_from"):
+        at = datetime.fromisoformat(before).astimezone(ZoneInfo(occurrence.zone))
+        lines.append(
+            say(
+                _("The rules of its time zone have changed: it was moved from %(at)s to keep its wall time."),
+                at=at.strftime("%Y-%m-%d %H:%M"),
+            )
+        )
+    return lines
+
+
+def _why(occurrence: OccurrenceView) -> list[str]:
     why = occurrence.why
     if why.get("chosen"):
         return [say(_("A person chose it."))]
