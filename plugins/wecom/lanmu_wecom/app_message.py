@@ -25,6 +25,7 @@ from lanmu.interfaces.channels import (
     Target,
     Verdict,
 )
+from lanmu.interfaces.clock import FarTime
 from lanmu_wecom import content, media
 from lanmu_wecom.client import NO_LINE, OpenLine
 from lanmu_wecom.content import Unfit
@@ -58,6 +59,10 @@ class AppChannel(BaseChannel):
 
     def __init__(self, corp: Corp) -> None:
         self._corp = corp
+
+    def far_time(self) -> FarTime | None:
+        """What WeCom's clock said last."""
+        return self._corp.client.far_time()
 
     def upload(self, asset: Asset) -> AssetRef:
         return media.upload(self._corp, asset)

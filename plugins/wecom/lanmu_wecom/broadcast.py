@@ -31,6 +31,7 @@ from lanmu.interfaces.channels import (
     Verdict,
     Window,
 )
+from lanmu.interfaces.clock import FarTime
 from lanmu_wecom import content, media
 from lanmu_wecom.client import NO_LINE, OpenLine, Refused, Unreachable
 from lanmu_wecom.content import Unfit
@@ -92,6 +93,10 @@ class BroadcastChannel(BaseChannel):
 
     def __init__(self, corp: Corp) -> None:
         self._corp = corp
+
+    def far_time(self) -> FarTime | None:
+        """What WeCom's clock said last."""
+        return self._corp.client.far_time()
 
     def upload(self, asset: Asset) -> AssetRef:
         return media.upload(self._corp, asset)

@@ -4,10 +4,13 @@ import socket
 import ssl
 import threading
 from collections import deque
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from lanmu.i18n import _
 from lanmu.interfaces.channels import Observation
+from lanmu.interfaces.clock import Clock, FarTime
 from lanmu_wecom import wire
 from lanmu_wecom.errcodes import errcode_of, parse
 from lanmu_wecom.wire import Answer, Broken, Origin
@@ -53,9 +56,16 @@ class OpenLine:
 
 
 class Client:
-    """Calls to one far end. `timeout` bounds an exchange, `connect_timeout` the way there, in seconds."""
+    """Calls to one far end. `timeout` bounds an exchange, `connect_timeout` the way there, in seconds.
 
-    def __init__(self, base_url: str, *, timeout: float = 15, connect_timeout: float = 5) -> None:
+    With a `clock` it keeps what time the far end said it was: a witness of whether ours is right.
+    """
+
+    def __init__(
+        self, base_url: str, *, timeout: float = 15, connect_timeout: float = 5, clock: Clock | None = None
+    ) -> None:
+        self._clock = clock
+        self._far_time: FarTime | None = None
         self.origin = Origin.of(base_url)
         self._timeout = timeout
         self._connect_timeout = connect_timeout
@@ -75,6 +85,7 @@ class Client:
             answer = wire.exchange(line._sock, request, "POST", self._timeout)
         except Broken as broken:
             return Observation(wrote=broken.wrote, fault=broken.fault)
+        self._hear(answer)
         return Observation(wrote=True, status=answer.status, body=answer.body)
 
     def ask(self, method: str, path: str, body: bytes = b"", content_type: str = JSON) -> dict[str, Any]:
@@ -90,6 +101,7 @@ class Client:
             sock.close()
             raise Unreachable(broken.fault) from broken
         self._give_back(sock, answer)
+        self._hear(answer)
         data = parse(answer.body)
         code = None if data is None else errcode_of(data)
         if data is None or code is None:
@@ -97,6 +109,20 @@ class Client:
         if code:
             raise Refused(code, str(data.get("errmsg", "")))
         return data
+
+    def far_time(self) -> FarTime | None:
+        """What the far end's clock said last; None before it said anything."""
+        return self._far_time
+
+    def _hear(self, answer: Answer) -> None:
+        if self._clock is None or not answer.date:
+            return
+        try:
+            at = parsedate_to_datetime(answer.date)
+        except ValueError:
+            return
+        if at.tzinfo is not None:
+            self._far_time = FarTime(at.astimezone(UTC), self._clock.boottime())
 
     def close(self) -> None:
         """Hang up on every kept connection."""

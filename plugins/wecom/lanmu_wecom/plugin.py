@@ -30,7 +30,11 @@ class WecomPlugin(lanmu.Plugin[WecomSettings]):
     def __init__(self, settings: WecomSettings, host: Host) -> None:
         super().__init__(settings, host)
         self._client = Client(
-            settings.base_url, timeout=settings.timeout, connect_timeout=settings.connect_timeout
+            settings.base_url,
+            timeout=settings.timeout,
+            connect_timeout=settings.connect_timeout,
+            # The sandbox has this machine's clock, which cannot bear itself out.
+            clock=None if settings.sandbox else host.clock,
         )
 
     @lanmu.hookimpl

@@ -62,11 +62,12 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer that came whole. `kept` says that the connection may be used again."""
+    """An answer that came whole. `kept`: the connection may be used again. `date` is what its head says."""
 
     status: int
     body: bytes
     kept: bool
+    date: str = ""
 
 
 class Broken(Exception):
@@ -164,7 +165,7 @@ def _read(sock: socket.socket, method: str, deadline: float) -> Answer:
         body = response.read() if response.length is not None else response.read(ANSWER_LIMIT + 1)
         if len(body) > ANSWER_LIMIT:
             raise Broken(_("The answer is longer than 1 MiB."), wrote=True)
-        return Answer(response.status, body, not response.will_close)
+        return Answer(response.status, body, not response.will_close, response.getheader("Date") or "")
     except http.client.IncompleteRead as error:
         raise Broken(_("The answer broke off before its end."), wrote=True) from error
     except TimeoutError as error:
