@@ -36,6 +36,11 @@ class Rows:
         self.name = name
         self._columns = columns
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the columns, in their order."""
+        return tuple(self._columns)
+
     def table(self, dialect: str) -> FromClause:
         """The rows as something to select from; the statement then takes what `pack` answers."""
         if dialect == "postgresql":
