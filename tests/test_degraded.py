@@ -241,6 +241,10 @@ def test_a_frozen_installation_runs_no_job_and_sends_nothing(
         assert looks.acquire(timeout=10)
     assert ran == []
     assert here.channel.effects == []
+    here.server.measure()
+    registry = here.server.meters.registry
+    assert registry.get_sample_value("lanmu_sending_stopped", {"why": "frozen"}) == 1
+    assert registry.get_sample_value("lanmu_sending_stopped", {"why": "clock_suspect"}) == 0
     here.server.home.release("li")
     assert _until(_passing(clock, lambda: _sent(here) == _all(1)))
     assert _until(_passing(clock, lambda: {"hand_over", "results"} <= set(ran)))

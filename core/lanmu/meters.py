@@ -26,10 +26,18 @@ class Meters:
             registry=self.registry,
         )
         self._waiting = Gauge("lanmu_units_now", "Units by state", ["state"], registry=self.registry)
+        self._stopped = Gauge(
+            "lanmu_sending_stopped",
+            "1 while nothing is sent: the installation is frozen, or its clock is doubted",
+            ["why"],
+            registry=self.registry,
+        )
         self._plugins = Gauge("lanmu_plugins", "Plugins by state", ["state"], registry=self.registry)
 
-    def show(self, units: Mapping[str, int], plugins: Mapping[str, int]) -> None:
-        """Set the gauges to what the database and the plugin host say now."""
+    def show(self, units: Mapping[str, int], plugins: Mapping[str, int], stopped: str = "") -> None:
+        """Set the gauges to what the database and the plugins say now; `stopped` is why nothing is sent."""
+        for why in ("frozen", "clock_suspect"):
+            self._stopped.labels(why).set(int(why == stopped))
         for gauge, counted in ((self._waiting, units), (self._plugins, plugins)):
             gauge.clear()
             for state, count in counted.items():

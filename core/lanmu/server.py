@@ -243,7 +243,7 @@ class Server:
         plugins: dict[str, int] = {}
         for status in self.plugins.statuses():
             plugins[status.state] = plugins.get(status.state, 0) + 1
-        self.meters.show({str(state): int(count) for state, count in rows}, plugins)
+        self.meters.show({str(state): int(count) for state, count in rows}, plugins, self.home.state().kind)
 
     def close(self) -> None:
         self.home.leave()
