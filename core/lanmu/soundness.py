@@ -9,6 +9,7 @@ import inspect
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from lanmu.authoring import AnyPlugin
 from lanmu.delivery.answers import failure
 from lanmu.i18n import _
 from lanmu.interfaces.access import PUBLIC, SIGNED
-from lanmu.interfaces.channels import Abilities
+from lanmu.interfaces.channels import Abilities, Rate, Sending
 from lanmu.interfaces.errors import Invalid, LanmuError
 from lanmu.interfaces.host import MenuItem
 from lanmu.staff.roles import EVERY_PERMISSION
@@ -96,10 +97,15 @@ def why_no_channel(plugin: str, offered: object) -> Invalid | None:
         fault = _("its channel %(channel)s must be called %(plugin)s or %(plugin)s.something.")
         return Invalid(place, fault, channel=name, plugin=plugin)
     place = f"{place}: {name}"
-    if not isinstance(getattr(offered, "abilities", None), Abilities):
+    abilities = getattr(offered, "abilities", None)
+    if not isinstance(abilities, Abilities):
         fault = _("its abilities are a %(kind)s.")
         way_out = _("Declare them with lanmu.interfaces.channels.Abilities(…).")
-        return Invalid(place, fault, way_out, kind=type(getattr(offered, "abilities", None)).__name__)
+        return Invalid(place, fault, way_out, kind=type(abilities).__name__)
+    if wrong := _wrong_ability(abilities):
+        fault = _("its abilities declare %(ability)s of a kind that it cannot be.")
+        way_out = _("lanmu.interfaces.channels.Abilities tells what each is: a tuple, a timedelta, a number.")
+        return Invalid(place, fault, way_out, ability=wrong)
     missing = [each for each in _NEEDS["lanmu_channels"] if not callable(getattr(offered, each, None))]
     if not isinstance(getattr(offered, "title", None), str):
         missing.append("title")
@@ -108,6 +114,36 @@ def why_no_channel(plugin: str, offered: object) -> Invalid | None:
         way_out = _("lanmu.BaseChannel has all but compose and transmit.")
         return Invalid(place, fault, way_out, missing=", ".join(missing))
     return None
+
+
+def _wrong_ability(abilities: Abilities) -> str:
+    """The first ability whose value is of a wrong kind, "" where all are right."""
+    a = abilities
+    spans = {"idempotency": a.idempotency, "asset_ttl": a.asset_ttl}
+    counts = {name: getattr(a, name) for name in ("batch_max", "text_bytes", "asset_max", "asset_bytes")}
+    limits = {"limits": a.limits, "silent_limits": a.silent_limits}
+    sound = {
+        **{name: value is None or isinstance(value, timedelta) for name, value in spans.items()},
+        **{name: isinstance(value, int) and value >= 0 for name, value in counts.items()},
+        **{name: isinstance(value, tuple) and all(map(_is_rate, value)) for name, value in limits.items()},
+        "batch_max": isinstance(a.batch_max, int) and a.batch_max > 0,
+        "settle": isinstance(a.settle, timedelta),
+        "sending": isinstance(a.sending, Sending),
+        "asset_types": isinstance(a.asset_types, frozenset),
+        "acceptance": a.acceptance in ("final", "async"),
+    }
+    return next((name for name, right in sound.items() if not right), "")
+
+
+def _is_rate(value: object) -> bool:
+    return (
+        isinstance(value, Rate)
+        and isinstance(value.calls, int)
+        and isinstance(value.per, timedelta)
+        and value.calls > 0
+        and value.per >= timedelta(seconds=1)
+        and value.scope in ("channel", "target")
+    )
 
 
 def flaws(name: str, plugin: AnyPlugin) -> Iterator[Flaw]:

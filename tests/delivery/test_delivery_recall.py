@@ -27,6 +27,7 @@ def test_what_nobody_has_confirmed_is_taken_back(room):
     assert room.push(push).state == "cancelled"
     assert room.unit(push).counted_at is None, "who got nothing has not used up a place"
     assert room.total_is_planned(push)
+    assert {attempt.outcome for attempt in room.attempts(push)} == {"cancelled"}, "so verify finds no fault"
 
 
 def test_what_was_confirmed_before_stays_out_and_is_told(room):

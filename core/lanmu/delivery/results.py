@@ -9,7 +9,7 @@ from sqlalchemy import case, func, select, text, update
 from sqlalchemy.orm import Session
 
 from lanmu.delivery import asking, limits
-from lanmu.delivery.models import Push, Unit, UnitTarget
+from lanmu.delivery.models import Attempt, Push, Unit, UnitTarget
 from lanmu.delivery.progress import lock_pushes, settle
 from lanmu.delivery.states import AWAITED, UnitState
 from lanmu.i18n import _
@@ -155,8 +155,14 @@ class Results:
             values = _after_look(session, unit, now, last)
             if refused is not None:
                 values |= {"code": REFUSED, "reason": refused}
-            if values.get("state") is UnitState.CANCELLED:
+            if values.get("state") is UnitState.CANCELLED:  # nobody got it: its place is free again
                 limits.release(session, [unit.id])
+                session.execute(
+                    update(Attempt)
+                    .where(Attempt.unit_id == unit.id, Attempt.outcome.in_(AWAITED))
+                    .values(outcome="cancelled")
+                    .execution_options(synchronize_session=False)
+                )
             session.execute(
                 update(Unit)
                 .where(Unit.id == unit.id, Unit.state.in_(AWAITED))

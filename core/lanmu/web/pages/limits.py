@@ -5,12 +5,13 @@ from typing import Any
 from flask import Blueprint, render_template, request, url_for
 from werkzeug.wrappers import Response
 
+from lanmu.delivery.breakers import BreakerView
 from lanmu.delivery.send_limits import LimitUsage, LimitView
 from lanmu.i18n import _
 from lanmu.interfaces.access import requires
 from lanmu.web.pages.acts import act, day_of, say, whole
 from lanmu.web.pages.choices import channel_title
-from lanmu.web.people import server, signed_in
+from lanmu.web.people import server, signed_in, translate
 
 blueprint = Blueprint("limits", __name__)
 
@@ -62,6 +63,7 @@ def index() -> str:
             {"origin": origin, "limits": [each for each in shown if each["origin"] == origin]}
             for origin in dict.fromkeys(each["origin"] for each in shown)
         ],
+        closed=[_closed(each) for each in server().delivery.breakers()],
         may_edit=signed_in().may("settings.edit"),
     )
 
@@ -80,6 +82,19 @@ def change(code: str) -> Response:
         return say(_("“%(limit)s” is saved. It holds from the next message on."), limit=name_of(before))
 
     return act(do, url_for("limits.index") + f"#{code}", permission="settings.edit", on=code)
+
+
+def _closed(way: BreakerView) -> dict[str, Any]:
+    """A way out that a far end has closed or narrowed."""
+    return {
+        "channel": channel_title(way.channel),
+        "subject": way.subject,
+        "kind": way.kind,
+        "level": way.level,
+        "until": way.until,
+        "reason": translate(way.reason),
+        "code": way.code,
+    }
 
 
 def name_of(limit: LimitView) -> str:
