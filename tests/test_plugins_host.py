@@ -2,7 +2,8 @@
 
 import shutil
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,7 +19,7 @@ from lanmu import config, hookimpl
 from lanmu.audience.views import IdentityKey, MemberDraft
 from lanmu.authoring import BaseChannel
 from lanmu.interfaces.access import PUBLIC, requires
-from lanmu.interfaces.channels import Abilities, Message
+from lanmu.interfaces.channels import Abilities, Message, Rate
 from lanmu.interfaces.events import Award, MemberEvent, Objection
 from lanmu.plugins import GROUP, PluginStatus
 from lanmu.server import Server
@@ -171,6 +172,34 @@ def test_abilities_that_are_none_set_their_plugin_aside(start: Start):
             return [Loose()]
 
     _aside(start(_Point("bad", Bad), GOOD), "bad", "bad.one", "abilities are a dict", "Abilities(…)")
+
+
+@pytest.mark.parametrize(
+    ("ability", "value"),
+    [
+        ("limits", [Rate(1, timedelta(minutes=1))]),
+        ("limits", (Rate(0, timedelta(minutes=1)),)),
+        ("silent_limits", (60,)),
+        ("asset_types", {"image/png"}),
+        ("idempotency", 60),
+        ("settle", 5),
+        ("batch_max", 0),
+        ("text_bytes", "2000"),
+        ("acceptance", "later"),
+        ("sending", "auto"),
+    ],
+)
+def test_an_ability_of_a_wrong_kind_sets_its_plugin_aside(start: Start, ability: str, value: Any):
+    class Loose(BaseChannel):
+        name = "bad.one"
+        abilities = replace(Abilities(), **{ability: value})
+
+    class Bad(lanmu.Plugin[Any]):
+        @hookimpl
+        def lanmu_channels(self) -> Iterable[Any]:
+            return [Loose()]
+
+    _aside(start(_Point("bad", Bad), GOOD), "bad", "bad.one", f"declare {ability} ")
 
 
 def test_the_place_in_its_own_code_is_told_of_a_plugin_that_fails(start: Start, tmp_path: Path):

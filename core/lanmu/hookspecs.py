@@ -24,8 +24,8 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 def lanmu_channels() -> Iterable[Channel]:
     """Offer ways to send.
 
-    Verb: offer. Called once at start. A channel's name is `PLUGIN` or `PLUGIN.something`; two channels of
-    one name keep the server from starting and both are named.
+    Verb: offer. Called once at start. A channel's name is `PLUGIN` or `PLUGIN.something`. A plugin that
+    offers what is no channel, or a name that another has, is set aside with the reason.
     """
     raise NotImplementedError
 
@@ -72,8 +72,8 @@ def lanmu_commands() -> "Iterable[click.Command]":
 def lanmu_blueprints() -> "Iterable[flask.Blueprint]":
     """Offer pages, mounted under `/p/PLUGIN/`.
 
-    Verb: offer. Every view names its permission with `lanmu.interfaces.access.requires`, or the blueprint
-    is refused.
+    Verb: offer. Every view names its permission with `lanmu.interfaces.access.requires`, each method of a
+    MethodView its own. One that names none is closed to everybody; the log and `lanmu plugin check` say so.
     """
     raise NotImplementedError
 
@@ -102,7 +102,7 @@ def lanmu_objections(message: Message, channel: str) -> Iterable[Objection]:
     """Say why a message should not go out as it is.
 
     Verb: ask. Called in pre-flight, before the intent to send is stored. Any answer holds the unit for a
-    person, and raising counts as an objection.
+    person, and raising counts as an objection; so does an answer that is no `Objection`.
     """
     raise NotImplementedError
 
