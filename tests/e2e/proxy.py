@@ -67,9 +67,11 @@ class Wire:
             got += more
         head, _gap, body = got.partition(b"\r\n\r\n")
         length = 0
-        for line in head.split(b"\r\n"):
+        lines = [line for line in head.split(b"\r\n") if not line.lower().startswith(b"connection:")]
+        for line in lines:
             if line.lower().startswith(b"content-length:"):
                 length = int(line.split(b":")[1])
+        head = b"\r\n".join([*lines, b"Connection: close"])  # each call has a line, and a mood, of its own
         while len(body) < length:
             more = near.recv(65536)
             if not more:

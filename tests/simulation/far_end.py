@@ -81,6 +81,7 @@ class FarEnd:
         self.often = often
         self.of_token: defaultdict[str, list[Effect]] = defaultdict(list)
         self.of_ref: dict[str, Effect] = {}
+        self.missed: set[str] = set()
         self.did: defaultdict[str, int] = defaultdict(int)
 
     def fault(self) -> str:
@@ -173,7 +174,7 @@ class SimChannel(BaseChannel):
                 return Verdict(Outcome.AMBIGUOUS, reason=observation.fault or "the answer cannot be read")
 
     def find(self, request: Request, window: Window) -> Sequence[Ref]:
-        """What is listed by now: within its settle time an effect may not be."""
+        """What is listed by now: an effect may not be while it settles, and a listing may miss it once."""
         self._reach("looking")
         far = self._far
         if not far.calm and far.random.random() < 0.05:
@@ -182,6 +183,10 @@ class SimChannel(BaseChannel):
         now = far.clock.true()
         listed = [e for e in far.of_token.get(request.meta["token"], ()) if not e.cancelled]
         found = [e for e in listed if e.shown_from <= now and window.since <= e.at <= window.until]
+        token = request.meta["token"]
+        if found and token not in far.missed and far.random.random() < 0.15:
+            far.missed.add(token)
+            found = []
         if listed and not found:
             far.did["find_lied"] += 1
         return tuple(Ref(effect.ref) for effect in found)

@@ -18,6 +18,8 @@ from tests.simulation.sim_world import STORMY, Chances
 
 from lanmu.delivery import intake, outcomes, queue, recording
 from lanmu.delivery.dispatcher import Dispatcher
+from lanmu.delivery.doubts import Doubts
+from lanmu.delivery.limits import Room
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,9 @@ def noticed_after(mutant: Mutant, stocked: Stocked, folder: Path, units: int, se
 _NO_FENCE_IN_INTEND = Change(queue, "_calling", "UNIT.c.fence == held.c.fence, ", "")
 _NO_FENCE_IN_RECORD = Change(recording, "_move_units", "UNIT.c.fence == became.c.fence,", "")
 
+_DOUBTS = replace(STORMY, people=3000.0, deadlines=(9,), pauses=((61, 90), (1500, 9000)), lanes=(4,))
+"""Little that people decide, so that what is in doubt is found out, while its writer may still live."""
+
 MUTANTS = (
     Mutant(
         "without the fence",
@@ -186,6 +191,35 @@ MUTANTS = (
             ),
         ),
         ("double", "lost"),
+    ),
+    Mutant(
+        "a doubt that one lookup settles",
+        (Change(Doubts, "_none", "elif looks < 2:", "elif looks < 1:"),),
+        ("double", "lost"),
+        storm=_DOUBTS,
+    ),
+    Mutant(
+        "a doubt that is settled while its writer lives",
+        (
+            Change(
+                Doubts,
+                "_owner_is_gone",
+                "if doubt.finished_at is not None or is_dead(doubt.owner, self._here):",
+                "if True:",
+            ),
+        ),
+        ("double", "lost"),
+        storm=_DOUBTS,
+    ),
+    Mutant(
+        "a reaper that knows no dead",
+        (Change(queue, "reap", "or_(UNIT.c.lease_until < now, UNIT.c.owner.in_(dead))", "UNIT.c.id < 0"),),
+        ("in doubt and not shown",),
+    ),
+    Mutant(
+        "limits that are always open",
+        (Change(Room, "full", "if self.left(need) < 1", "if False"),),
+        ("above the limit",),
     ),
     Mutant(
         "a last door that is not asked",

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
+from tests.simulation.sim_material import LIMITED
 from tests.simulation.sim_world import World
 
 from lanmu.delivery.models import Attempt, Push, Unit, UnitTarget
@@ -33,12 +34,12 @@ class Found:
         return self.double + self.lost + self.early + self.late + self.unseen
 
 
-def check(world: World) -> Found:
+def check(world: World, limit: int) -> Found:
     """Compare the books with the far end's memory, and note everything that is wrong."""
     wrong = world.wrong
     with world.database.read() as session:
         units = session.execute(
-            select(Unit.id, Unit.token, Unit.state, Unit.reason, Unit.code, Unit.look_at, Unit.push_id)
+            select(Unit.id, Unit.token, Unit.state, Unit.reason, Unit.code, Unit.channel)
         ).all()
         _pushes_add_up(session, wrong)
         _intents_cover_what_was_written(session, world)
@@ -47,6 +48,9 @@ def check(world: World) -> Found:
         f"stale: unit {unit_id} was intended under {fence}, and is another's" for unit_id, fence in stale
     )
     effective = world.effective()
+    out = sum(bool(effective[unit.token]) for unit in units if unit.channel == LIMITED)
+    if out > limit:
+        wrong.append(f"above the limit: {out} of {limit}")
     double, lost, unseen = _doubles(world, effective), 0, 0
     for unit in units:
         if fault := _books_differ(unit, effective.get(unit.token, Counter()), world):

@@ -7,10 +7,14 @@ from sqlalchemy import text
 from tests.simulation.sim_clock import START
 
 import lanmu.every_model  # noqa: F401  the tables must be known before they are migrated
+from lanmu.delivery.limit_models import SendLimit
 from lanmu.library.models import Material, Revision
 from lanmu.library.views import Snapshot
 from lanmu.storage import Database
 from lanmu.storage.migrate import CORE, upgrade
+
+LIMITED = "sim.mute"
+"""The channel that has a limit of its own: a quarter of a run's units, fewer than are planned for it."""
 
 Stocked = tuple[Path, Snapshot]
 """A database file to copy for each run, and the material in it."""
@@ -57,6 +61,12 @@ def with_material(path: Path) -> Snapshot:
             created_at=START,
         )
         session.add(revision)
+        # A channel's own limit of the month, so low that not all that is planned has room.
+        session.add(
+            SendLimit(
+                code="sim", channel=LIMITED, scope="channel", period="month", zone="Asia/Shanghai", most=0
+            )
+        )
         session.flush()
         snapshot = Snapshot(
             key=material.id,

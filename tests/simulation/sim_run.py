@@ -11,7 +11,7 @@ from shutil import copy
 from tempfile import TemporaryDirectory
 from unittest.mock import patch
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from tests.simulation.far_end import CHANNELS
 from tests.simulation.sim_checks import Found, check
@@ -20,6 +20,7 @@ from tests.simulation.sim_world import Chances, SimDatabase, World
 from lanmu.delivery import crash_points
 from lanmu.delivery import owner as owners
 from lanmu.delivery.intake import PushRequest, Recipient
+from lanmu.delivery.limit_models import SendLimit
 from lanmu.delivery.models import Push, Unit, UnitTarget
 from lanmu.delivery.owner import Owner
 from lanmu.delivery.queue import SENDING
@@ -63,11 +64,14 @@ def run(
         path = Path(folder, "lanmu.db")
         copy(template, path)
         database = SimDatabase(path)
+        limit = units // 4
+        with database.write() as session:
+            session.execute(update(SendLimit).where(SendLimit.code == "sim").values(most=limit))
         try:
             world = World(seed, database, snapshot, chances)
             with _in_place_of_processes(world):
                 Life(world, units).go()
-                found = check(world)
+                found = check(world, limit)
             return Report(
                 seed,
                 units,

@@ -80,8 +80,8 @@ class Chances:
     each is to get one of the `answers`. Hours from due time to `deadlines`; seconds of `pauses`.
     """
 
-    crash: float = 0.03
-    stop: float = 0.03
+    crash: float = 0.015
+    stop: float = 0.02
     sleep: float = 0.01
     clock: float = 0.02
     switch: float = 0.3
@@ -91,7 +91,7 @@ class Chances:
     people: float = 600.0
     decide: float = 0.3
     answers: tuple[str, ...] = ("sent", "again", "give_up")
-    lanes: tuple[int, ...] = (8, 30, 60)
+    lanes: tuple[int, ...] = (8, 16, 32)
     workers: int = 3
     deadlines: tuple[float, ...] = (0.2, 1, 6)
     pauses: tuple[tuple[float, float], ...] = ((0.5, 6), (6, 50), (61, 90), (600, 1500), (3000, 20000))
