@@ -91,10 +91,8 @@ class TestNetworkChannel(ChannelContract):
     @pytest.fixture
     def channel(self, far_end: Hook) -> Channel:
         scope = _shown()
-
-        class Plain(scope["HookChannel"]):  # type: ignore[misc, name-defined]
-            connection = scope["http"].client.HTTPConnection
-
+        without_tls = {"connection": scope["http"].client.HTTPConnection}
+        plain = type("Plain", (scope["HookChannel"],), without_tls)
         port = far_end.server.server_address[1]
-        made: Channel = Plain("127.0.0.1", port, Secret("the-token-of-the-hook"), 0.3)
+        made: Channel = plain("127.0.0.1", port, Secret("the-token-of-the-hook"), 0.3)
         return made
