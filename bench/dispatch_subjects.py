@@ -158,6 +158,7 @@ def lanmu(job: Job) -> int:
     house = House(job.url, job.port, fresh_lines=job.fresh_lines)
     pool = ThreadPoolExecutor(job.concurrency)
     lanes = [house.dispatcher(pool, job.concurrency // job.lanes) for _lane in range(job.lanes)]
+    lanes[0].warm_up()  # as the worker does when it starts
     wait_for(job, early=0.3)
     due = house.service.next_due()
     assert due is not None

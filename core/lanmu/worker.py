@@ -129,6 +129,8 @@ class Worker:
         # Rings that a former life left behind would only run what the sweep runs anyway.
         with contextlib.suppress(Exception):
             self._queue.storage.flush_queue()
+        with contextlib.suppress(Exception):  # whatever is wrong is told when there is something to send
+            self._dispatcher.warm_up()
         self._consumer.start()
         self._timekeeper.start()
 

@@ -24,7 +24,7 @@ from lanmu.delivery.owner import Owner
 from lanmu.delivery.preflight import Preflight, Ready, Sheet
 from lanmu.delivery.questions import Gatekeeper
 from lanmu.delivery.queue import Claimed, claim, intend
-from lanmu.delivery.recording import Recorded, record
+from lanmu.delivery.recording import Recorded, record, rehearse
 from lanmu.delivery.states import UnitState
 from lanmu.i18n import _
 from lanmu.interfaces.channels import Channel, Line, NotConnected, Observation
@@ -105,6 +105,15 @@ class Dispatcher:
         self._recorder = Recorder(database, clock, journal, lease, pause)
         self._lining_up = Crew(pool, clock, self._line_up, concurrency)
         self._writing = Crew(pool, clock, self._write, concurrency)
+
+    def warm_up(self) -> None:
+        """Run every statement over nothing, so that what comes due first does not wait for their compiling."""
+        now = self._clock.now()
+        self._preflight.read_sheets([])
+        with self._database.write() as session:
+            self._gatekeeper.ask(session, now, [])
+            intend(session, now, self._owner, [])
+            rehearse(session, now)
 
     def run_due(self, stopping: Callable[[], bool] = lambda: False) -> int:
         """Send everything that is due now, batch after batch; answers how many units were moved."""

@@ -85,8 +85,7 @@ class Preflight:
 
     def read_sheets(self, push_ids: Collection[int]) -> dict[int, Sheet]:
         """The sheets of the pushes that a batch belongs to."""
-        with self._database.read() as session:
-            connection = session.connection()
+        with self._database.glance() as connection:
             dialect = connection.dialect.name
             rows = connection.execute(_pushes(dialect), _IDS.pack(dialect, push_ids)).all()
         return {row.id: self._sheet(row) for row in rows}
