@@ -107,7 +107,7 @@ class Dispatcher:
         self._writing = Crew(pool, clock, self._write, concurrency)
 
     def warm_up(self) -> None:
-        """Run every statement over nothing, so that what comes due first does not wait for their compiling."""
+        """Run every statement over nothing, so that what is due first does not wait for their compiling."""
         now = self._clock.now()
         self._preflight.read_sheets([])
         with self._database.write() as session:
