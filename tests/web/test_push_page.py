@@ -13,6 +13,7 @@ from lanmu.delivery.instance_models import ClockRecord
 from lanmu.delivery.intake import PushRequest, Recipient
 from lanmu.delivery.limit_models import GateCount
 from lanmu.delivery.models import Attempt, Push, Unit
+from lanmu.delivery.service import PushFilter
 from lanmu.delivery.views import PushView
 from lanmu.server import Server
 from lanmu.testing.clock import FakeClock
@@ -320,3 +321,22 @@ def test_a_platforms_limit_keeps_the_day_when_it_was_checked(admin: Browser, ser
 
 def test_what_is_no_limit_is_told(admin: Browser):
     assert "flash-error" in admin.post("/settings/limits/nothing", {"most": "1"}).text
+
+
+def test_a_test_goes_to_one_recipient_and_is_marked_everywhere(
+    admin: Browser, sign_in: SignIn, server: Server
+):
+    assert admin.get("/pushes/test").status_code == 200
+    answer = admin.post("/pushes/test", {"channel": CHANNEL, "key": "", "text": "早安"})
+    assert answer.status_code == 422
+    assert 'id="fault-key"' in answer.text
+    shown = admin.post(
+        "/pushes/test", {"channel": CHANNEL, "key": "测试群", "sender": "admin", "text": "早安"}
+    )
+    push = server.delivery.pushes(PushFilter())[0]
+    assert (push.title, push.is_test, push.progress.planned) == ("【测试】早安", True, 1)
+    assert shown.request.path == f"/pushes/{push.id}"
+    assert ">测试</span>" in shown.text
+    assert "北京时间" in shown.text.partition("计划时间")[2][:300]
+    assert ">测试</span>" in admin.get("/pushes").text
+    assert sign_in("reader").get("/pushes/test").status_code == 403

@@ -68,6 +68,7 @@ ACTIONS = {
     "pushes.release": _("Let a push go on"),
     "pushes.resolve": _("Decided on a unit in doubt"),
     "pushes.resume": _("Let a push go on"),
+    "pushes.send_test": _("Sent a test"),
     "pushes.send_back": _("Sent a changed push back"),
     "pushes.submit": _("Submitted a push for approval"),
     "session.language": _("Changed the language"),

@@ -10,8 +10,9 @@ from lanmu.delivery.views import PushView
 from lanmu.i18n import _
 from lanmu.interfaces.access import requires
 from lanmu.interfaces.errors import Conflict, Invalid, LanmuError
-from lanmu.web.pages import push_shown
+from lanmu.web.pages import choices, push_shown
 from lanmu.web.pages.acts import Errors, act, by_field, in_words, local_moment, note, say, whole
+from lanmu.web.pages.limits import used_of
 from lanmu.web.pages.pushes import blueprint
 from lanmu.web.people import server, signed_in
 
@@ -169,6 +170,57 @@ def _edit_page(found: PushView, errors: Errors) -> str:
         ],
         material_url=url_for("materials.detail", material=material.id) if material else "",
         allowed_now=push_shown.can(found)["edit"],
+        errors=errors,
+    )
+
+
+@blueprint.get("/pushes/test")
+@requires("push.test_send")
+def test() -> str:
+    return _test_page({})
+
+
+@blueprint.post("/pushes/test")
+@requires("push.test_send")
+def send_test() -> Response | tuple[str, int]:
+    """Send marked words to one recipient, by the same way as every push."""
+    form = request.form
+    errors: Errors = {}
+    if not form.get("key", "").strip():
+        errors["key"] = [say(_("Name one recipient."))]
+    if not errors:
+        try:
+            made = server().delivery.test(
+                form.get("channel", ""),
+                form["key"].strip(),
+                form.get("sender", "").strip(),
+                form.get("text", "").strip(),
+                signed_in().username,
+            )
+        except LanmuError as error:
+            errors = by_field(error, {"channel": "channel", "text": "text"})
+    if errors:
+        return _test_page(errors), 422
+    note("push.test_send", made.id)
+    flash(say(_("The test is on its way; here you see what becomes of it.")), "success")
+    return redirect(_page(made.id), 303)
+
+
+def _test_page(errors: Errors) -> str:
+    usage = [
+        used_of(usage)
+        for name, _title in choices.channels()
+        for usage in server().limits.used_today(name)
+        if usage.limit.is_test
+    ]
+    return render_template(
+        "pushes/test.html",
+        channels=choices.channels(),
+        values=request.form,
+        usage={
+            "used": sum(each["used"] for each in usage),
+            "most": max((each["most"] for each in usage), default=0),
+        },
         errors=errors,
     )
 
