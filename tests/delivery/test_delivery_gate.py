@@ -2,13 +2,15 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from lanmu.audience.models import Community
 from lanmu.delivery import gate
 from lanmu.delivery.intake import Recipient
+from lanmu.delivery.limit_models import GateCount
 from lanmu.delivery.models import Push
 from lanmu.interfaces.channels import Abilities
 from lanmu.interfaces.clock import utc
@@ -84,7 +86,7 @@ def test_the_gate_decides(changes, door, code):
 
 def test_the_gate_looks_in_the_order_in_which_a_person_would_want_to_know():
     """Every fault at once: the first is told, and with each one mended the next."""
-    faults: list[tuple[str, dict[str, object]]] = [
+    faults: list[tuple[str, dict[str, Any]]] = [
         ("cancelled", {"cancel_requested": True}),
         ("paused", {"push_state": "paused"}),
         ("changed", {"content_changed": True}),
@@ -98,7 +100,7 @@ def test_the_gate_looks_in_the_order_in_which_a_person_would_want_to_know():
     ]
     told = []
     for first in range(len(faults)):
-        changes: dict[str, object] = {}
+        changes: dict[str, Any] = {}
         for _code, change in reversed(faults[first:]):
             changes |= change
         told.append(gate.ask(replace(FINE, **changes)).code)
@@ -269,3 +271,21 @@ def test_files_travel_inside_the_request_where_the_channel_wants_no_upload(room,
     room.run()
     assert room.channel.uploads == []
     assert picture.sha256.encode() in room.channel.writes[0].body
+
+
+def test_how_often_the_last_door_said_what_is_kept_for_each_push_with_its_latest_words(make_room, database):
+    room = make_room(database, abilities=Abilities(batch_max=1))
+    push = room.send("g1", "g2", late_policy="skip")
+    room.objects.append("mentions a price")
+    room.run()
+    room.objects.clear()
+    room.service.resume(push.id)
+    room.clock.advance(timedelta(hours=7))
+    room.run()
+    with room.database.read() as session:
+        counted = session.scalars(select(GateCount).where(GateCount.push_id == push.row)).all()
+    told = {(each.door, each.code): (each.answers, each.reason) for each in counted}
+    assert told == {
+        ("hold", "objection"): (2, "mentions a price"),
+        ("drop", "expired"): (2, "Its deadline has passed."),
+    }

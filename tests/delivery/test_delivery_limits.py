@@ -300,7 +300,7 @@ def test_many_workers_at_once_never_take_more_than_there_is(make_room, database,
     pushes = [room.send(f"g{number}", f"h{number}", "same") for number in range(16)]
     together = threading.Barrier(8)
 
-    def work() -> int:
+    def work():
         together.wait()
         return room.dispatcher(concurrency=4).run_due()
 

@@ -366,3 +366,18 @@ def test_a_thousand_communities_are_handed_over_in_few_statements(shop: Shop):
     assert len(statements) < 30, Counter(text.split()[0] for text in statements)
     (push,) = shop.pushes()
     assert push.planned == 1000
+
+
+def test_each_unit_knows_the_zone_of_its_communities_for_their_quiet_hours(small_shop: Shop):
+    small_shop.material()
+    small_shop.community("一群")
+    small_shop.community("伦敦", zone="Europe/London")
+    small_shop.column("晚间", *daily("20:00"))
+    small_shop.schedule.plan_ahead()
+    small_shop.to(small_shop.all()[0].due_at)
+    small_shop.schedule.hand_over()
+    with small_shop.database.read() as session:
+        zones = session.execute(
+            select(UnitTarget.name, Unit.zone).join(Unit, Unit.id == UnitTarget.unit_id)
+        ).all()
+    assert {(row.name, row.zone) for row in zones} == {("一群", "Asia/Shanghai"), ("伦敦", "Europe/London")}

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from tests.shop import CHANNEL, Shop, daily, seen
 
+from lanmu.delivery.send_limits import SendLimits
 from lanmu.interfaces.errors import Conflict
 from lanmu.schedule.columns import PoolDraft, SlotDraft, Targets
 from lanmu.schedule.occurrences import OccurrenceView
@@ -386,3 +387,18 @@ def test_a_person_cannot_use_what_is_not_approved(small_shop: Shop):
     draft = small_shop.library.materials.create(small_shop.content(), "li")
     with pytest.raises(Conflict):
         small_shop.schedule.occurrences.use(kept(small_shop)[0].id, draft.id)
+
+
+def test_the_houses_daily_limit_is_minded_when_planning_and_a_communitys_own_before_it(small_shop: Shop):
+    small_shop.stock(20)
+    small_shop.community("一群")
+    small_shop.community("二群", daily_cap=2)
+    small_shop.column("每天三次", *daily("08:30", "15:00", "20:00"), cooldown_days=1)
+    limits = SendLimits(small_shop.database, small_shop.clock, "Asia/Shanghai")
+    limits.seed()
+    limits.change("community.day", 1, True, None, "li")
+    small_shop.schedule.plan_ahead()
+    of_a_day = Counter((each.community, each.local_time[:10]) for each in small_shop.all() if each.material)
+    assert {community: most for (community, _day), most in of_a_day.items()} == {"一群": 1, "二群": 2}
+    reasons = {each.why["empty"] for each in small_shop.all() if not each.material}
+    assert reasons == {"daily_cap"}

@@ -120,6 +120,21 @@ _RULES = (
 )
 
 
+def windows_of(rules: Sequence[Rule], now: datetime) -> list[tuple[Rule, Window]]:
+    """Each limit with its running period; many have the same one."""
+    found: dict[tuple[str, str], Window] = {}
+    for rule in rules:
+        if (rule.period, rule.zone) not in found:
+            found[rule.period, rule.zone] = rule.window(now)
+    return [(rule, found[rule.period, rule.zone]) for rule in rules]
+
+
+def house_cap(session: Session) -> int | None:
+    """How many messages a day a community may have that has no cap of its own; None: any number."""
+    rule = next((rule for rule in rules(session) if rule.code == COMMUNITY_DAY), None)
+    return None if rule is None else rule.most
+
+
 def needs(rules: Iterable[tuple[Rule, Window]], addressee: Addressee) -> list[Need]:
     """The slots that one message to this addressee takes. A test takes only the tests' own."""
     found = []
@@ -235,7 +250,7 @@ def _amounts(rules: Sequence[Rule], rows: Iterable[Any]) -> dict[Slot, int]:
     windows: dict[datetime, list[tuple[Rule, Window]]] = {}
     for row in rows:
         if row.counted_at not in windows:
-            windows[row.counted_at] = [(rule, rule.window(row.counted_at)) for rule in rules]
+            windows[row.counted_at] = windows_of(rules, row.counted_at)
         addressee = Addressee(
             row.channel,
             row.sender,

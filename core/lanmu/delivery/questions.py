@@ -139,7 +139,7 @@ class Gatekeeper:
         rules = limits.rules(session)
         if not rules:
             return
-        windows = [(rule, rule.window(now)) for rule in rules]
+        windows = limits.windows_of(rules, now)
         wanted = {
             each.unit.id: _needs(each, pushes[each.unit.push_id].is_test, windows, communities)
             for each in going

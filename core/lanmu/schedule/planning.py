@@ -12,6 +12,7 @@ from sqlalchemy import Text, func, or_, select, type_coerce
 from sqlalchemy.orm import Session
 
 from lanmu.audience.models import Community
+from lanmu.delivery.limits import house_cap
 from lanmu.interfaces.clock import Clock
 from lanmu.library.models import ContentClass
 from lanmu.library.views import Candidate as LibraryCandidate
@@ -256,6 +257,7 @@ def _communities(session: Session, now: datetime, back: timedelta) -> list[Commu
             resting = free_from.setdefault(community_id, {})
             resting[material_id] = max(free, resting.get(material_id, free))
             last_used.setdefault(community_id, {})[material_id] = local.date()
+    cap = house_cap(session)
     return [
         CommunityState(
             id=community.id,
@@ -263,7 +265,7 @@ def _communities(session: Session, now: datetime, back: timedelta) -> list[Commu
             last_used=last_used.get(community.id, {}),
             free_from=free_from.get(community.id, {}),
             recent=recent.get(community.id, ()),
-            daily_cap=community.daily_cap,
+            daily_cap=community.daily_cap if community.daily_cap is not None else cap,
         )
         for community in session.scalars(select(Community).where(Community.active))
     ]
