@@ -117,7 +117,7 @@ def main() -> None:
     arguments.add_argument("n", nargs="?", type=int, default=20_000)
     arguments.add_argument("--rounds", type=int, default=3)
     arguments.add_argument("--databases", default="sqlite,postgresql")
-    arguments.add_argument("--concurrency", type=int, default=128)
+    arguments.add_argument("--concurrency", type=int, default=256)
     arguments.add_argument("--lanes", type=int, default=2, help="dispatchers that share the concurrency")
     arguments.add_argument("--fresh-lines", action="store_true", help="a new connection for each message")
     arguments.add_argument("--no-growth", action="store_true")

@@ -183,4 +183,7 @@ def _to_keep(seen: Observation) -> Observation:
     if not seen.body and not seen.fault:
         return seen
     answer = seen.body[:_KEPT].decode("utf-8", "replace")
-    return replace(seen, body=safe(answer).encode(), fault=safe(seen.fault))
+    shown, fault = safe(answer), safe(seen.fault) if seen.fault else ""
+    if shown is answer and fault == seen.fault and len(seen.body) <= _KEPT:
+        return seen  # as most are: a copy would cost more than the look
+    return replace(seen, body=shown.encode(), fault=fault)
