@@ -50,13 +50,14 @@ def keep(
         state = states.get(community_id)
         if state is None:
             continue
+        known_mixes = ("", state.budget.text)
         lane = _Lane(state, set_by_people[community_id], places, by_hand.get(community_id, ()))
         for place in sorted(places, key=lambda each: (each.local, str(each.column_id))):
             opening = openings.get((place.column_id, community_id, place.local))
             material = materials.get(place.material_id)
             if place.column_id in anew or opening is None or material is None:
                 continue
-            if place.mix not in ("", state.budget.text):
+            if place.mix not in known_mixes:
                 continue
             if (
                 _fits(material, opening, state)
