@@ -2,7 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import click
@@ -15,7 +15,11 @@ from lanmu.delivery.owner import this_process
 from lanmu.delivery.service import PushFilter
 from lanmu.delivery.views import PushView
 from lanmu.i18n import _
+from lanmu.interfaces.channels import Sending
 from lanmu.interfaces.errors import Invalid
+
+if TYPE_CHECKING:
+    from lanmu.server import Server
 
 BY = "cli"
 """Who the audit log names: whoever may run commands on the server may do everything."""
@@ -41,6 +45,7 @@ def list_(ctx: click.Context, limit: int, as_json: bool) -> None:
     with open_server(ctx) as server:
         pushes = server.delivery.pushes(PushFilter(), limit)
         zone = ZoneInfo(server.config.server.zone)
+        words = [_standing(server, each) for each in pushes]
     if as_json:
         print_json([_plain(each) for each in pushes])
         return
@@ -50,12 +55,12 @@ def list_(ctx: click.Context, limit: int, as_json: bool) -> None:
         (
             each.id,
             f"{each.due_at.astimezone(zone):%Y-%m-%d %H:%M}",
-            _word("push", each.state),
+            word,
             f"{each.progress.out}/{each.progress.planned}",
             each.channel,
             each.title,
         )
-        for each in pushes
+        for each, word in zip(pushes, words, strict=True)
     ]
     for line in table(rows):
         click.echo(line)
@@ -97,7 +102,7 @@ def pause(ctx: click.Context, push_id: str, as_json: bool) -> None:
     with open_server(ctx) as server:
         server.delivery.pause(push_id)
         server.audit.record(BY, "push.pause", push_id)
-        _tell(server.delivery.get(push_id), as_json)
+        _tell(server, server.delivery.get(push_id), as_json)
 
 
 @push.command("resume", help=_("Go on with a push that is paused, or that the server holds."))
@@ -109,7 +114,7 @@ def resume(ctx: click.Context, push_id: str, although_late: bool, as_json: bool)
     with open_server(ctx) as server:
         server.delivery.resume(push_id, although_late=although_late)
         server.audit.record(BY, "push.resume", push_id, detail={"although_late": although_late})
-        _tell(server.delivery.get(push_id), as_json)
+        _tell(server, server.delivery.get(push_id), as_json)
 
 
 @push.command(
@@ -131,14 +136,15 @@ def decide(ctx: click.Context, push_id: str, unit: int, answer: str, why: str, a
     with open_server(ctx) as server:
         server.delivery.decide(push_id, unit, answer.replace("-", "_"), BY, why)
         server.audit.record(BY, "push.decide", f"{push_id}/{unit}", detail={"answer": answer, "why": why})
-        _tell(server.delivery.get(push_id), as_json)
+        _tell(server, server.delivery.get(push_id), as_json)
 
 
-def _tell(found: PushView, as_json: bool) -> None:
+def _tell(server: "Server", found: PushView, as_json: bool) -> None:
     if as_json:
         print_json(_plain(found))
     else:
-        click.echo(f"{found.id}  {_word('push', found.state)}  {found.progress.out}/{found.progress.planned}")
+        word = _standing(server, found)
+        click.echo(f"{found.id}  {word}  {found.progress.out}/{found.progress.planned}")
 
 
 @push.command("test", help=_("Send a marked test through a channel to one recipient, now."))
@@ -166,6 +172,16 @@ def _plain(push: PushView) -> dict[str, Any]:
         for name, value in asdict(push).items()
         if name not in ("row", "revision_id", "material_id")
     }
+
+
+def _standing(server: "Server", push: PushView) -> str:
+    """What the console calls a push: one that goes on and has a unit that waits for a person is held."""
+    from lanmu.web.pages.standing import is_asked_still, standing  # the web takes half a second to import
+
+    channel = server.plugins.channels.get(push.channel)
+    sending = channel.abilities.sending if channel is not None else Sending.AUTO
+    still = is_asked_still(push.due_at, server.clock.now())
+    return _word("push", standing(push.state, push.progress, sending, asked_still=still).code)
 
 
 def _word(room: str, code: str) -> str:
