@@ -42,6 +42,7 @@ class Mutant:
     schema: tuple[str, str, str] | None = None
     """A table, the words of a constraint in it, and what stands for them."""
     storm: Chances = STORMY
+    long: bool = False
 
     @contextmanager
     def alive(self) -> Iterator[None]:
@@ -197,6 +198,7 @@ MUTANTS = (
         (Change(Doubts, "_none", "elif looks < 2:", "elif looks < 1:"),),
         ("double", "lost"),
         storm=_DOUBTS,
+        long=True,
     ),
     Mutant(
         "a doubt that is settled while its writer lives",
@@ -210,16 +212,19 @@ MUTANTS = (
         ),
         ("double", "lost"),
         storm=_DOUBTS,
+        long=True,
     ),
     Mutant(
         "a reaper that knows no dead",
         (Change(queue, "reap", "or_(UNIT.c.lease_until < now, UNIT.c.owner.in_(dead))", "UNIT.c.id < 0"),),
         ("in doubt and not shown",),
+        long=True,
     ),
     Mutant(
         "limits that are always open",
         (Change(Room, "full", "if self.left(need) < 1", "if False"),),
         ("above the limit",),
+        long=True,
     ),
     Mutant(
         "a last door that is not asked",

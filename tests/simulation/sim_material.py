@@ -14,7 +14,7 @@ from lanmu.storage import Database
 from lanmu.storage.migrate import CORE, upgrade
 
 LIMITED = "sim.mute"
-"""The channel that has a limit of its own: a quarter of a run's units, fewer than are planned for it."""
+"""The channel that has a limit of its own: fewer messages than are planned for it."""
 
 Stocked = tuple[Path, Snapshot]
 """A database file to copy for each run, and the material in it."""

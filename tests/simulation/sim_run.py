@@ -15,7 +15,7 @@ from sqlalchemy import func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from tests.simulation.far_end import CHANNELS
 from tests.simulation.sim_checks import Found, check
-from tests.simulation.sim_world import Chances, SimDatabase, World
+from tests.simulation.sim_world import CALM, Chances, SimDatabase, World
 
 from lanmu.delivery import crash_points
 from lanmu.delivery import owner as owners
@@ -28,7 +28,7 @@ from lanmu.interfaces.errors import Conflict
 from lanmu.library.views import Snapshot
 
 PUSHES = 10
-STORM = 3 * 3600.0
+STORM = 2.5 * 3600.0
 """Seconds of chance and people; after them everybody behaves, and what is still open must come to its end."""
 BUSY = 3600.0
 """Seconds in which nearly everything is due, so that the sweeps come often."""
@@ -64,7 +64,7 @@ def run(
         path = Path(folder, "lanmu.db")
         copy(template, path)
         database = SimDatabase(path)
-        limit = units // 4
+        limit = int(units * (chances or CALM).limit)
         with database.write() as session:
             session.execute(update(SendLimit).where(SendLimit.code == "sim").values(most=limit))
         try:
@@ -221,7 +221,7 @@ class Life:
             world.service.beat(_owner(owner))
         if alive:
             world.service.reap(_owner(alive[0]))
-        world.at(15 if world.clock.boot < 1000 + BUSY else 300, self._sweep)
+        world.at(30 if world.clock.boot < 1000 + BUSY else 300, self._sweep)
 
     def _people(self) -> None:
         """People look in every few minutes: they decide what is in doubt, go on with what is held, meddle."""

@@ -77,10 +77,11 @@ class Chances:
 
     `each_unit` is how much rarer it is at points that every unit passes, `faults` how many times as often as
     usual the far end fails, `people` how many seconds lie between two looks of a person, `decide` how likely
-    each is to get one of the `answers`. Hours from due time to `deadlines`; seconds of `pauses`.
+    each is to get one of the `answers`, `limit` which part of a run's units one channel may send. Hours from
+    due time to `deadlines`; seconds of `pauses`.
     """
 
-    crash: float = 0.015
+    crash: float = 0.01
     stop: float = 0.02
     sleep: float = 0.01
     clock: float = 0.02
@@ -91,7 +92,8 @@ class Chances:
     people: float = 600.0
     decide: float = 0.3
     answers: tuple[str, ...] = ("sent", "again", "give_up")
-    lanes: tuple[int, ...] = (8, 16, 32)
+    lanes: tuple[int, ...] = (24, 48)
+    limit: float = 0.25
     workers: int = 3
     deadlines: tuple[float, ...] = (0.2, 1, 6)
     pauses: tuple[tuple[float, float], ...] = ((0.5, 6), (6, 50), (61, 90), (600, 1500), (3000, 20000))
@@ -99,7 +101,15 @@ class Chances:
 
 CALM = Chances()
 STORMY = Chances(
-    crash=0.05, stop=0.2, switch=0.6, each_unit=1 / 3, faults=6.0, people=100.0, lanes=(3, 8), workers=8
+    crash=0.05,
+    stop=0.2,
+    switch=0.6,
+    each_unit=1 / 3,
+    faults=6.0,
+    people=100.0,
+    lanes=(3, 8),
+    workers=8,
+    limit=0.06,
 )
 """For few units, each of which lives through much."""
 

@@ -12,11 +12,18 @@ UNITS = 200
 SEEDS = 30
 
 
-@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+@pytest.mark.parametrize(
+    "mutant",
+    [
+        pytest.param(mutant, id=mutant.name, marks=[pytest.mark.long] if mutant.long else [])
+        for mutant in MUTANTS
+    ],
+)
 def test_the_simulation_notices_what_is_taken_out(stocked: Stocked, mutant: Mutant, tmp_path: Path):
     assert noticed_after(mutant, stocked, tmp_path, UNITS, SEEDS)
 
 
 def test_the_code_as_it_is_passes_the_storm_in_which_mutants_fall(stocked: Stocked):
-    bad = [str(report) for seed in range(8) if (report := run(seed, *stocked, UNITS, STORMY)).wrong]
+    """These storms have found faults that were mended since."""
+    bad = [str(report) for seed in (4, 9, 37) if (report := run(seed, *stocked, UNITS, STORMY)).wrong]
     assert not bad, "\n".join(bad)
