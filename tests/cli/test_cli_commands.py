@@ -99,6 +99,18 @@ def test_the_books_are_checked_and_a_wrong_one_is_named(lanmu, folder):
     assert {each["invariant"] for each in told if not each["ok"]} >= {"I2"}
 
 
+def test_a_guard_that_somebody_dropped_is_named_in_the_readers_language(lanmu, folder):
+    assert lanmu("verify").exit_code == 0
+    with closing(sqlite3.connect(folder / "data" / "lanmu.db")) as books, books:
+        books.execute("DROP INDEX ix_unit_in_doubt")
+    wrong = lanmu("verify", lang="zh")
+    assert wrong.exit_code == 1
+    assert "数据表 unit：索引 ix_unit_in_doubt 缺失，或与应有的不一致" in wrong.stdout
+    (told,) = [each for each in json.loads(lanmu("verify", "--json").stdout) if not each["ok"]]
+    assert told["invariant"] == "I16"
+    assert told["first_wrong"].startswith("table unit: the index ix_unit_in_doubt is missing")
+
+
 def test_a_faulty_file_is_named_with_its_line_and_the_rest_is_loaded(lanmu, folder):
     library = folder / "content_library"
     library.mkdir()
