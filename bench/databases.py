@@ -32,7 +32,9 @@ class Databases:
         """The URL of an empty database."""
         number = next(self._numbers)
         if self._server is None:
-            return f"sqlite:///{self._folder}/bench-{number}.db"
+            own = self._folder / f"bench-{number}"  # an installation leaves a mark beside its database
+            own.mkdir()
+            return f"sqlite:///{own}/lanmu.db"
         import psycopg
 
         url: str = self._server.get_uri()
