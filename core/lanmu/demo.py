@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import yaml
 
 from lanmu.audience.views import Address, CommunityDraft, IdentityKey, Imported, MemberDraft
+from lanmu.delivery.quiet import AT_ANY_HOUR
 from lanmu.i18n import LOCALES, _
 from lanmu.interfaces.errors import Faults, Invalid
 from lanmu.interfaces.events import MemberEvent
@@ -212,7 +213,7 @@ def _due_soon(server: Server) -> Demo:
             slots=(SlotDraft(rrule=rule),),
             targets=Targets(tags=shown.communities),
             pool=PoolDraft(tags=shown.pool),
-            options=shown.options,
+            options={**shown.options, AT_ANY_HOUR: "yes"},
             goal=say(_("Shows a push going out, a minute after the start.")),
             zone=zone,
             cooldown_days=0,

@@ -224,9 +224,8 @@ class Server:
         return Gatekeeper(self.plugins.channels, self.config.server.zone, self._quiet_hours())
 
     def _quiet_hours(self) -> QuietHours | None:
-        """None too while the demo is on: it sends to nobody, and is to be watched at any time of day."""
         since, until = self.config.delivery.quiet_from, self.config.delivery.quiet_until
-        return None if self.config.demo or since is None or until is None else QuietHours(since, until)
+        return None if since is None or until is None else QuietHours(since, until)
 
     def _answered(self, answer: Answer) -> None:
         for each in answer.parted.values() if answer.parted else (answer,):

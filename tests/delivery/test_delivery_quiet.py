@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lanmu.delivery.intake import Recipient
-from lanmu.delivery.quiet import QuietHours
+from lanmu.delivery.quiet import AT_ANY_HOUR, QuietHours
 from lanmu.interfaces.clock import utc
 
 NIGHT = QuietHours(time(22), time(8))
@@ -143,3 +143,11 @@ def test_a_test_send_by_a_person_is_heard_at_night(room):
     room.service.test(room.channel.name, "g1", "", "Hello", "li")
     room.run()
     assert room.channel.sends() == {"g1": 1}
+
+
+def test_a_push_that_says_so_is_heard_at_night(room):
+    room.quiet = NIGHT
+    _at(room, 23)
+    push = room.send("g1", options={AT_ANY_HOUR: "yes"})
+    room.run()
+    assert room.states(push) == ["accepted"]

@@ -16,7 +16,7 @@ from lanmu.delivery.facts import PUSH_IDS, Waiting, ahead, facts
 from lanmu.delivery.facts import pushes as pushes_now
 from lanmu.delivery.limits import Addressee, Need, Room, Rule, Slot
 from lanmu.delivery.preflight import Ready
-from lanmu.delivery.quiet import QuietHours
+from lanmu.delivery.quiet import AT_ANY_HOUR, QuietHours
 from lanmu.delivery.rates import Bucket, Tokens
 from lanmu.delivery.windows import Window
 from lanmu.i18n import Filled, _
@@ -101,7 +101,7 @@ class Gatekeeper:
         unit, sheet = ready.unit, ready.sheet
         late_from = max(push.due_at, unit.kept_until or push.due_at)
         quiet_until = None
-        if self._quiet is not None and not push.is_test:
+        if self._quiet is not None and not push.is_test and sheet.options.get(AT_ANY_HOUR) != "yes":
             zone = self._named(unit.zone)
             late_from = max(late_from, self._quiet.over_at(push.due_at, zone))
             over = self._quiet.over_at(now, zone)
