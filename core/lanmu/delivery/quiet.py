@@ -5,7 +5,7 @@ from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 AT_ANY_HOUR = "at_any_hour"
-"""The option of a push that is meant for quiet hours too ("yes"), such as the demo's, which reaches nobody."""
+"""The option of a push that is meant for quiet hours too ("yes"), such as the demo's that reaches nobody."""
 
 _MINUTE = timedelta(minutes=1)
 

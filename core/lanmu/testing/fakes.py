@@ -235,7 +235,8 @@ class FakeChannel(BaseChannel):
             return None
         since = self.clock.now() - for_long
         return next(
-            (each for each in self._far.effects if each.request.body == request.body and each.at > since), None
+            (each for each in self._far.effects if each.request.body == request.body and each.at > since),
+            None,
         )
 
     def classify(self, observation: Observation) -> Verdict:
