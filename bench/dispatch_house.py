@@ -15,14 +15,14 @@ import lanmu.every_model  # noqa: F401  the tables must be known before they are
 from lanmu.audience.models import Community
 from lanmu.authoring import BaseChannel
 from lanmu.clock import SystemClock
-from lanmu.delivery.dispatcher import Dispatcher
+from lanmu.delivery.door.questions import Gatekeeper
+from lanmu.delivery.door.quiet import QuietHours
+from lanmu.delivery.door.send_limits import SendLimits
+from lanmu.delivery.installation.owner import this_process
 from lanmu.delivery.intake import PushRequest, Recipient
 from lanmu.delivery.models import Attempt, Push, Unit, UnitTarget
-from lanmu.delivery.owner import this_process
-from lanmu.delivery.preflight import Preflight
-from lanmu.delivery.questions import Gatekeeper
-from lanmu.delivery.quiet import QuietHours
-from lanmu.delivery.send_limits import SendLimits
+from lanmu.delivery.sending.dispatcher import Dispatcher
+from lanmu.delivery.sending.preflight import Preflight
 from lanmu.delivery.service import DeliveryService
 from lanmu.interfaces.channels import (
     Abilities,

@@ -14,10 +14,10 @@ from sqlalchemy import event, insert, select
 from lanmu.audience.models import Community, CommunityAddress, CommunityTag
 from lanmu.audience.service import AudienceService
 from lanmu.audience.views import Address, CommunityDraft, CommunityView
-from lanmu.delivery.dispatcher import Dispatcher
+from lanmu.delivery.installation.owner import this_process
 from lanmu.delivery.models import Push
-from lanmu.delivery.owner import this_process
-from lanmu.delivery.preflight import Preflight
+from lanmu.delivery.sending.dispatcher import Dispatcher
+from lanmu.delivery.sending.preflight import Preflight
 from lanmu.delivery.service import DeliveryService
 from lanmu.experiments.service import Experiments
 from lanmu.interfaces.channels import Channel

@@ -17,12 +17,12 @@ from sqlalchemy import URL, make_url, select, text
 from lanmu import config
 from lanmu.backup import back_up, without_secrets
 from lanmu.config import Config
-from lanmu.delivery.doubts import Doubts
+from lanmu.delivery.door.questions import Gatekeeper
+from lanmu.delivery.followup.doubts import Doubts
+from lanmu.delivery.installation.owner import this_process
 from lanmu.delivery.intake import PushRequest, Recipient
 from lanmu.delivery.models import Attempt, Unit
-from lanmu.delivery.owner import this_process
-from lanmu.delivery.preflight import Preflight
-from lanmu.delivery.questions import Gatekeeper
+from lanmu.delivery.sending.preflight import Preflight
 from lanmu.interfaces.channels import Abilities
 from lanmu.interfaces.errors import Conflict, Invalid
 from lanmu.library.content import Content

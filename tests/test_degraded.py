@@ -11,8 +11,8 @@ import pytest
 from sqlalchemy import create_engine, event, select, text
 from tests.test_worker import Shop, _free_port, _until
 
-from lanmu.delivery.instance import freeze
-from lanmu.delivery.instance_models import InstanceRecord
+from lanmu.delivery.installation.instance import freeze
+from lanmu.delivery.installation.instance_models import InstanceRecord
 from lanmu.delivery.models import Unit
 from lanmu.delivery.service import PushFilter
 from lanmu.storage import Database

@@ -25,7 +25,7 @@ from sqlalchemy import Connection, MetaData, text
 
 from lanmu import __version__
 from lanmu.config import Config, is_secret
-from lanmu.delivery.instance import LOCK, MARK, sqlite_file
+from lanmu.delivery.installation.instance import LOCK, MARK, sqlite_file
 from lanmu.i18n import _
 from lanmu.interfaces.clock import Clock
 from lanmu.interfaces.errors import Conflict, Invalid

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import yaml
 
 from lanmu.audience.views import Address, CommunityDraft, IdentityKey, Imported, MemberDraft
-from lanmu.delivery.quiet import AT_ANY_HOUR
+from lanmu.delivery.door.quiet import AT_ANY_HOUR
 from lanmu.i18n import LOCALES, _
 from lanmu.interfaces.errors import Faults, Invalid
 from lanmu.interfaces.events import MemberEvent

@@ -1,8 +1,8 @@
 """Imports every room's tables, so that the core's metadata is whole before it is migrated or compared."""
 
 import lanmu.audience.models
-import lanmu.delivery.instance_models
-import lanmu.delivery.limit_models
+import lanmu.delivery.door.limit_models
+import lanmu.delivery.installation.instance_models
 import lanmu.delivery.models
 import lanmu.experiments.models
 import lanmu.ledger.models

@@ -16,7 +16,7 @@ from marshmallow import ValidationError
 from lanmu import hookspecs, soundness
 from lanmu.authoring import AnyPlugin, Plugin
 from lanmu.config import settings_faults
-from lanmu.delivery.answers import failure, safe
+from lanmu.delivery.sending.answers import failure, safe
 from lanmu.i18n import Filled, _, told
 from lanmu.interfaces.channels import Channel, Message
 from lanmu.interfaces.errors import Faults, Invalid, LanmuError

@@ -15,13 +15,14 @@ from hashlib import sha256
 from sqlalchemy import ColumnElement, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from lanmu.delivery import asking, limits
-from lanmu.delivery.instance_models import InstanceRecord
-from lanmu.delivery.limit_models import SendLimit
+from lanmu.delivery.door import limits
+from lanmu.delivery.door.limit_models import SendLimit
+from lanmu.delivery.installation.instance_models import InstanceRecord
 from lanmu.delivery.models import Attempt, Push, Unit, UnitTarget
-from lanmu.delivery.preflight import Preflight, Ready
 from lanmu.delivery.progress import lock_pushes, settle
-from lanmu.delivery.queue import Claimed
+from lanmu.delivery.sending import asking
+from lanmu.delivery.sending.preflight import Preflight, Ready
+from lanmu.delivery.sending.queue import Claimed
 from lanmu.delivery.states import FINISHED_PUSHES, UnitState
 from lanmu.i18n import _
 from lanmu.interfaces.channels import NotConnected, Ref, Request, Target, Window

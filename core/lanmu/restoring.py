@@ -19,8 +19,8 @@ from sqlalchemy import Connection, MetaData, inspect, select, text
 
 from lanmu.backup import FORMAT, MANIFEST, SQLITE, TABLES, quoted, revisions
 from lanmu.config import Config
-from lanmu.delivery.instance import LOCK, RESTORED, freeze, sqlite_file
-from lanmu.delivery.instance_models import InstanceRecord
+from lanmu.delivery.installation.instance import LOCK, RESTORED, freeze, sqlite_file
+from lanmu.delivery.installation.instance_models import InstanceRecord
 from lanmu.i18n import Filled, _
 from lanmu.interfaces.clock import Clock
 from lanmu.interfaces.errors import Conflict, Invalid

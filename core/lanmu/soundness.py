@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from lanmu import hookspecs
 from lanmu.authoring import AnyPlugin
-from lanmu.delivery.answers import failure
+from lanmu.delivery.sending.answers import failure
 from lanmu.i18n import _
 from lanmu.interfaces.access import PUBLIC, SIGNED
 from lanmu.interfaces.channels import Abilities, Rate, Sending

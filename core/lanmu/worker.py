@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 import structlog
 from huey.consumer import Consumer
 
-from lanmu.delivery.journal import AWAY
-from lanmu.delivery.owner import this_process
+from lanmu.delivery.installation.owner import this_process
+from lanmu.delivery.sending.journal import AWAY
 from lanmu.doorbell import hush, make_queue
 from lanmu.interfaces.clock import Clock
 from lanmu.server import Server

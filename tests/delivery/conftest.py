@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from lanmu.delivery.dispatcher import Dispatcher
+from lanmu.delivery.door.questions import Gatekeeper
+from lanmu.delivery.door.quiet import QuietHours
+from lanmu.delivery.door.send_limits import SendLimits
+from lanmu.delivery.followup.results import Results
+from lanmu.delivery.installation.owner import Owner, this_process
 from lanmu.delivery.intake import PushRequest, Recipient
 from lanmu.delivery.models import Attempt, Push, Unit, UnitTarget
-from lanmu.delivery.owner import Owner, this_process
-from lanmu.delivery.preflight import Preflight
-from lanmu.delivery.questions import Gatekeeper
-from lanmu.delivery.quiet import QuietHours
-from lanmu.delivery.results import Results
-from lanmu.delivery.send_limits import SendLimits
+from lanmu.delivery.sending.dispatcher import Dispatcher
+from lanmu.delivery.sending.preflight import Preflight
 from lanmu.delivery.service import DeliveryService
 from lanmu.delivery.views import PushView
 from lanmu.interfaces.channels import Asset, Channel, Message

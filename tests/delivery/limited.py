@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from sqlalchemy import select
 
 from lanmu.audience.models import Community, Member
-from lanmu.delivery import limits
-from lanmu.delivery.limit_models import LimitUse, SendLimit
-from lanmu.delivery.limits import rule_of
+from lanmu.delivery.door import limits
+from lanmu.delivery.door.limit_models import LimitUse, SendLimit
+from lanmu.delivery.door.limits import rule_of
 
 
 def community(room, name="Night owls", **values):

@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from lanmu.delivery.breakers import rate_until
-from lanmu.delivery.outcomes import after_write, named
+from lanmu.delivery.sending.breakers import rate_until
+from lanmu.delivery.sending.outcomes import after_write, named
 from lanmu.delivery.states import UnitState
 from lanmu.interfaces.channels import Abilities, Outcome, Rate, Verdict
 from lanmu.testing.fakes import Does

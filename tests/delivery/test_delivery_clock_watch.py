@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.delivery.conftest import Room
 
-from lanmu.delivery.clock_watch import AGREES, AHEAD, BEHIND, ClockWatch, Pairing, fault_of
-from lanmu.delivery.instance_models import ClockRecord
+from lanmu.delivery.installation.clock_watch import AGREES, AHEAD, BEHIND, ClockWatch, Pairing, fault_of
+from lanmu.delivery.installation.instance_models import ClockRecord
 from lanmu.interfaces.channels import Line, Request
 from lanmu.interfaces.clock import FarTime, utc
 from lanmu.storage import Database

@@ -6,10 +6,10 @@ from datetime import timedelta
 
 import pytest
 
-from lanmu.delivery.outcomes import Next
-from lanmu.delivery.owner import Owner, is_dead, this_process
-from lanmu.delivery.queue import claim, intend
-from lanmu.delivery.recording import Recorded, record
+from lanmu.delivery.installation.owner import Owner, is_dead, this_process
+from lanmu.delivery.sending.outcomes import Next
+from lanmu.delivery.sending.queue import claim, intend
+from lanmu.delivery.sending.recording import Recorded, record
 from lanmu.delivery.states import UnitState
 from lanmu.interfaces.channels import Abilities, Observation, Ref, Request
 from lanmu.testing.fakes import Does

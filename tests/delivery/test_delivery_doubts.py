@@ -6,14 +6,14 @@ from itertools import pairwise
 import pytest
 from sqlalchemy import update
 
-from lanmu.delivery.doubts import Doubts
+from lanmu.delivery.door.questions import Gatekeeper
+from lanmu.delivery.followup.doubts import Doubts
+from lanmu.delivery.installation.owner import Owner, this_process
 from lanmu.delivery.models import Unit, WorkerRecord
-from lanmu.delivery.outcomes import Next
-from lanmu.delivery.owner import Owner, this_process
-from lanmu.delivery.preflight import Preflight
-from lanmu.delivery.questions import Gatekeeper
-from lanmu.delivery.queue import claim, intend
-from lanmu.delivery.recording import Recorded, record
+from lanmu.delivery.sending.outcomes import Next
+from lanmu.delivery.sending.preflight import Preflight
+from lanmu.delivery.sending.queue import claim, intend
+from lanmu.delivery.sending.recording import Recorded, record
 from lanmu.delivery.states import UnitState
 from lanmu.interfaces.channels import Abilities, Message, NotConnected, Observation, Ref, Request
 from lanmu.interfaces.errors import Conflict

@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import select, update
 
 from lanmu.audience.models import Community
-from lanmu.delivery import gate
+from lanmu.delivery.door import gate
+from lanmu.delivery.door.limit_models import GateCount
 from lanmu.delivery.intake import Recipient
-from lanmu.delivery.limit_models import GateCount
 from lanmu.delivery.models import Push
 from lanmu.interfaces.channels import Abilities
 from lanmu.interfaces.clock import utc

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from tests.delivery.conftest import Room
 
-from lanmu.delivery import instance as instances
-from lanmu.delivery.home import Home
-from lanmu.delivery.instance import MARK, Host, Instance, freeze
-from lanmu.delivery.instance_models import InstanceRecord
+from lanmu.delivery.installation import instance as instances
+from lanmu.delivery.installation.home import Home
+from lanmu.delivery.installation.instance import MARK, Host, Instance, freeze
+from lanmu.delivery.installation.instance_models import InstanceRecord
 from lanmu.interfaces.errors import Conflict
 from lanmu.staff.audit import Audit
 from lanmu.storage import Database

@@ -6,11 +6,11 @@ from datetime import timedelta
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from lanmu.delivery.dispatcher import Dispatcher
-from lanmu.delivery.journal import Journal
-from lanmu.delivery.owner import Owner, this_process
-from lanmu.delivery.preflight import Preflight
-from lanmu.delivery.recording import record
+from lanmu.delivery.installation.owner import Owner, this_process
+from lanmu.delivery.sending.dispatcher import Dispatcher
+from lanmu.delivery.sending.journal import Journal
+from lanmu.delivery.sending.preflight import Preflight
+from lanmu.delivery.sending.recording import record
 from lanmu.delivery.service import DeliveryService
 from lanmu.interfaces.channels import Abilities
 from lanmu.testing.fakes import Does
@@ -54,7 +54,7 @@ def away(monkeypatch, times=None):
             raise AWAY
         return record(session, now, results)
 
-    monkeypatch.setattr("lanmu.delivery.dispatcher.record", fail)
+    monkeypatch.setattr("lanmu.delivery.sending.dispatcher.record", fail)
 
 
 def test_an_outcome_is_tried_again_while_the_lease_lasts(room, journal, monkeypatch):

@@ -10,9 +10,9 @@ from sqlalchemy import select, update
 from tests.delivery.limited import community, is_as_recounted, limit, member, used
 
 from lanmu.audience.models import Member
+from lanmu.delivery.door.limit_models import GateCount, LimitUse
+from lanmu.delivery.door.limits import release
 from lanmu.delivery.intake import Recipient
-from lanmu.delivery.limit_models import GateCount, LimitUse
-from lanmu.delivery.limits import release
 from lanmu.delivery.models import Unit
 from lanmu.interfaces.channels import Abilities
 from lanmu.interfaces.clock import utc

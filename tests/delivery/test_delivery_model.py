@@ -17,8 +17,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from sqlalchemy import select
 from tests.delivery.limited import is_as_recounted, limit
 
+from lanmu.delivery.installation.owner import Owner, this_process
 from lanmu.delivery.models import Push, Unit
-from lanmu.delivery.owner import Owner, this_process
 from lanmu.delivery.states import TARGET_STATE_OF_UNIT, UnitState
 from lanmu.delivery.views import PushView
 from lanmu.interfaces.channels import Abilities

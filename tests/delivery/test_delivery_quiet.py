@@ -7,8 +7,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from lanmu.delivery.door.quiet import AT_ANY_HOUR, QuietHours
 from lanmu.delivery.intake import Recipient
-from lanmu.delivery.quiet import AT_ANY_HOUR, QuietHours
 from lanmu.interfaces.clock import utc
 
 NIGHT = QuietHours(time(22), time(8))

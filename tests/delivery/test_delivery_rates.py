@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lanmu.delivery import rates
-from lanmu.delivery.rates import Bucket, Tokens, sized
+from lanmu.delivery.door import rates
+from lanmu.delivery.door.rates import Bucket, Tokens, sized
 from lanmu.interfaces.channels import Abilities, Rate
 from lanmu.interfaces.clock import utc
 

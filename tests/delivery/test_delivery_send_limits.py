@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.delivery.limited import community, is_as_recounted, limit, member, used
 
+from lanmu.delivery.door.send_limits import SendLimits
+from lanmu.delivery.door.windows import allowed, window_of
 from lanmu.delivery.intake import Recipient
-from lanmu.delivery.send_limits import SendLimits
-from lanmu.delivery.windows import allowed, window_of
 from lanmu.interfaces.clock import utc
 from lanmu.interfaces.errors import Invalid, NotFound
 

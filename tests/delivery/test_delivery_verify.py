@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import Connection, text
 from tests.delivery.conftest import Room
 
-from lanmu.delivery.limit_models import SendLimit
+from lanmu.delivery.door.limit_models import SendLimit
 from lanmu.delivery.models import Attempt, Push, Unit
 from lanmu.delivery.verify import verify
 from lanmu.i18n import Catalog

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from lanmu.delivery import asking
-from lanmu.delivery.answers import check_verdict
+from lanmu.delivery.sending import asking
+from lanmu.delivery.sending.answers import check_verdict
 from lanmu.i18n import Filled
 from lanmu.interfaces.channels import (
     Abilities,

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from tests.shop import CHANNEL, Shop, daily, seen
 
-from lanmu.delivery.send_limits import SendLimits
+from lanmu.delivery.door.send_limits import SendLimits
 from lanmu.interfaces.errors import Conflict
 from lanmu.schedule.columns import PoolDraft, SlotDraft, Targets
 from lanmu.schedule.occurrences import OccurrenceView

@@ -16,10 +16,11 @@ from tests.simulation.sim_material import Stocked
 from tests.simulation.sim_run import run
 from tests.simulation.sim_world import STORMY, Chances
 
-from lanmu.delivery import intake, outcomes, queue, recording
-from lanmu.delivery.dispatcher import Dispatcher
-from lanmu.delivery.doubts import Doubts
-from lanmu.delivery.limits import Room
+from lanmu.delivery import intake
+from lanmu.delivery.door.limits import Room
+from lanmu.delivery.followup.doubts import Doubts
+from lanmu.delivery.sending import outcomes, queue, recording
+from lanmu.delivery.sending.dispatcher import Dispatcher
 
 
 @dataclass(frozen=True)

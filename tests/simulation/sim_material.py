@@ -7,7 +7,7 @@ from sqlalchemy import text
 from tests.simulation.sim_clock import START
 
 import lanmu.every_model  # noqa: F401  the tables must be known before they are migrated
-from lanmu.delivery.limit_models import SendLimit
+from lanmu.delivery.door.limit_models import SendLimit
 from lanmu.library.models import Material, Revision
 from lanmu.library.views import Snapshot
 from lanmu.storage import Database

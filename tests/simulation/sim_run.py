@@ -17,13 +17,13 @@ from tests.simulation.far_end import CHANNELS
 from tests.simulation.sim_checks import Found, check
 from tests.simulation.sim_world import CALM, Chances, SimDatabase, World
 
-from lanmu.delivery import crash_points
-from lanmu.delivery import owner as owners
+from lanmu.delivery.door.limit_models import SendLimit
+from lanmu.delivery.installation import owner as owners
+from lanmu.delivery.installation.owner import Owner
 from lanmu.delivery.intake import PushRequest, Recipient
-from lanmu.delivery.limit_models import SendLimit
 from lanmu.delivery.models import Push, Unit, UnitTarget
-from lanmu.delivery.owner import Owner
-from lanmu.delivery.queue import SENDING
+from lanmu.delivery.sending import crash_points
+from lanmu.delivery.sending.queue import SENDING
 from lanmu.interfaces.errors import Conflict
 from lanmu.library.views import Snapshot
 

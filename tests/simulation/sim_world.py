@@ -24,12 +24,12 @@ from sqlalchemy.orm import Session
 from tests.simulation.far_end import CHANNELS, Effect, FarEnd, SimChannel
 from tests.simulation.sim_clock import SimClock
 
-from lanmu.delivery.dispatcher import GUARD_GAP, Dispatcher
-from lanmu.delivery.doubts import Doubts
+from lanmu.delivery.door.questions import Gatekeeper
+from lanmu.delivery.followup.doubts import Doubts
+from lanmu.delivery.installation.owner import Owner
 from lanmu.delivery.models import Attempt, Unit
-from lanmu.delivery.owner import Owner
-from lanmu.delivery.preflight import Preflight
-from lanmu.delivery.questions import Gatekeeper
+from lanmu.delivery.sending.dispatcher import GUARD_GAP, Dispatcher
+from lanmu.delivery.sending.preflight import Preflight
 from lanmu.delivery.service import DeliveryService
 from lanmu.library.views import Snapshot
 from lanmu.storage import Database

@@ -13,9 +13,9 @@ from tests.delivery.limited import member
 from tests.shop import Shop, daily
 
 from lanmu.audience.models import Member
+from lanmu.delivery.door.quiet import QuietHours
 from lanmu.delivery.intake import Recipient
 from lanmu.delivery.models import Attempt, Unit
-from lanmu.delivery.quiet import QuietHours
 from lanmu.delivery.views import PushView
 from lanmu.interfaces.channels import Abilities, Request
 from lanmu.storage import Database

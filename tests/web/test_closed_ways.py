@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from tests.web.conftest import Browser
 
-from lanmu.delivery.limit_models import Breaker
+from lanmu.delivery.door.limit_models import Breaker
 from lanmu.server import Server
 
 

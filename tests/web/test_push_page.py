@@ -9,9 +9,9 @@ from flask import Flask
 from sqlalchemy import update
 from tests.web.conftest import CHANNEL, Browser, Send
 
-from lanmu.delivery.instance_models import ClockRecord
+from lanmu.delivery.door.limit_models import GateCount
+from lanmu.delivery.installation.instance_models import ClockRecord
 from lanmu.delivery.intake import PushRequest, Recipient
-from lanmu.delivery.limit_models import GateCount
 from lanmu.delivery.models import Attempt, Push, Unit
 from lanmu.delivery.service import PushFilter
 from lanmu.delivery.views import PushView

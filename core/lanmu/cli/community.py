@@ -15,7 +15,7 @@ from lanmu import validation
 from lanmu.cli.commands import FAILED, Group
 from lanmu.cli.context import done, open_server, print_json
 from lanmu.cli.words import told
-from lanmu.delivery.asking import no_such_channel
+from lanmu.delivery.sending.asking import no_such_channel
 from lanmu.i18n import _
 from lanmu.interfaces.errors import Faults, Invalid, LanmuError
 

@@ -11,7 +11,7 @@ from lanmu.cli.commands import FAILED, Group
 from lanmu.cli.context import done, open_server, print_json
 from lanmu.cli.layout import table
 from lanmu.cli.words import say
-from lanmu.delivery.owner import this_process
+from lanmu.delivery.installation.owner import this_process
 from lanmu.delivery.service import PushFilter
 from lanmu.delivery.views import PushView
 from lanmu.i18n import _

@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
-from lanmu.delivery import crash_points
 from lanmu.delivery.models import Push, Unit, UnitTarget
+from lanmu.delivery.sending import crash_points
 from lanmu.delivery.states import PushState, UnitState
 from lanmu.i18n import _
 from lanmu.interfaces.channels import Abilities, Channel

@@ -9,21 +9,21 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from lanmu.delivery import listing
-from lanmu.delivery.asking import no_such_channel
-from lanmu.delivery.breakers import BreakerView, forget, open_breakers
 from lanmu.delivery.changes import Changes
+from lanmu.delivery.followup.results import Results
+from lanmu.delivery.followup.unknowns import note_decision
+from lanmu.delivery.installation.owner import Owner, is_dead
 from lanmu.delivery.intake import PushRequest, Recipient, take_in, text_hash
-from lanmu.delivery.journal import Journal
 from lanmu.delivery.listing import Decision, Group, RecipientLine
 from lanmu.delivery.models import Push, Unit, UnitTarget, WorkerRecord
-from lanmu.delivery.outcomes import first_look
-from lanmu.delivery.owner import Owner, is_dead
 from lanmu.delivery.progress import Progress, progress, progress_by_push, settle
-from lanmu.delivery.queue import OWNED, next_due, reap, release
-from lanmu.delivery.results import Results
+from lanmu.delivery.sending.asking import no_such_channel
+from lanmu.delivery.sending.breakers import BreakerView, forget, open_breakers
+from lanmu.delivery.sending.journal import Journal
+from lanmu.delivery.sending.outcomes import first_look
+from lanmu.delivery.sending.queue import OWNED, next_due, reap, release
 from lanmu.delivery.states import FINISHED_PUSHES, PushState, UnitState
 from lanmu.delivery.stopping import Stopped, ask_to_return, stopped
-from lanmu.delivery.unknowns import note_decision
 from lanmu.delivery.views import GateAnswer, PushView, UnitView, gate_answers, push_view, unit_views
 from lanmu.i18n import _
 from lanmu.interfaces.channels import Channel, Sending

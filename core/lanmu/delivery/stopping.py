@@ -7,9 +7,9 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, and_, func, select, text, update
 from sqlalchemy.orm import Session
 
+from lanmu.delivery.followup.results import REFUSED
 from lanmu.delivery.models import Unit, UnitTarget
 from lanmu.delivery.progress import TAKEN, Progress
-from lanmu.delivery.results import REFUSED
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, case, exists, func, not_, or_, select
 from sqlalchemy.orm import Session
 
+from lanmu.delivery.door.limit_models import LimitUse, SendLimit
+from lanmu.delivery.door.limits import counted_in, rule_of
 from lanmu.delivery.intake import Recipient, approval_hash, audience_hash, text_hash
-from lanmu.delivery.limit_models import LimitUse, SendLimit
-from lanmu.delivery.limits import counted_in, rule_of
 from lanmu.delivery.models import Attempt, Push, Unit, UnitTarget
 from lanmu.delivery.states import FINISHED_PUSHES, OPEN, UnitState
 from lanmu.i18n import Filled, _

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from lanmu.delivery.limit_models import GateCount
+from lanmu.delivery.door.limit_models import GateCount
 from lanmu.delivery.models import Attempt, Push, Unit, UnitTarget
 from lanmu.delivery.progress import Progress
 

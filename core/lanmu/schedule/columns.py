@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from lanmu.audience.models import Community, CommunityAddress, CommunityTag
 from lanmu.audience.presets import STAGES
-from lanmu.delivery.asking import no_such_channel
+from lanmu.delivery.sending.asking import no_such_channel
 from lanmu.i18n import _
 from lanmu.interfaces.channels import Channel
 from lanmu.interfaces.clock import Clock

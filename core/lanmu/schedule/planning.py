@@ -12,7 +12,7 @@ from sqlalchemy import Text, func, or_, select, type_coerce
 from sqlalchemy.orm import Session
 
 from lanmu.audience.models import Community
-from lanmu.delivery.limits import house_cap
+from lanmu.delivery.door.limits import house_cap
 from lanmu.interfaces.clock import Clock
 from lanmu.library.models import ContentClass
 from lanmu.library.views import Candidate as LibraryCandidate

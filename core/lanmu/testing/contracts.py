@@ -23,7 +23,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lanmu.delivery.answers import (
+from lanmu.delivery.sending.answers import (
     check_composed,
     check_no_connection,
     check_observation,

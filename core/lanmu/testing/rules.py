@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from lanmu.delivery.answers import WrongAnswer
+from lanmu.delivery.sending.answers import WrongAnswer
 
 Answer = TypeVar("Answer")
 

@@ -5,8 +5,8 @@ from typing import Any
 from flask import Blueprint, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from lanmu.delivery.breakers import BreakerView
-from lanmu.delivery.send_limits import LimitUsage, LimitView
+from lanmu.delivery.door.send_limits import LimitUsage, LimitView
+from lanmu.delivery.sending.breakers import BreakerView
 from lanmu.i18n import _
 from lanmu.interfaces.access import requires
 from lanmu.web.pages.acts import act, day_of, say, whole

@@ -4,8 +4,8 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from lanmu.delivery.followup.results import GIVE_UP_AFTER
 from lanmu.delivery.progress import TAKEN, Progress
-from lanmu.delivery.results import GIVE_UP_AFTER
 from lanmu.delivery.states import PushState
 from lanmu.interfaces.channels import Sending
 from lanmu.schedule.occurrences import OccurrenceView

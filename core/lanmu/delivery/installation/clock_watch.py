@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from lanmu.delivery.instance_models import ClockRecord
+from lanmu.delivery.installation.instance_models import ClockRecord
 from lanmu.i18n import Filled, _
 from lanmu.interfaces.clock import Clock, FarTime
 

@@ -35,10 +35,10 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.dml import ReturningUpdate
 
-from lanmu.delivery.instance_models import MAY_SEND
+from lanmu.delivery.installation.instance_models import MAY_SEND
 from lanmu.delivery.models import Attempt, Push, Unit, UnitTarget
-from lanmu.delivery.outcomes import POISON
 from lanmu.delivery.progress import lock_pushes, settle
+from lanmu.delivery.sending.outcomes import POISON
 from lanmu.delivery.states import UnitState
 from lanmu.i18n import _
 from lanmu.interfaces.channels import Request, Target

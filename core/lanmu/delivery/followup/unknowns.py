@@ -9,7 +9,7 @@ from sqlalchemy import CursorResult, and_, func, insert, select, text, update
 from sqlalchemy.orm import Session
 
 from lanmu.delivery.models import Attempt, Push, Unit, UnitTarget, WorkerRecord
-from lanmu.delivery.queue import ATTEMPT, UNIT, Claimed, Known
+from lanmu.delivery.sending.queue import ATTEMPT, UNIT, Claimed, Known
 from lanmu.delivery.states import UnitState
 from lanmu.i18n import to_store
 from lanmu.interfaces.channels import Request, Target

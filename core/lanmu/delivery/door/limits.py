@@ -32,9 +32,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.dml import ReturningInsert
 
-from lanmu.delivery.limit_models import LimitUse, SendLimit
+from lanmu.delivery.door.limit_models import LimitUse, SendLimit
+from lanmu.delivery.door.windows import Window, allowed, window_of
 from lanmu.delivery.models import Push, Unit, UnitTarget
-from lanmu.delivery.windows import Window, allowed, window_of
 from lanmu.storage.rows import Rows
 
 COMMUNITY_DAY = "community.day"

@@ -9,9 +9,9 @@ from typing import Literal
 
 from sqlalchemy import select
 
-from lanmu.delivery.clock_watch import ClockWatch, trust
-from lanmu.delivery.instance import Instance
-from lanmu.delivery.instance_models import ClockRecord, InstanceRecord
+from lanmu.delivery.installation.clock_watch import ClockWatch, trust
+from lanmu.delivery.installation.instance import Instance
+from lanmu.delivery.installation.instance_models import ClockRecord, InstanceRecord
 from lanmu.i18n import _
 from lanmu.interfaces.clock import Clock, FarTime
 from lanmu.interfaces.errors import Conflict

@@ -8,9 +8,10 @@ from datetime import datetime, timedelta
 from sqlalchemy import case, func, select, text, update
 from sqlalchemy.orm import Session
 
-from lanmu.delivery import asking, limits
+from lanmu.delivery.door import limits
 from lanmu.delivery.models import Attempt, Push, Unit, UnitTarget
 from lanmu.delivery.progress import lock_pushes, settle
+from lanmu.delivery.sending import asking
 from lanmu.delivery.states import AWAITED, UnitState
 from lanmu.i18n import _
 from lanmu.interfaces.channels import Channel, NotConnected, Ref, TargetResult, TargetState
@@ -177,7 +178,7 @@ def _awaited(session: Session, now: datetime, push_id: int | None) -> list[_Awai
         select(Unit.id, Unit.push_id, Unit.channel, Unit.ref, Unit.ref_detail, Unit.accepted_at, Unit.code)
         .add_columns(Push.cancel_requested)
         .join(Push, Push.id == Unit.push_id)
-        # In the words of the partial index, see delivery.queue.
+        # In the words of the partial index, see delivery.sending.queue.
         .where(
             text("unit.state IN ('accepted','handed_over') AND unit.results_at IS NOT NULL"),
             Unit.results_at <= now,

@@ -15,7 +15,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.dml import ReturningInsert
 
-from lanmu.delivery.limit_models import RateUse
+from lanmu.delivery.door.limit_models import RateUse
 from lanmu.interfaces.channels import Abilities, Rate
 from lanmu.storage.rows import Rows
 

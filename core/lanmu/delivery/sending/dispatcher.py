@@ -14,17 +14,18 @@ from functools import partial
 
 from sqlalchemy.orm import Session
 
-from lanmu.delivery import asking, crash_points, gate
-from lanmu.delivery.answers import failure
-from lanmu.delivery.breakers import Breakers
-from lanmu.delivery.crew import Crew
-from lanmu.delivery.journal import Journal, Recorder
-from lanmu.delivery.outcomes import Next, after_gate, after_no_connection, after_write
-from lanmu.delivery.owner import Owner
-from lanmu.delivery.preflight import Preflight, Ready, Sheet
-from lanmu.delivery.questions import Gatekeeper
-from lanmu.delivery.queue import Claimed, claim, intend
-from lanmu.delivery.recording import Recorded, record, rehearse
+from lanmu.delivery.door import gate
+from lanmu.delivery.door.questions import Gatekeeper
+from lanmu.delivery.installation.owner import Owner
+from lanmu.delivery.sending import asking, crash_points
+from lanmu.delivery.sending.answers import failure
+from lanmu.delivery.sending.breakers import Breakers
+from lanmu.delivery.sending.crew import Crew
+from lanmu.delivery.sending.journal import Journal, Recorder
+from lanmu.delivery.sending.outcomes import Next, after_gate, after_no_connection, after_write
+from lanmu.delivery.sending.preflight import Preflight, Ready, Sheet
+from lanmu.delivery.sending.queue import Claimed, claim, intend
+from lanmu.delivery.sending.recording import Recorded, record, rehearse
 from lanmu.delivery.states import UnitState
 from lanmu.i18n import _
 from lanmu.interfaces.channels import Channel, Line, NotConnected, Observation

@@ -11,9 +11,9 @@ from sqlalchemy import Table, Update, bindparam, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from lanmu.delivery.gate import Answer, Door
-from lanmu.delivery.limit_models import GateCount
-from lanmu.delivery.queue import TARGET, UNIT, Claimed
+from lanmu.delivery.door.gate import Answer, Door
+from lanmu.delivery.door.limit_models import GateCount
+from lanmu.delivery.sending.queue import TARGET, UNIT, Claimed
 from lanmu.delivery.states import UnitState
 from lanmu.i18n import to_store
 from lanmu.storage.rows import Rows

@@ -23,9 +23,9 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.orm import Session
 
 from lanmu.delivery.models import Attempt, Unit, UnitTarget
-from lanmu.delivery.outcomes import Next
-from lanmu.delivery.queue import Claimed
-from lanmu.delivery.recording import Recorded, record
+from lanmu.delivery.sending.outcomes import Next
+from lanmu.delivery.sending.queue import Claimed
+from lanmu.delivery.sending.recording import Recorded, record
 from lanmu.delivery.states import UnitState
 from lanmu.i18n import from_store, to_store
 from lanmu.interfaces.channels import Observation, Ref, Target

@@ -11,8 +11,8 @@ from dataclasses import replace
 from difflib import get_close_matches
 from typing import Any, TypeVar
 
-from lanmu.delivery import crash_points
-from lanmu.delivery.answers import (
+from lanmu.delivery.sending import crash_points
+from lanmu.delivery.sending.answers import (
     WrongAnswer,
     check_asset_ref,
     check_cancel,

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Literal
 
-from lanmu.delivery.gate import Answer, Door
+from lanmu.delivery.door.gate import Answer, Door
 from lanmu.delivery.states import UnitState
 from lanmu.i18n import _
 from lanmu.interfaces.channels import Abilities, NotConnected, Outcome, Ref, Verdict

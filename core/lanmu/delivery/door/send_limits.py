@@ -9,9 +9,9 @@ from sqlalchemy import case, cast, func, select, text
 from sqlalchemy.orm import Session
 
 from lanmu.audience.models import Community
-from lanmu.delivery.limit_models import LimitUse, SendLimit
-from lanmu.delivery.limits import COMMUNITY_DAY, TEST_DAY, recount, rule_of
-from lanmu.delivery.windows import Window, allowed
+from lanmu.delivery.door.limit_models import LimitUse, SendLimit
+from lanmu.delivery.door.limits import COMMUNITY_DAY, TEST_DAY, recount, rule_of
+from lanmu.delivery.door.windows import Window, allowed
 from lanmu.i18n import _
 from lanmu.interfaces.clock import Clock
 from lanmu.interfaces.errors import Invalid, NotFound

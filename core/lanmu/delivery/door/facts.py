@@ -10,9 +10,9 @@ from sqlalchemy import Row, Select, Table, bindparam, func, select, text
 from sqlalchemy.orm import Session
 
 from lanmu.audience.models import Community, Member
-from lanmu.delivery.instance_models import MAY_SEND
-from lanmu.delivery.preflight import Ready
-from lanmu.delivery.queue import PUSH, SENDING, TARGET, UNIT
+from lanmu.delivery.installation.instance_models import MAY_SEND
+from lanmu.delivery.sending.preflight import Ready
+from lanmu.delivery.sending.queue import PUSH, SENDING, TARGET, UNIT
 from lanmu.library.models import Material
 from lanmu.storage.rows import Keys, Rows
 

@@ -14,7 +14,7 @@ from sqlalchemy import select, text
 from sqlalchemy.exc import NotSupportedError, ProgrammingError
 from sqlalchemy.orm import Session
 
-from lanmu.delivery.instance_models import InstanceRecord
+from lanmu.delivery.installation.instance_models import InstanceRecord
 from lanmu.i18n import Filled, _
 from lanmu.interfaces.errors import Conflict
 from lanmu.storage import Database

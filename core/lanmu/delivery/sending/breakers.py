@@ -26,11 +26,11 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from lanmu.delivery.limit_models import Breaker
+from lanmu.delivery.door.limit_models import Breaker
 from lanmu.delivery.models import Unit, UploadedAsset
-from lanmu.delivery.outcomes import Next
-from lanmu.delivery.queue import Claimed
-from lanmu.delivery.recording import Recorded, hold_push
+from lanmu.delivery.sending.outcomes import Next
+from lanmu.delivery.sending.queue import Claimed
+from lanmu.delivery.sending.recording import Recorded, hold_push
 from lanmu.delivery.states import UnitState
 from lanmu.i18n import Filled, _, to_store
 from lanmu.interfaces.channels import Channel

@@ -7,8 +7,8 @@ from datetime import timedelta
 
 from sqlalchemy.dialects import postgresql, sqlite
 
-from lanmu.delivery import asking
 from lanmu.delivery.models import UploadedAsset
+from lanmu.delivery.sending import asking
 from lanmu.interfaces.channels import Asset, AssetRef, Channel
 from lanmu.interfaces.clock import Clock
 from lanmu.storage import Database

@@ -11,14 +11,14 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Row
 from sqlalchemy.orm import Session
 
-from lanmu.delivery import gate, limits, rates
-from lanmu.delivery.facts import PUSH_IDS, Waiting, ahead, facts
-from lanmu.delivery.facts import pushes as pushes_now
-from lanmu.delivery.limits import Addressee, Need, Room, Rule, Slot
-from lanmu.delivery.preflight import Ready
-from lanmu.delivery.quiet import AT_ANY_HOUR, QuietHours
-from lanmu.delivery.rates import Bucket, Tokens
-from lanmu.delivery.windows import Window
+from lanmu.delivery.door import gate, limits, rates
+from lanmu.delivery.door.facts import PUSH_IDS, Waiting, ahead, facts
+from lanmu.delivery.door.facts import pushes as pushes_now
+from lanmu.delivery.door.limits import Addressee, Need, Room, Rule, Slot
+from lanmu.delivery.door.quiet import AT_ANY_HOUR, QuietHours
+from lanmu.delivery.door.rates import Bucket, Tokens
+from lanmu.delivery.door.windows import Window
+from lanmu.delivery.sending.preflight import Ready
 from lanmu.i18n import Filled, _
 from lanmu.interfaces.channels import Channel
 

@@ -14,14 +14,14 @@ from sqlalchemy import Row, Select, bindparam, select
 from sqlalchemy.orm import Session
 
 from lanmu.audience.models import Community, Member
-from lanmu.delivery import asking
-from lanmu.delivery.gate import Answer, Door
+from lanmu.delivery.door.gate import Answer, Door
 from lanmu.delivery.intake import approval_hash, text_hash
 from lanmu.delivery.models import Push
-from lanmu.delivery.outcomes import Next
-from lanmu.delivery.queue import Claimed
+from lanmu.delivery.sending import asking
+from lanmu.delivery.sending.outcomes import Next
+from lanmu.delivery.sending.queue import Claimed
+from lanmu.delivery.sending.uploads import Uploads
 from lanmu.delivery.states import UnitState
-from lanmu.delivery.uploads import Uploads
 from lanmu.i18n import _, told
 from lanmu.interfaces.channels import Asset, Channel, Message, Refusal, Request
 from lanmu.interfaces.clock import Clock

@@ -13,20 +13,9 @@ from datetime import datetime, timedelta
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
-from lanmu.delivery import asking, crash_points
-from lanmu.delivery.breakers import Breakers
-from lanmu.delivery.gate import Door
-from lanmu.delivery.journal import Journal, Recorder
-from lanmu.delivery.models import Attempt, Unit
-from lanmu.delivery.outcomes import FIRST_RESULTS, POISON, Next, after_write
-from lanmu.delivery.owner import Owner, is_dead
-from lanmu.delivery.preflight import Preflight, Ready
-from lanmu.delivery.progress import lock_pushes
-from lanmu.delivery.questions import Gatekeeper
-from lanmu.delivery.queue import DEADLY, Claimed
-from lanmu.delivery.recording import Recorded, record
-from lanmu.delivery.states import UnitState
-from lanmu.delivery.unknowns import (
+from lanmu.delivery.door.gate import Door
+from lanmu.delivery.door.questions import Gatekeeper
+from lanmu.delivery.followup.unknowns import (
     Doubt,
     add_evidence,
     intend_again,
@@ -38,6 +27,17 @@ from lanmu.delivery.unknowns import (
     take,
     worker_seen,
 )
+from lanmu.delivery.installation.owner import Owner, is_dead
+from lanmu.delivery.models import Attempt, Unit
+from lanmu.delivery.progress import lock_pushes
+from lanmu.delivery.sending import asking, crash_points
+from lanmu.delivery.sending.breakers import Breakers
+from lanmu.delivery.sending.journal import Journal, Recorder
+from lanmu.delivery.sending.outcomes import FIRST_RESULTS, POISON, Next, after_write
+from lanmu.delivery.sending.preflight import Preflight, Ready
+from lanmu.delivery.sending.queue import DEADLY, Claimed
+from lanmu.delivery.sending.recording import Recorded, record
+from lanmu.delivery.states import UnitState
 from lanmu.i18n import _
 from lanmu.interfaces.channels import Channel, Line, NotConnected, Observation, Ref, Window
 from lanmu.interfaces.clock import Clock

@@ -10,12 +10,12 @@ from sqlalchemy import Update, and_, bindparam, func, or_, update
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.dml import ReturningUpdate
 
-from lanmu.delivery import limits
+from lanmu.delivery.door import limits
+from lanmu.delivery.door.parting import KEPT_BACK, count, part
 from lanmu.delivery.models import Push
-from lanmu.delivery.outcomes import Next, named
-from lanmu.delivery.parting import KEPT_BACK, count, part
 from lanmu.delivery.progress import lock_pushes, settle
-from lanmu.delivery.queue import ATTEMPT, SENDING, TARGET, UNIT, Claimed
+from lanmu.delivery.sending.outcomes import Next, named
+from lanmu.delivery.sending.queue import ATTEMPT, SENDING, TARGET, UNIT, Claimed
 from lanmu.delivery.states import AWAITED, TARGET_STATE_OF_UNIT, PushState, UnitState
 from lanmu.i18n import to_store
 from lanmu.interfaces.channels import Observation

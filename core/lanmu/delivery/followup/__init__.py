@@ -1,0 +1,1 @@
+"""What becomes of messages afterwards: doubts looked into, results asked for."""

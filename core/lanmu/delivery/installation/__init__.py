@@ -1,0 +1,1 @@
+"""The installation that sends: its home, its clock, its workers."""

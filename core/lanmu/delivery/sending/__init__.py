@@ -1,0 +1,1 @@
+"""The way of a batch: claimed, made ready, intended, written once, recorded."""
