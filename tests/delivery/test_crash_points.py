@@ -47,7 +47,7 @@ def test_a_name_that_is_none_is_told_with_those_there_are():
 def test_every_point_is_a_place_in_the_code(pytestconfig):
     code = "\n".join(
         path.read_text(encoding="utf-8")
-        for path in (pytestconfig.rootpath / "core" / "lanmu" / "delivery").glob("*.py")
+        for path in (pytestconfig.rootpath / "core" / "lanmu" / "delivery").rglob("*.py")
         if path.name != "crash_points.py"
     )
     assert [name for name in NAMES if f'crash_points.reach("{name}")' not in code] == []

@@ -30,7 +30,11 @@ def claimed(room, owner=DEAD):
 def intended(room, units, owner=DEAD):
     with room.database.write() as session:
         return intend(
-            session, room.clock.now(), str(owner), [(unit, Request("send", b"{}", ("g1",))) for unit in units]
+            session,
+            room.clock.now(),
+            str(owner),
+            LEASE,
+            [(unit, Request("send", b"{}", ("g1",))) for unit in units],
         )
 
 
@@ -76,6 +80,18 @@ def test_a_live_owner_here_keeps_what_it_holds(room):
     assert not is_dead(str(HERE), HERE)
     assert is_dead(str(Owner(HERE.host, os.getpid(), "1-other")), HERE), "its number was taken over"
     assert room.service.reap(HERE) == {"leased": 0, "calling": 0}
+
+
+def test_a_slow_preflight_leaves_the_write_a_whole_lease(room):
+    push = room.send("g1")
+    units = claimed(room, owner=HERE)
+    room.clock.advance(LEASE + timedelta(seconds=1))
+    assert intended(room, units, owner=HERE)
+    room.clock.advance(LEASE - timedelta(seconds=1))
+    assert room.service.reap(HERE) == {"leased": 0, "calling": 0}
+    assert room.states(push) == ["calling"]
+    room.clock.advance(timedelta(seconds=2))
+    assert room.service.reap(HERE) == {"leased": 0, "calling": 1}
 
 
 def test_a_stale_fence_cannot_intend(room):

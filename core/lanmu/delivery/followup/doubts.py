@@ -49,6 +49,9 @@ log = logging.getLogger(__name__)
 BEFORE, AFTER = timedelta(minutes=2), timedelta(minutes=15)
 """A write is looked for in this span around its intent: clocks differ, and far ends are slow."""
 
+CLOCKS_DIFFER = 2 * BEFORE
+"""Our clock may have been set from one end of that to the other while the far end settled."""
+
 TWICE_APART = timedelta(minutes=5)
 """Nothing found counts only when found twice, so far apart; where the far end settles sooner, so far."""
 
@@ -172,7 +175,7 @@ class Doubts:
         looks = doubt.looks + 1
         # A look counts only once nobody can write any more, and what was written last has settled since.
         settle = channel.abilities.settle
-        apart = settle if doubt.finished_at is None else min(settle, TWICE_APART)
+        apart = _surely_settled(channel) if doubt.finished_at is None else min(settle, TWICE_APART)
         if not self._owner_is_gone(session, doubt, channel, now):
             if now - doubt.intent_at >= ASK_FOR:
                 keep_to_person(
@@ -180,6 +183,8 @@ class Doubts:
                 )
             else:
                 look_again(session, doubt, now + apart, 0)
+        elif doubt.finished_at is not None and now < (surely := doubt.finished_at + _surely_settled(channel)):
+            look_again(session, doubt, surely, 0)
         elif looks < 2:
             look_again(session, doubt, now + apart, looks)
         elif doubt.deaths >= DEADLY:
@@ -341,6 +346,12 @@ class Doubts:
         with self._database.write() as session:
             units = [Claimed(*row, (), None, None) for row in session.execute(old)]
             record(session, now, [Recorded(unit, counted, was=UnitState.UNKNOWN) for unit in units])
+
+
+def _surely_settled(channel: Channel) -> timedelta:
+    """After so long by our clock, the far end has settled, whatever our clock was set to meanwhile."""
+    settle = channel.abilities.settle
+    return settle + min(CLOCKS_DIFFER, settle)
 
 
 def _pace(age: timedelta) -> timedelta:

@@ -113,7 +113,7 @@ class Dispatcher:
         self._preflight.read_sheets([])
         with self._database.write() as session:
             self._gatekeeper.ask(session, now, [])
-            intend(session, now, self._owner, [])
+            intend(session, now, self._owner, self._lease, [])
             rehearse(session, now)
 
     def run_due(self, stopping: Callable[[], bool] = lambda: False) -> int:
@@ -212,7 +212,11 @@ class Dispatcher:
                 else:
                     turned_away.append(Recorded(each.ready.unit, after_gate(answer)))
             ours = intend(
-                session, now, self._owner, [(each.ready.unit, each.ready.request) for each in passed]
+                session,
+                now,
+                self._owner,
+                self._lease,
+                [(each.ready.unit, each.ready.request) for each in passed],
             )
             answers.keep(session, ours)
         crash_points.reach("after_intent")

@@ -229,16 +229,19 @@ def _targets_of(session: Session, unit_ids: Sequence[int]) -> dict[int, list[Any
 _HELD = Rows("held", id=int, fence=int)
 
 
-def intend(session: Session, now: datetime, owner: str, ready: Sequence[tuple[Claimed, Request]]) -> set[int]:
+def intend(
+    session: Session, now: datetime, owner: str, lease: timedelta, ready: Sequence[tuple[Claimed, Request]]
+) -> set[int]:
     """Store the intent to write each request; answers the ids of the units still ours.
 
     Once this is committed a write may have happened, and no other worker will ever write this unit
-    without a person's or a lookup's word.
+    without a person's or a lookup's word. The lease begins anew: with what a slow pre-flight has left of it,
+    the unit could be put to a person, and decided, before the write.
     """
     connection = session.connection()
     dialect = connection.dialect.name
     held = _HELD.pack(dialect, [(unit.id, unit.fence) for unit, _request in ready])
-    ours = set(connection.execute(_calling(dialect), held | {"at": now}).scalars())
+    ours = set(connection.execute(_calling(dialect), held | {"at": now, "until": now + lease}).scalars())
     attempts = [
         (
             unit.id,
@@ -296,6 +299,7 @@ def _calling(dialect: str) -> ReturningUpdate[Any]:
         .where(UNIT.c.id == held.c.id, UNIT.c.fence == held.c.fence, UNIT.c.state == UnitState.LEASED)
         .values(
             state=UnitState.CALLING,
+            lease_until=bindparam("until", type_=UNIT.c.lease_until.type),
             counted_at=func.coalesce(UNIT.c.counted_at, bindparam("at", type_=UNIT.c.counted_at.type)),
         )
         .returning(UNIT.c.id)
