@@ -137,7 +137,7 @@ def decisions(session: Session, limit: int) -> list[Decision]:
             found.append(of("doubt", "", doubts, unknown))
         if push.state == PushState.IN_REVIEW:
             found.append(of("review", "", 0, planned))
-        elif push.state == PushState.HELD or held:
+        elif held or (push.state == PushState.HELD and (planned or not doubts)):
             kind = "late" if code == "late" else "held"
             found.append(of(kind, push.held_reason or reason or "", held or 0, planned))
     return found

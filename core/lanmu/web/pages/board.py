@@ -215,6 +215,8 @@ def _told_ahead(each: Happening) -> str:
         )
     if each.state not in _WAITS_FOR_NOBODY:
         state = translate(word(each.state, each.state_group))
+        if each.mixed:
+            return say(_("%(column)s goes out in part; the rest: %(state)s"), column=each.column, state=state)
         return say(_("%(column)s does not go out as it stands: %(state)s"), column=each.column, state=state)
     if not each.titles:
         return each.column

@@ -39,6 +39,8 @@ class Happening:
     past: bool
     url: str
     standing: Standing | None
+    mixed: bool
+    """Whether `state` is that of a part alone: the worst of several."""
 
 
 def gather(occurrences: Sequence[OccurrenceView], now: datetime) -> list[Happening]:
@@ -142,7 +144,8 @@ def _happening(
     group: Sequence[OccurrenceView], now: datetime, standings: Mapping[str, Standing]
 ) -> Happening:
     first = group[0]
-    state, state_group = min((state_of(each, standings) for each in group), key=_rank)
+    states = {state_of(each, standings) for each in group}
+    state, state_group = min(states, key=_rank)
     titles = list(dict.fromkeys(each.material for each in group if each.material))
     pushes = dict.fromkeys(each.push_id for each in group if each.push_id)
     return Happening(
@@ -160,6 +163,7 @@ def _happening(
         past=first.due_at <= now,
         url=_url(group),
         standing=together([standings[push] for push in pushes]),
+        mixed=len(states) > 1,
     )
 
 

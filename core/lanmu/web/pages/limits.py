@@ -79,9 +79,14 @@ def change(code: str) -> Response:
         checked_on = day_of("checked_on") if before.origin == "platform" else before.checked_on
         enabled = request.form.get("enabled") == "on"
         server().limits.change(code, most, enabled, checked_on, signed_in().username)
+        if most == 0 and enabled:
+            return say(
+                _("“%(limit)s” is saved with 0: from now on nothing that it counts goes out."),
+                limit=name_of(before),
+            )
         return say(_("“%(limit)s” is saved. It holds from the next message on."), limit=name_of(before))
 
-    return act(do, url_for("limits.index") + f"#{code}", permission="settings.edit", on=code)
+    return act(do, url_for("limits.index"), permission="settings.edit", on=code)
 
 
 def _closed(way: BreakerView) -> dict[str, Any]:

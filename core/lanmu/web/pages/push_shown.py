@@ -237,12 +237,12 @@ def _raw(attempt: AttemptView) -> list[tuple[str, object]]:
 def told(attempt: AttemptView) -> list[str]:
     """What was seen of an attempt, in sentences."""
     evidence = attempt.evidence
-    if not evidence:
+    if "wrote" not in evidence:  # lookups and people's words are no look at the call itself
         return [
             say(_("It was written down that this call is made; what became of it has not been seen yet."))
         ]
     status, fault = evidence.get("status"), str(evidence.get("fault") or "")
-    if not evidence.get("wrote"):
+    if not evidence["wrote"]:
         lines = [say(_("Nothing left this machine, so nothing was sent."))]
     elif status is not None:
         lines = [say(_("The request left, and the far end answered (HTTP %(status)s)."), status=status)]
