@@ -22,10 +22,10 @@ from lanmu.delivery.models import Attempt, Push, Unit, UnitTarget
 from lanmu.delivery.progress import lock_pushes, settle
 from lanmu.delivery.sending import asking
 from lanmu.delivery.sending.preflight import Preflight, Ready
-from lanmu.delivery.sending.queue import Claimed
+from lanmu.delivery.sending.queue import Claimed, as_claimed
 from lanmu.delivery.states import FINISHED_PUSHES, UnitState
 from lanmu.i18n import _
-from lanmu.interfaces.channels import NotConnected, Ref, Request, Target, Window
+from lanmu.interfaces.channels import NotConnected, Ref, Request, Window
 from lanmu.interfaces.errors import Conflict
 from lanmu.schedule.models import Occurrence
 from lanmu.server import Server
@@ -167,7 +167,7 @@ class Releasing:
             mine = UnitTarget.unit_id.in_([unit.id for unit, _due_at in rows])
             for target in session.scalars(select(UnitTarget).where(mine).order_by(UnitTarget.id)):
                 targets[target.unit_id].append(target)
-            return [(_claimed(unit, targets[unit.id]), due_at) for unit, due_at in rows]
+            return [(as_claimed(unit, targets[unit.id]), due_at) for unit, due_at in rows]
 
     def _look(self, unit: Claimed, due_at: datetime, now: datetime, about: About) -> _Looked:
         channel = self._server.plugins.channels.get(unit.channel)
@@ -285,22 +285,3 @@ def _of_nobody_else(session: Session, channel: str, refs: Sequence[Ref]) -> Ref 
         session.scalars(select(Unit.ref).where(Unit.channel == channel, Unit.ref.in_([r.id for r in refs])))
     )
     return next((ref for ref in refs if ref.id not in taken), None)
-
-
-def _claimed(unit: Unit, targets: Sequence[UnitTarget]) -> Claimed:
-    alone = targets[0] if len(targets) == 1 else None
-    return Claimed(
-        unit.id,
-        unit.push_id,
-        unit.channel,
-        unit.sender,
-        unit.token,
-        unit.fence,
-        unit.tries,
-        tuple(
-            Target(each.recipient_key, each.name, "community" if each.community_id else "member")
-            for each in targets
-        ),
-        alone.community_id if alone else None,
-        alone.member_id if alone else None,
-    )

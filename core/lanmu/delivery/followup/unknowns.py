@@ -9,10 +9,10 @@ from sqlalchemy import CursorResult, and_, func, insert, select, text, update
 from sqlalchemy.orm import Session
 
 from lanmu.delivery.models import Attempt, Push, Unit, UnitTarget, WorkerRecord
-from lanmu.delivery.sending.queue import ATTEMPT, UNIT, Claimed, Known
+from lanmu.delivery.sending.queue import ATTEMPT, UNIT, Claimed, as_claimed
 from lanmu.delivery.states import UnitState
 from lanmu.i18n import to_store
-from lanmu.interfaces.channels import Request, Target
+from lanmu.interfaces.channels import Request
 
 BATCH = 20
 _REFERENCES = 7_225_001  # any number that no other advisory lock of ours has
@@ -96,27 +96,7 @@ def _doubt(
 ) -> Doubt:
     last = attempts[-1]
     same = [each for each in attempts if each.request_sha256 == last.request_sha256]
-    alone = targets[0] if len(targets) == 1 else None
-    claimed = Claimed(
-        unit.id,
-        unit.push_id,
-        unit.channel,
-        unit.sender,
-        unit.token,
-        unit.fence,
-        unit.tries,
-        tuple(
-            Target(each.recipient_key, each.name, "community" if each.community_id else "member")
-            for each in targets
-        ),
-        alone.community_id if alone else None,
-        alone.member_id if alone else None,
-        unit.code,
-        unit.zone,
-        unit.kept_until,
-        True,
-        tuple(Known(each.account, each.community_id, each.member_id) for each in targets),
-    )
+    claimed = replace(as_claimed(unit, targets), counted=True)
     return Doubt(
         claimed,
         push,

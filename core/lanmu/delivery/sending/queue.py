@@ -115,33 +115,32 @@ def claim(session: Session, now: datetime, owner: str, lease: timedelta, limit: 
     if not rows:
         return []
     targets = _targets_of(session, [row.id for row in rows])
-    claimed = []
-    for row in sorted(rows, key=lambda row: int(row.id)):
-        mine = targets[row.id]
-        alone = mine[0] if len(mine) == 1 else None
-        claimed.append(
-            Claimed(
-                row.id,
-                row.push_id,
-                row.channel,
-                row.sender,
-                row.token,
-                row.fence,
-                row.tries,
-                tuple(
-                    Target(each.recipient_key, each.name, "community" if each.community_id else "member")
-                    for each in mine
-                ),
-                alone.community_id if alone else None,
-                alone.member_id if alone else None,
-                row.code,
-                row.zone,
-                row.kept_until,
-                row.counted_at is not None,
-                tuple(Known(each.account, each.community_id, each.member_id) for each in mine),
-            )
-        )
-    return claimed
+    return [as_claimed(row, targets[row.id]) for row in sorted(rows, key=lambda row: int(row.id))]
+
+
+def as_claimed(unit: Any, targets: Sequence[Any]) -> Claimed:
+    """A row of a unit with the rows of its targets, as a worker holds it."""
+    alone = targets[0] if len(targets) == 1 else None
+    return Claimed(
+        unit.id,
+        unit.push_id,
+        unit.channel,
+        unit.sender,
+        unit.token,
+        unit.fence,
+        unit.tries,
+        tuple(
+            Target(each.recipient_key, each.name, "community" if each.community_id else "member")
+            for each in targets
+        ),
+        alone.community_id if alone else None,
+        alone.member_id if alone else None,
+        unit.code,
+        unit.zone,
+        unit.kept_until,
+        unit.counted_at is not None,
+        tuple(Known(each.account, each.community_id, each.member_id) for each in targets),
+    )
 
 
 @cache
