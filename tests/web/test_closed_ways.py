@@ -29,4 +29,4 @@ def test_what_a_platform_holds_back_is_shown_until_it_opens(stocked: Server, adm
     assert 'id="closed"' in page
     assert "45009" in page
     assert "r1" in page
-    assert "同时最多 2 个调用" in page
+    assert "同时最多发 2 批" in page

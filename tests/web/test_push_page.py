@@ -90,7 +90,7 @@ def test_the_part_brings_the_rest_of_the_page_along_only_once_that_has_changed(
 def test_recipients_and_calls_are_told_apart_in_words(admin: Browser, planned: PushView):
     page = admin.get(f"/pushes/{planned.id}").text
     assert "2 个社群" in page
-    assert "2 次调用" in page or "1 次调用" in page
+    assert "2 批" in page or "1 批" in page
 
 
 def test_a_doubt_that_the_far_end_is_asked_about_says_when_and_offers_no_answer(
@@ -251,13 +251,13 @@ def test_what_the_last_door_said_is_counted_in_words(admin: Browser, server: Ser
 def test_the_board_leads_to_each_decision(
     admin: Browser, server: Server, clock: FakeClock, planned: PushView
 ):
-    assert "请先决定" not in admin.get("/").text
+    assert "h-decide" not in admin.get("/").text
     with server.database.write() as session:
         session.execute(
             update(Push).where(Push.id == planned.row).values(state="held", held_reason="网络断了")
         )
     page = admin.get("/").text
-    assert page.index("请先决定") < page.index("今日待推送")
+    assert page.index("h-decide") < page.index("今日待推送")
     assert "网络断了" in page
     assert f'href="/pushes/{planned.id}#decide"' in page
     assert 'id="decide"' in admin.get(f"/pushes/{planned.id}").text

@@ -66,7 +66,7 @@ def list_(ctx: click.Context, limit: int, as_json: bool) -> None:
         click.echo(line)
 
 
-@push.command("show", help=_("Show one push with its units and attempts, as JSON."))
+@push.command("show", help=_("Show one push with its batches and attempts, as JSON."))
 @click.argument("push_id")
 @click.pass_context
 def show(ctx: click.Context, push_id: str) -> None:
@@ -120,7 +120,7 @@ def resume(ctx: click.Context, push_id: str, although_late: bool, as_json: bool)
 @push.command(
     "decide",
     help=_(
-        "Say what became of a unit in doubt: sent (it is there), again (send it once more; recipients may "
+        "Say what became of a batch in doubt: sent (it is there), again (send it once more; recipients may "
         "get it twice) or give-up."
     ),
 )
@@ -132,7 +132,7 @@ def resume(ctx: click.Context, push_id: str, although_late: bool, as_json: bool)
 @click.pass_context
 def decide(ctx: click.Context, push_id: str, unit: int, answer: str, why: str, as_json: bool) -> None:
     if answer == "again" and not why.strip():
-        raise Invalid("--why", _("is missing: say how you know that the first call did not arrive."))
+        raise Invalid("--why", _("is missing: say how you know that the first attempt did not arrive."))
     with open_server(ctx) as server:
         server.delivery.decide(push_id, unit, answer.replace("-", "_"), BY, why)
         server.audit.record(BY, "push.decide", f"{push_id}/{unit}", detail={"answer": answer, "why": why})

@@ -192,7 +192,9 @@ def pause(push: str) -> dict[str, Any]:
 def resume(given: dict[str, Any], push: str) -> dict[str, Any]:
     if server().delivery.get(push).state != PushState.PAUSED:
         raise Conflict(
-            push, _("is not paused."), _("What the server holds is released by a person in the console.")
+            push,
+            _("is not paused."),
+            _("What the server holds goes on by a person's word in the console alone."),
         )
     server().delivery.resume(push, although_late=given["although_late"])
     _note("push.resume", push, "push.cancel")

@@ -19,9 +19,9 @@ _EACH = {
     ("community", "day"): _("Each community a day"),
     ("community", "week"): _("Each community a week"),
     ("community", "month"): _("Each community a month"),
-    ("member", "day"): _("Each customer a day"),
-    ("member", "week"): _("Each customer a week"),
-    ("member", "month"): _("Each customer a month"),
+    ("member", "day"): _("Each member a day"),
+    ("member", "week"): _("Each member a week"),
+    ("member", "month"): _("Each member a month"),
     ("sender", "day"): _("Each sender a day"),
     ("sender", "week"): _("Each sender a week"),
     ("sender", "month"): _("Each sender a month"),
@@ -39,7 +39,7 @@ _TESTS = {
 }
 _FULL = {
     "community": _("communities at the limit: %(n)s"),
-    "member": _("customers at the limit: %(n)s"),
+    "member": _("members at the limit: %(n)s"),
     "sender": _("senders at the limit: %(n)s"),
     "channel": _("channels at the limit: %(n)s"),
     "recipient": _("recipients at the limit: %(n)s"),

@@ -36,7 +36,7 @@ def cancel(push: str) -> Response:
 def pause(push: str) -> Response:
     def do() -> str:
         server().delivery.pause(push)
-        return say(_("Paused: nothing more goes out until it is released."))
+        return say(_("Paused: nothing more goes out until somebody goes on with it."))
 
     return act(do, _page(push), permission="push.cancel", on=push)
 
@@ -50,7 +50,7 @@ def resume(push: str) -> Response:
         if server().delivery.get(push).state != "paused":
             raise Conflict(push, _("it is not paused any more; load the page again."))
         server().delivery.resume(push, although_late=request.form.get("late") == "send")
-        return say(_("Released: it goes on now."))
+        return say(_("It goes on now."))
 
     return act(do, _page(push), permission="push.cancel", on=push)
 
@@ -62,7 +62,7 @@ def release(push: str) -> Response:
 
     def do() -> str:
         server().delivery.resume(push, although_late=request.form.get("late") == "send")
-        return say(_("Released: it goes on now."))
+        return say(_("It goes on now."))
 
     return act(do, _page(push), permission="push.force", on=push)
 
@@ -77,7 +77,7 @@ def resolve(push: str, unit: int) -> Response:
         if answer == "again":
             raise Invalid("as", _("sending again is asked for on a page of its own."))
         server().delivery.decide(push, unit, answer, signed_in().username)
-        return say(_("Call %(n)s is decided."), n=unit)
+        return say(_("Batch %(n)s is decided."), n=unit)
 
     return act(do, _page(push), permission="push.cancel", on=f"{push}/{unit}")
 
@@ -106,7 +106,7 @@ def again(push: str, unit: int) -> Response | tuple[str, int]:
         flash(in_words(error), "error")
         return redirect(_page(push), 303)
     note("push.force", f"{push}/{unit}", {"why": why})
-    flash(say(_("Call %(n)s goes out once more."), n=unit), "success")
+    flash(say(_("Batch %(n)s goes out once more."), n=unit), "success")
     return redirect(_page(push), 303)
 
 

@@ -239,7 +239,7 @@ def told(attempt: AttemptView) -> list[str]:
     evidence = attempt.evidence
     if "wrote" not in evidence:  # lookups and people's words are no look at the call itself
         return [
-            say(_("It was written down that this call is made; what became of it has not been seen yet."))
+            say(_("It was written down that this is being sent; what became of it has not been seen yet."))
         ]
     status, fault = evidence.get("status"), str(evidence.get("fault") or "")
     if not evidence["wrote"]:

@@ -29,7 +29,7 @@ _UNITS = 20
 _UNDECIDED = ("unknown", "held")
 _TABS: tuple[tuple[str, str], ...] = (
     ("", _("All")),
-    (Group.DECIDE, _("Needs a person")),
+    (Group.DECIDE, _("To be decided")),
     (Group.AWAITED, _("Waiting for people")),
     (Group.AHEAD, _("Ahead")),
     (Group.SENDING, _("Sending")),
@@ -155,7 +155,7 @@ def recipients(push: str) -> Response:
     found = server().delivery.get(push)
     zone = ZoneInfo(found.zone)
     called = push_shown.names()
-    head = (_("Recipient"), _("Address"), _("Call"), _("Sent by"), _("State"), _("Reason"), _("Since"))
+    head = (_("Recipient"), _("Address"), _("Batch"), _("Sent by"), _("State"), _("Reason"), _("Since"))
     rows = (
         (
             line.name,

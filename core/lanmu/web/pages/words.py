@@ -21,7 +21,7 @@ WORDS: dict[str, dict[str, str]] = {
     },
     "push": {
         "draft": _("Draft"),
-        "in_review": _("In review"),
+        "in_review": _("Waiting for approval"),
         "approved": _("Approved"),
         "scheduled": _("Scheduled"),
         "expanding": _("Preparing"),
