@@ -46,7 +46,12 @@ def postgres_url() -> Iterator[str]:
 
     folder = Path(tempfile.mkdtemp(prefix="lanmu-pg-"))
     server = get_server(folder, cleanup_mode="delete")
-    yield server.get_uri().replace("postgresql://", "postgresql+psycopg://")
+    url = server.get_uri().replace("postgresql://", "postgresql+psycopg://")
+    # A killed process loses nothing by it, and no test pulls the plug; copying a database takes an eighth.
+    for needless in ("fsync", "full_page_writes", "autovacuum"):
+        _in_postgres(url, f"ALTER SYSTEM SET {needless} = off")
+    _in_postgres(url, "SELECT pg_reload_conf()")
+    yield url
     server.cleanup()
 
 
@@ -75,7 +80,7 @@ _copies = count()
 @pytest.fixture
 def postgres_database(postgres_url: str, postgres_template: str) -> Iterator[Database]:
     name = f"lanmu_{next(_copies)}"
-    _in_postgres(postgres_url, f"CREATE DATABASE {name} TEMPLATE {postgres_template}")
+    _in_postgres(postgres_url, f"CREATE DATABASE {name} TEMPLATE {postgres_template} STRATEGY FILE_COPY")
     database = Database(_named(postgres_url, name))
     yield database
     database.close()
