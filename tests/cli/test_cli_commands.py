@@ -171,6 +171,20 @@ def test_a_test_through_a_channel_that_does_not_run_is_refused(lanmu):
     assert told.stderr.startswith("channel: 渠道“wecom.group”没有运行。")
 
 
+def test_a_test_is_not_sent_to_a_community_that_is_not_marked_for_it(lanmu, folder):
+    channel = "personal_wechat_export.pack"
+    groups = [
+        {"name": "妈妈群", "addresses": {channel: {"key": "m1"}}},
+        {"name": "自己人", "tags": ["测试"], "addresses": {channel: {"key": "own"}}},
+    ]
+    (folder / "groups.json").write_text(json.dumps(groups), encoding="utf-8")
+    assert lanmu("community", "import", "groups.json").exit_code == 0
+    told = lanmu("push", "test", channel, "--to", "m1", "--text", "你好", lang="zh")
+    assert (told.exit_code, "测试不能发过去" in told.stderr) == (2, True)
+    assert lanmu("push", "list").stdout == "No push yet.\n"
+    assert lanmu("push", "test", channel, "--to", "own", "--text", "你好").exit_code == 0
+
+
 def test_an_unknown_push_is_told(lanmu):
     told = lanmu("push", "show", "psh_none", lang="zh")
     assert (told.exit_code, told.stderr) == (1, "psh_none: 没有这条推送。\n")

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -9,8 +10,10 @@ from flask import Flask
 from sqlalchemy import update
 from tests.web.conftest import CHANNEL, Browser, Send
 
+from lanmu.audience.views import Address, CommunityDraft
 from lanmu.delivery.door.limit_models import GateCount
 from lanmu.delivery.installation.instance_models import ClockRecord
+from lanmu.delivery.installation.owner import this_process
 from lanmu.delivery.intake import PushRequest, Recipient
 from lanmu.delivery.models import Attempt, Push, Unit
 from lanmu.delivery.service import PushFilter
@@ -323,20 +326,39 @@ def test_what_is_no_limit_is_told(admin: Browser):
     assert "flash-error" in admin.post("/settings/limits/nothing", {"most": "1"}).text
 
 
-def test_a_test_goes_to_one_recipient_and_is_marked_everywhere(
+def test_a_test_goes_to_a_community_that_is_marked_for_it_and_is_marked_everywhere(
     admin: Browser, sign_in: SignIn, server: Server
 ):
-    assert admin.get("/pushes/test").status_code == 200
-    answer = admin.post("/pushes/test", {"channel": CHANNEL, "key": "", "text": "早安"})
+    address = {CHANNEL: Address("测试群", "admin")}
+    made = server.audience.communities.create(CommunityDraft("自己人", tags=("测试",), addresses=address))
+    assert f'value="{made.id}/{CHANNEL}"' in admin.get("/pushes/test").text
+    answer = admin.post("/pushes/test", {"to": "", "text": "早安"})
     assert answer.status_code == 422
-    assert 'id="fault-key"' in answer.text
-    shown = admin.post(
-        "/pushes/test", {"channel": CHANNEL, "key": "测试群", "sender": "admin", "text": "早安"}
-    )
+    assert 'id="fault-to"' in answer.text
+    shown = admin.post("/pushes/test", {"to": f"{made.id}/{CHANNEL}", "text": "早安"})
     push = server.delivery.pushes(PushFilter())[0]
     assert (push.title, push.is_test, push.progress.planned) == ("【测试】早安", True, 1)
+    assert server.delivery.units(push.id)[0].targets[0].key == "测试群"
     assert shown.request.path == f"/pushes/{push.id}"
     assert ">测试</span>" in shown.text
     assert "北京时间" in shown.text.partition("计划时间")[2][:300]
     assert ">测试</span>" in admin.get("/pushes").text
     assert sign_in("reader").get("/pushes/test").status_code == 403
+
+
+def test_no_audience_of_the_shops_can_be_given_as_a_test_recipient(admin: Browser, stocked: Server):
+    page = admin.get("/pushes/test").text
+    assert "还没有测试群" in page
+    assert "<select" not in page
+    customers = next(each for each in stocked.audience.communities.find() if each.name == "一群")
+    for to in (f"{customers.id}/{CHANNEL}", "一群"):
+        assert admin.post("/pushes/test", {"to": to, "channel": CHANNEL, "key": "一群"}).status_code == 422
+    assert not [each for each in stocked.delivery.pushes(PushFilter()) if each.is_test]
+
+
+def test_the_tests_of_a_day_are_counted_once_however_many_channels_run(admin: Browser, server: Server):
+    address = {CHANNEL: Address("测试群", "admin")}
+    made = server.audience.communities.create(CommunityDraft("自己人", tags=("test",), addresses=address))
+    admin.post("/pushes/test", {"to": f"{made.id}/{CHANNEL}", "text": "早安"})
+    server.dispatcher(this_process(), ThreadPoolExecutor(1), batch=1).run_due()
+    assert "今天已用 1 条 · 最多 20 条" in admin.get("/pushes/test").text

@@ -154,7 +154,10 @@ def _tell(server: "Server", found: PushView, as_json: bool) -> None:
 @click.option("--text", required=True, help=_("What to send."))
 @click.pass_context
 def test(ctx: click.Context, channel: str, key: str, sender: str, text: str) -> None:
+    from lanmu.trying_out import refuse_customers  # for this verb alone
+
     with open_server(ctx) as server:
+        refuse_customers(server.database, server.audience.communities, channel, key)
         made = server.delivery.test(channel, key, sender, text, "cli")
         # Sent here and now, so that the outcome can be told even where no worker runs.
         with ThreadPoolExecutor(1) as pool:

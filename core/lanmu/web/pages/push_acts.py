@@ -10,6 +10,7 @@ from lanmu.delivery.views import PushView
 from lanmu.i18n import _
 from lanmu.interfaces.access import requires
 from lanmu.interfaces.errors import Conflict, Invalid, LanmuError
+from lanmu.trying_out import Trial, offered
 from lanmu.web.pages import choices, push_shown
 from lanmu.web.pages.acts import Errors, act, by_field, in_words, local_moment, note, say, whole
 from lanmu.web.pages.limits import used_of
@@ -183,22 +184,23 @@ def test() -> str:
 @blueprint.post("/pushes/test")
 @requires("push.test_send")
 def send_test() -> Response | tuple[str, int]:
-    """Send marked words to one recipient, by the same way as every push."""
+    """Send marked words to one of the shop's own communities for tests, by the same way as every push."""
     form = request.form
     errors: Errors = {}
-    if not form.get("key", "").strip():
-        errors["key"] = [say(_("Name one recipient."))]
-    if not errors:
+    chosen = next((each for each in _trials() if each.id == form.get("to", "")), None)
+    if chosen is None:
+        errors["to"] = [say(_("Choose one of the communities that are marked for tests."))]
+    else:
         try:
             made = server().delivery.test(
-                form.get("channel", ""),
-                form["key"].strip(),
-                form.get("sender", "").strip(),
+                chosen.channel,
+                chosen.key,
+                chosen.sender,
                 form.get("text", "").strip(),
                 signed_in().username,
             )
         except LanmuError as error:
-            errors = by_field(error, {"channel": "channel", "text": "text"})
+            errors = by_field(error, {"channel": "to", "text": "text"})
     if errors:
         return _test_page(errors), 422
     note("push.test_send", made.id)
@@ -206,16 +208,21 @@ def send_test() -> Response | tuple[str, int]:
     return redirect(_page(made.id), 303)
 
 
+def _trials() -> list[Trial]:
+    return offered(server().audience.communities, server().plugins.channels)
+
+
 def _test_page(errors: Errors) -> str:
-    usage = [
-        used_of(usage)
+    found = {  # a limit over all channels is told by each of them
+        usage.limit.code: usage
         for name, _title in choices.channels()
         for usage in server().limits.used_today(name)
         if usage.limit.is_test
-    ]
+    }
+    usage = [used_of(each) for each in found.values()]
     return render_template(
         "pushes/test.html",
-        channels=choices.channels(),
+        trials=[(each.id, f"{each.community} · {choices.channel_title(each.channel)}") for each in _trials()],
         values=request.form,
         usage={
             "used": sum(each["used"] for each in usage),
