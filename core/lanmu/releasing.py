@@ -136,6 +136,8 @@ class Releasing:
 
         It may be broken off and begun again: what is settled is not due any more.
         """
+        self.outlook()
+        self._server.delivery.expand()  # what is no unit yet would be sent as if the original had not
         outlook = self.outlook()
         now = self._clock.now()
         if about is About.UNSENT:

@@ -31,8 +31,12 @@ _TOLD_AGAIN = 60.0
 _QUIET = 10.0
 _DRAIN_SECONDS = 16.0  # with what stands around it a stop takes no longer than twenty
 
-_IN_ANY_CASE = frozenset({"dispatch", "sync"})
-"""Jobs that run in a frozen installation too, or by a doubted clock: a claim looks at that itself."""
+_EXPANDS_FOR = 2.0
+"""Seconds after which the making of a large push's units lets other jobs have their turn."""
+
+_IN_ANY_CASE = frozenset({"dispatch", "expand", "sync"})
+"""Jobs that run in a frozen installation too, or by a doubted clock: a claim looks at that itself, and what
+is expanded is not sent by that."""
 
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
@@ -97,6 +101,7 @@ class Worker:
             "results": server.results.poll,
             "doubts": server.doubts(self.owner).look,
             "hand_over": server.schedule.hand_over,
+            "expand": self._expand,
             "plan": server.schedule.plan_ahead,
             "sync": self._sync,
             "ledger": self._keep_ledger,
@@ -105,6 +110,7 @@ class Worker:
             "results": timedelta(seconds=2),
             "doubts": timedelta(seconds=5),
             "hand_over": timedelta(seconds=config.delivery.sweep_seconds),
+            "expand": timedelta(seconds=2),
             "plan": timedelta(minutes=10),
             "sync": timedelta(seconds=30),
             "ledger": timedelta(minutes=1),
@@ -246,6 +252,10 @@ class Worker:
             with self._lock:
                 self._running.discard(ring)
                 self._ringing.pop(ring, None)
+
+    def _expand(self) -> None:
+        until = self._server.clock.boottime() + _EXPANDS_FOR
+        self._server.delivery.expand(lambda: self._stopping.is_set() or self._server.clock.boottime() > until)
 
     def _sync(self) -> None:
         folder = self._server.config.library.folder

@@ -16,12 +16,15 @@ COLUMN = "验收栏目"
 ALWAYS = ("after_intent",)
 """Where nobody can know whether it went out: what every run of the tests tries."""
 
+ELSEWHERE = ("during_doubts", "during_expansion")
+"""Each has a test of its own: below, and in tests/delivery/test_delivery_expansion.py."""
+
 
 def points() -> list[object]:
     return [
         pytest.param(name, marks=[] if name in ALWAYS else [pytest.mark.long])
         for name in NAMES
-        if name != "during_doubts"
+        if name not in ELSEWHERE
     ]
 
 

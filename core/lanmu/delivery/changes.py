@@ -11,6 +11,7 @@ from hashlib import sha256
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
+from lanmu.delivery.expansion import is_expanded, state_to_go
 from lanmu.delivery.intake import PushRequest, Recipient, approval_hash, take_in
 from lanmu.delivery.models import Push, Unit, UnitTarget
 from lanmu.delivery.progress import progress
@@ -76,6 +77,7 @@ class Changes:
         with self._database.write() as session:
             push = _locked(session, public_id)
             _require_unchanged(push, change.seen)
+            _require_expanded(session, push)
             if push.state not in _EDITABLE or push.cancel_requested or push.test_text:
                 raise Conflict(push.title, _("cannot be changed any more."), _CLONE_INSTEAD)
             due_at, revision_id = change.due_at or push.due_at, change.revision or push.revision_id
@@ -128,6 +130,7 @@ class Changes:
             push = _locked(session, public_id)
             if push.test_text or push.revision_id is None or push.material_id is None:
                 raise Conflict(push.title, _("has no material, so there is nothing to make a new push of."))
+            _require_expanded(session, push)
             recipients = _not_reached(session, push.id)
             if not recipients:
                 raise Conflict(
@@ -199,7 +202,7 @@ class Changes:
             )
             push.approved_by, push.approved_at = by, now
             running = push.channel in self._channels
-            push.state = PushState.SCHEDULED if running else PushState.HELD
+            push.state = state_to_go(session, push.id) if running else PushState.HELD
             push.held_reason = "" if running else _("The channel is not running; look at the plugins page.")
             session.flush()
             return push_view(push, progress(session, push.id))
@@ -267,6 +270,13 @@ def _locked(session: Session, public_id: str) -> Push:
 def _require(push: Push, state: PushState) -> None:
     if push.state != state or push.cancel_requested or push.state in FINISHED_PUSHES:
         raise Conflict(push.title, _("its state does not allow this any more."), _("Load the page again."))
+
+
+def _require_expanded(session: Session, push: Push) -> None:
+    if not is_expanded(session, push.id):
+        raise Conflict(
+            push.title, _("its list of recipients is still being prepared."), _("Try again in a minute.")
+        )
 
 
 def _require_unchanged(push: Push, seen: int) -> None:

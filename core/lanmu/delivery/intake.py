@@ -3,16 +3,18 @@
 import hashlib
 import json
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
-from sqlalchemy import insert, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from lanmu.delivery.models import Push, Unit, UnitTarget
-from lanmu.delivery.sending import crash_points
-from lanmu.delivery.states import PushState, UnitState
+from lanmu.delivery import expansion
+from lanmu.delivery.expansion import Packed
+from lanmu.delivery.models import Push
+from lanmu.delivery.states import PushState
 from lanmu.i18n import _
 from lanmu.interfaces.channels import Abilities, Channel
 from lanmu.interfaces.clock import Clock
@@ -23,8 +25,7 @@ from lanmu.storage.once import insert_once
 DEFAULT_DEADLINE = timedelta(hours=6)
 
 
-@dataclass(frozen=True, slots=True)
-class Recipient:
+class Recipient(NamedTuple):
     """Who is to get it: the key at the channel, who sends, and which community or member that is.
 
     `zone` is where they live, for quiet hours; "" is the shop's.
@@ -77,8 +78,11 @@ def text_hash(text: str) -> str:
 
 def audience_hash(recipients: Iterable[Recipient]) -> str:
     """A hash over who gets it, whatever their order."""
-    keys = sorted({f"{recipient.key}\t{recipient.sender}" for recipient in recipients})
-    return hashlib.sha256("\n".join(keys).encode()).hexdigest()
+    return _hash_of(f"{recipient.key}\t{recipient.sender}" for recipient in recipients)
+
+
+def _hash_of(keys: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(sorted(set(keys))).encode()).hexdigest()
 
 
 def approval_hash(
@@ -92,7 +96,8 @@ def approval_hash(
 def split(recipients: Sequence[Recipient], abilities: Abilities, personal: bool) -> list[list[Recipient]]:
     """The recipients of each unit: of one zone, of one sender where the channel wants that, within its batch.
 
-    A text that differs from one recipient to the next needs a unit for each. Nobody is in twice.
+    A text that differs from one recipient to the next needs a unit for each. Nobody is in twice: whoever is
+    named again stays as named first.
     """
     by_key: dict[str, Recipient] = {}
     for recipient in recipients:
@@ -106,17 +111,48 @@ def split(recipients: Sequence[Recipient], abilities: Abilities, personal: bool)
     return [group[start : start + size] for group in groups for start in range(0, len(group), size)]
 
 
+def pack(groups: Sequence[Sequence[Recipient]], most: int) -> Iterator[Packed]:
+    """The units of a push, numbered from 1, so many together that they come to `most` rows, or one unit."""
+    units: list[tuple[object, ...]] = []
+    targets: list[tuple[object, ...]] = []
+    for number, group in enumerate(groups, 1):
+        if units and len(units) + len(targets) + len(group) >= most:
+            yield _packed(units, targets)
+            units, targets = [], []
+        units.append((number, group[0].sender, group[0].zone, secrets.token_hex(8)))
+        targets += [(number, each.key, each.name, each.community_id, each.member_id) for each in group]
+    yield _packed(units, targets)
+
+
+def _packed(units: Sequence[object], targets: Sequence[tuple[object, ...]]) -> Packed:
+    communities = sum(target[3] is not None for target in targets)
+    members = sum(target[3] is None and target[4] is not None for target in targets)
+    return Packed(_json(units), _json(targets), len(targets), communities, members)
+
+
+def _json(rows: Sequence[object]) -> str:
+    return json.dumps(rows, ensure_ascii=False, separators=(",", ":"))
+
+
 def take_in(
     session: Session, request: PushRequest, channel: Channel | None, clock: Clock
 ) -> tuple[Push, bool]:
-    """Store the push with its units and targets; answers it, and whether it is new.
+    """Store the push with whom it goes to; answers it, and whether it is new.
 
-    A push whose channel does not run just now is stored held, so that it is seen and not lost.
+    A small push has its units and targets at once; a large one waits as `expanding` until `Expansion` has
+    made them, from the list that is stored here. A push whose channel does not run just now is stored held,
+    so that it is seen and not lost.
     """
     if not request.recipients:
         raise Invalid("recipients", _("there is nobody to send to."))
-    audience = audience_hash(request.recipients)
-    held = channel is None
+    abilities = channel.abilities if channel else Abilities()
+    personal = len(request.recipients) > 1 and bool(used_placeholders(request.body))
+    groups = split(request.recipients, abilities, personal)
+    planned = sum(map(len, groups))
+    # The sender that a unit has is who sends to all in it: that is what is approved, and what verify finds.
+    audience = _hash_of(f"{each.key}\t{group[0].sender}" for group in groups for each in group)
+    held, at_once = channel is None, planned <= expansion.AT_ONCE
+    ready = PushState.SCHEDULED if at_once else PushState.EXPANDING
     values = {
         "public_id": Push.fresh_id(),
         "source_key": request.source_key,
@@ -128,7 +164,7 @@ def take_in(
         "revision_id": request.revision_id,
         "test_text": request.body if request.is_test else "",
         "options": dict(request.options),
-        "state": PushState.HELD if held else PushState.SCHEDULED,
+        "state": PushState.HELD if held else ready,
         "held_reason": _("The channel is not running; look at the plugins page.") if held else "",
         "due_at": request.due_at,
         "zone": request.zone,
@@ -136,7 +172,7 @@ def take_in(
         "late_policy": request.late_policy,
         "priority": request.priority,
         "deadline_at": request.deadline_at or request.due_at + DEFAULT_DEADLINE,
-        "planned": len({recipient.key for recipient in request.recipients}),
+        "planned": planned,
         "audience_hash": audience,
         "approved_hash": approval_hash(
             request.content_hash, audience, request.channel, request.due_at, request.options
@@ -150,39 +186,8 @@ def take_in(
     if new_id is None:
         return session.scalars(select(Push).where(Push.source_key == request.source_key)).one(), False
     push = session.get_one(Push, new_id)
-    abilities = channel.abilities if channel else Abilities()
-    personal = bool(used_placeholders(request.body)) and len(request.recipients) > 1
-    _add_units(session, push, split(request.recipients, abilities, personal))
+    if at_once:
+        expansion.write_at_once(session, push, pack(groups, 2 * planned + 1))
+    else:
+        expansion.store(session, push.id, pack(groups, expansion.PORTION))
     return push, True
-
-
-def _add_units(session: Session, push: Push, groups: Sequence[Sequence[Recipient]]) -> None:
-    units = [
-        {
-            "push_id": push.id,
-            "number": number,
-            "channel": push.channel,
-            "sender": group[0].sender,
-            "zone": group[0].zone,
-            "token": secrets.token_hex(8),
-            "state": UnitState.PENDING,
-            "not_before": push.due_at,
-        }
-        for number, group in enumerate(groups, 1)
-    ]
-    ids = session.scalars(insert(Unit).returning(Unit.id, sort_by_parameter_order=True), units).all()
-    crash_points.reach("during_intake")
-    targets = [
-        {
-            "push_id": push.id,
-            "unit_id": unit_id,
-            "account": push.account,
-            "recipient_key": recipient.key,
-            "name": recipient.name,
-            "community_id": recipient.community_id,
-            "member_id": recipient.member_id,
-        }
-        for unit_id, group in zip(ids, groups, strict=True)
-        for recipient in group
-    ]
-    session.execute(insert(UnitTarget), targets)

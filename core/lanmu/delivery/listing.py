@@ -67,8 +67,11 @@ def group_of(people: Collection[str]) -> ColumnElement[Any]:
     undecided = select(Unit.push_id).where(text(_OPEN), _UNDECIDED)
     awaited = select(Unit.push_id).where(text(_AWAITED), Unit.channel.in_(people))
     ended = (PushState.FINISHED, PushState.FINISHED_WITH_ISSUES)
-    ahead = (PushState.DRAFT, PushState.IN_REVIEW, PushState.APPROVED, PushState.SCHEDULED)
-    moving = (PushState.EXPANDING, PushState.RUNNING, PushState.PAUSED)
+    ahead = (
+        *(PushState.DRAFT, PushState.IN_REVIEW, PushState.APPROVED),
+        *(PushState.EXPANDING, PushState.SCHEDULED),
+    )
+    moving = (PushState.RUNNING, PushState.PAUSED)
     return case(
         (or_(Push.state == PushState.HELD, Push.id.in_(undecided)), Group.DECIDE),
         (and_(Push.state.in_(ended), Push.id.in_(awaited)), Group.AWAITED),

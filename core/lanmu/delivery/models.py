@@ -197,9 +197,26 @@ class UnitTarget(Base):
         UniqueConstraint("push_id", "account", "recipient_key"),
         CheckConstraint(_one_of("state", TARGET_STATES), name="state"),
         Index(None, "unit_id"),
-        Index(None, "community_id", "id"),
+        Index("ix_target_community", "community_id", "id", **_only_where("community_id IS NOT NULL")),
         Index("ix_target_member", "member_id", **_only_where("member_id IS NOT NULL")),
     )
+
+
+class Portion(Base):
+    """Recipients of a push that are no units and targets yet, as they were approved; gone once they are.
+
+    The two documents are packed JSON, the counts are of what `targets` holds.
+    """
+
+    __tablename__ = "push_portion"
+
+    push_id: Mapped[int] = mapped_column(ForeignKey("push.id"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    recipients: Mapped[int]
+    communities: Mapped[int]
+    members: Mapped[int]
+    units: Mapped[bytes] = mapped_column(LargeBinary)
+    targets: Mapped[bytes] = mapped_column(LargeBinary)
 
 
 class Attempt(Base):

@@ -10,6 +10,7 @@ from typing import Any, cast
 from sqlalchemy import Select, Table, Update, exists, func, select, text, update
 from sqlalchemy.orm import Session
 
+from lanmu.delivery.expansion import left
 from lanmu.delivery.models import Push, Unit, UnitTarget
 from lanmu.delivery.states import FINISHED_PUSHES, STOPPABLE, PushState, UnitState, push_state_from_units
 from lanmu.i18n import _
@@ -25,6 +26,7 @@ class Progress:
 
     `awaited` are targets that the channel has and of which it will still tell what became, `doubts` units of
     which only a person can tell whether they went out, `communities` and `members` the targets that are such.
+    `preparing` are recipients that are to become targets yet; they are among those that are planned.
     """
 
     planned: int
@@ -34,6 +36,7 @@ class Progress:
     doubts: int = 0
     communities: int = 0
     members: int = 0
+    preparing: int = 0
 
     @property
     def out(self) -> int:
@@ -78,6 +81,11 @@ def progress_by_push(session: Session, pushes: Collection[int]) -> dict[int, Pro
             communities[push_id] += int(count)
         elif is_member:
             members[push_id] += int(count)
+    to_come = left(session, pushes)
+    for push_id, rest in to_come.items():
+        targets[push_id]["cancelled" if rest.cancelled else "planned"] += rest.recipients
+        communities[push_id] += rest.communities
+        members[push_id] += rest.members
     return {
         push_id: Progress(
             targets[push_id].total(),
@@ -87,6 +95,7 @@ def progress_by_push(session: Session, pushes: Collection[int]) -> dict[int, Pro
             doubts[push_id],
             communities[push_id],
             members[push_id],
+            to_come[push_id].recipients if push_id in to_come and not to_come[push_id].cancelled else 0,
         )
         for push_id in pushes
     }

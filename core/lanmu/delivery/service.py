@@ -1,7 +1,7 @@
 """What people and the schedule ask of deliveries: take in, look at, stop, go on, and decide what is held."""
 
 import secrets
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from lanmu.delivery import listing
 from lanmu.delivery.changes import Changes
+from lanmu.delivery.expansion import Expansion, is_expanded, state_to_go
 from lanmu.delivery.followup.results import Results
 from lanmu.delivery.followup.unknowns import note_decision
 from lanmu.delivery.installation.owner import Owner, is_dead
@@ -63,18 +64,29 @@ class DeliveryService:
         self._channels = channels
         self._journal = journal
         self._results = Results(database, clock, channels)
+        self._expansion = Expansion(database, clock)
         self.changes = Changes(database, clock, channels, solo_approval=solo_approval)
 
     def request(self, session: Session, request: PushRequest) -> tuple[int, bool]:
-        """Take in a request in the caller's transaction; answers the push's row, and whether it is new."""
+        """Take in a request in the caller's transaction; answers the push's row, and whether it is new.
+
+        A large one waits for `expand`.
+        """
         push, new = take_in(session, request, self._channels.get(request.channel), self._clock)
         return push.id, new
 
     def send(self, request: PushRequest) -> PushView:
-        """Take in a request in a transaction of its own, and answer the push."""
+        """Take in a request in a transaction of its own and expand it; answers the push."""
         with self._database.write() as session:
             push, _new = take_in(session, request, self._channels.get(request.channel), self._clock)
-            return push_view(push, progress(session, push.id))
+            if is_expanded(session, push.id):
+                return push_view(push, progress(session, push.id))
+        self._expansion.run(push.id)
+        return self.get(push.public_id)
+
+    def expand(self, stopping: Callable[[], bool] = lambda: False) -> int:
+        """Go on with the pushes that wait for their units; answers how many portions were made of them."""
+        return self._expansion.run(stopping=stopping)
 
     def test(self, channel: str, key: str, sender: str, text: str, by: str) -> PushView:
         """Send words to one recipient now, visibly marked as a test, by the same way as every push.
@@ -209,7 +221,9 @@ class DeliveryService:
     def pause(self, public_id: str) -> None:
         """Let nothing more of the push go out until it is resumed."""
         with self._database.write() as session:
-            push = self._found_in(session, public_id, PushState.SCHEDULED, PushState.RUNNING)
+            push = self._found_in(
+                session, public_id, PushState.SCHEDULED, PushState.EXPANDING, PushState.RUNNING
+            )
             push.state = PushState.PAUSED
 
     def resume(self, public_id: str, *, although_late: bool = True) -> None:
@@ -237,7 +251,9 @@ class DeliveryService:
                     _("Say that it shall go out although it is late, or cancel it."),
                 )
             forget(session, push.channel)  # a person has seen to it: the next unit may try
-            push.state, push.held_reason = PushState.RUNNING if begun else PushState.SCHEDULED, ""
+            ready = state_to_go(session, push.id)
+            go_on = begun and ready == PushState.SCHEDULED
+            push.state, push.held_reason = PushState.RUNNING if go_on else ready, ""
             push.late_decided = push.late_decided or begun
             session.execute(
                 update(Unit)

@@ -70,11 +70,14 @@ TARGET_STATE_OF_UNIT: dict[UnitState, str] = {
 
 
 def push_state_from_units(counts: dict[str, int]) -> PushState:
-    """What a running push is, by how many of its units are in which state."""
+    """What a running push is, by how many of its units are in which state.
+
+    One that was cancelled before it was expanded has none.
+    """
     present = {UnitState(state) for state, count in counts.items() if count}
     if present & OPEN:
         return PushState.RUNNING
-    if UnitState.CANCELLED in present:
+    if not present or UnitState.CANCELLED in present:
         return PushState.CANCELLED
     if present == {UnitState.SKIPPED}:
         return PushState.EXPIRED  # nothing went out at all: only the gate skips, for what is late

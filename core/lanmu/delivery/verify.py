@@ -16,8 +16,8 @@ from sqlalchemy.orm import Session
 from lanmu.delivery.door.limit_models import LimitUse, SendLimit
 from lanmu.delivery.door.limits import counted_in, rule_of
 from lanmu.delivery.intake import Recipient, approval_hash, audience_hash, text_hash
-from lanmu.delivery.models import Attempt, Push, Unit, UnitTarget
-from lanmu.delivery.states import FINISHED_PUSHES, OPEN, UnitState
+from lanmu.delivery.models import Attempt, Portion, Push, Unit, UnitTarget
+from lanmu.delivery.states import FINISHED_PUSHES, OPEN, PushState, UnitState
 from lanmu.i18n import Filled, _
 from lanmu.library.models import Revision
 from lanmu.storage import Database
@@ -51,6 +51,9 @@ _FITTING: dict[str, tuple[str, ...]] = {
 _COUNTED_ANYWAY = "counted_as_sent"
 """The code of a unit that nobody could tell of for three days."""
 
+_EXPANDED = (*FINISHED_PUSHES, PushState.SCHEDULED, PushState.RUNNING)
+"""Where every recipient is in a unit, unless the push was cancelled."""
+
 _NOT_COUNTED = (UnitState.PENDING, UnitState.LEASED, UnitState.RETRY_WAIT, UnitState.HELD, UnitState.SKIPPED)
 
 
@@ -68,13 +71,26 @@ def verify(database: Database, now: datetime | None = None) -> Iterable[Check]:
 
 
 def _all_accounted_for(session: Session) -> Rows:
+    to_come = select(func.sum(Portion.recipients)).where(Portion.push_id == Push.id).scalar_subquery()
     counted = (
-        select(Push.public_id, Push.planned, func.count(UnitTarget.id))
+        select(
+            *(Push.public_id, Push.planned, func.count(UnitTarget.id)),
+            *(func.coalesce(to_come, 0), Push.state, Push.cancel_requested),
+        )
         .outerjoin(UnitTarget, UnitTarget.push_id == Push.id)
         .group_by(Push.id)
         .order_by(Push.id)
     )
-    for push, planned, found in stream(session, counted):
+    for push, planned, there, waiting, push_state, cancelled in stream(session, counted):
+        if waiting and push_state in _EXPANDED and not cancelled:
+            yield Filled(
+                _("push %(push)s is %(push_state)s, and %(waiting)s of its recipients were not prepared"),
+                push=push,
+                push_state=push_state,
+                waiting=waiting,
+            )
+            continue
+        found = there + waiting
         yield (
             None
             if planned == found

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 
 NAMES = (
     "during_intake",
+    "during_expansion",
     "after_claim",
     "before_intent",
     "after_intent",

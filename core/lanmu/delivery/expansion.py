@@ -1,0 +1,297 @@
+"""From an approved list to units and targets: a small list at once, a large one portion by portion.
+
+A large list is stored with its push, packed as it was approved, in the transaction that takes the push in.
+Each portion then becomes units and targets in a short transaction that also removes it: what is left is the
+cursor, so whoever comes next goes on after any death. The push waits as `expanding`; nothing of it is sent.
+"""
+
+import zlib
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from threading import Event
+from typing import Any, cast
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    FromClause,
+    String,
+    Table,
+    Text,
+    bindparam,
+    delete,
+    func,
+    literal_column,
+    select,
+    text,
+    update,
+)
+from sqlalchemy import cast as cast_to
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+from sqlalchemy.types import TypeEngine
+
+from lanmu.delivery.models import Portion, Push, Unit, UnitTarget
+from lanmu.delivery.sending import crash_points
+from lanmu.delivery.states import PushState, UnitState
+from lanmu.i18n import _
+from lanmu.interfaces.clock import Clock
+from lanmu.storage import Database
+
+AT_ONCE = 500
+"""A push of so many recipients is expanded where it is taken in: that keeps others for milliseconds."""
+
+PORTION = 500
+"""Rows, of units and of targets, that one transaction writes at most."""
+
+_LEAVE = 1.0
+"""On SQLite, where one writes at a time, the time left to others for each second of writing."""
+
+_AT_LEAST = 0.001
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """Units with their targets as JSON, ready for the database to take apart."""
+
+    units: str
+    targets: str
+    recipients: int
+    communities: int
+    members: int
+
+
+def write_at_once(session: Session, push: Push, packed: Iterable[Packed]) -> None:
+    """All units and targets of a small push, in the caller's transaction."""
+    for each in packed:
+        _write(session.connection(), push, each.units, each.targets, None)
+
+
+def store(session: Session, push_id: int, packed: Iterable[Packed]) -> None:
+    """Keep the list for `Expansion`, in the caller's transaction: packed, it is a tenth of its rows."""
+    portions = [
+        {
+            "push_id": push_id,
+            "number": number,
+            "recipients": each.recipients,
+            "communities": each.communities,
+            "members": each.members,
+            "units": _squeezed(each.units),
+            "targets": _squeezed(each.targets),
+        }
+        for number, each in enumerate(packed, 1)
+    ]
+    session.connection().execute(_PORTION.insert(), portions)
+
+
+def _squeezed(document: str) -> bytes:
+    return zlib.compress(document.encode(), 1)
+
+
+def _unsqueezed(document: bytes) -> str:
+    return zlib.decompress(document).decode()
+
+
+def is_expanded(session: Session, push_id: int) -> bool:
+    """Whether all units and targets of the push are there."""
+    return session.scalar(select(Portion.number).where(Portion.push_id == push_id).limit(1)) is None
+
+
+def state_to_go(session: Session, push_id: int) -> PushState:
+    """What a push becomes that may go out at its time: it is expanded first where that is not done."""
+    return PushState.SCHEDULED if is_expanded(session, push_id) else PushState.EXPANDING
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """Recipients that are not units and targets yet, in all and those that are communities and members."""
+
+    recipients: int
+    communities: int
+    members: int
+    cancelled: bool
+
+
+def left(session: Session, pushes: Collection[int]) -> dict[int, Left]:
+    """What is left to be expanded of these pushes; those with nothing left are not in it."""
+    rows = session.execute(
+        select(
+            Portion.push_id,
+            Push.cancel_requested,
+            func.sum(Portion.recipients),
+            func.sum(Portion.communities),
+            func.sum(Portion.members),
+        )
+        .join(Push, Push.id == Portion.push_id)
+        .where(Portion.push_id.in_(pushes))
+        .group_by(Portion.push_id, Push.cancel_requested)
+    )
+    return {row[0]: Left(int(row[2]), int(row[3]), int(row[4]), bool(row[1])) for row in rows}
+
+
+class Expansion:
+    """Goes on with what is left to be expanded. Any number may, in any number of threads and processes."""
+
+    def __init__(
+        self, database: Database, clock: Clock, *, pause: Callable[[float], object] | None = None
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._pause = pause or Event().wait
+
+    def run(self, push_id: int | None = None, stopping: Callable[[], bool] = lambda: False) -> int:
+        """Expand this push, or all that wait, the one due first before the others; answers the portions."""
+        done = 0
+        while not stopping():
+            following = self._next() if push_id is None else push_id
+            if following is None:
+                break
+            began = self._clock.boottime()
+            with self._database.write() as session:
+                more = self._one(session, following)
+            if more is None:
+                break
+            done += 1
+            if not more and push_id is not None:
+                break
+            if self._database.dialect == "sqlite":
+                self._pause(max(_AT_LEAST, (self._clock.boottime() - began) * _LEAVE))
+        return done
+
+    def _next(self) -> int | None:
+        waiting = select(Portion.push_id).join(Push, Push.id == Portion.push_id)
+        with self._database.read() as session:
+            return session.scalar(waiting.order_by(Push.due_at, Push.id).limit(1))
+
+    def _one(self, session: Session, push_id: int) -> bool | None:
+        """The next portion of a push; whether there are more, None where there was none any more."""
+        push = session.get_one(Push, push_id, with_for_update=True)  # nobody cancels it meanwhile
+        portions = select(Portion).where(Portion.push_id == push_id).order_by(Portion.number).limit(2)
+        waiting = session.scalars(portions).all()
+        if not waiting:
+            return None
+        portion = waiting[0]
+        cancelled_at = self._clock.now() if push.cancel_requested else None
+        connection = session.connection()
+        _write(connection, push, _unsqueezed(portion.units), _unsqueezed(portion.targets), cancelled_at)
+        number = portion.number
+        connection.execute(delete(_PORTION).where(_PORTION.c.push_id == push_id, _PORTION.c.number == number))
+        more = len(waiting) > 1
+        if not more and push.state == PushState.EXPANDING:
+            connection.execute(update(_PUSH).where(_PUSH.c.id == push_id).values(state=PushState.SCHEDULED))
+        crash_points.reach("during_expansion")
+        return more
+
+
+_PUSH = cast(Table, Push.__table__)
+_UNIT = cast(Table, Unit.__table__)
+_TARGET = cast(Table, UnitTarget.__table__)
+_PORTION = cast(Table, Portion.__table__)
+
+# Number, sender, zone and token; number of its unit, key, name, community and member.
+_OF_A_UNIT: tuple[TypeEngine[Any], ...] = (BigInteger(), String(), String(), String())
+_OF_A_TARGET: tuple[TypeEngine[Any], ...] = (BigInteger(), String(), String(), BigInteger(), BigInteger())
+
+
+def _write(
+    connection: Connection, push: Push, units: str, targets: str, cancelled_at: datetime | None
+) -> None:
+    """Units and targets in two statements. What a push that was cancelled is left with is cancelled too."""
+    stopped = cancelled_at is not None
+    dialect = connection.dialect.name
+    connection.execute(
+        _units(dialect),
+        {
+            "document": units,
+            "of_push": push.id,
+            "by_channel": push.channel,
+            "in_state": UnitState.CANCELLED if stopped else UnitState.PENDING,
+            "for_reason": _("The push was cancelled.") if stopped else "",
+            "with_code": "cancelled" if stopped else "",
+            "from_when": push.due_at,
+            "ended": cancelled_at,
+        },
+    )
+    crash_points.reach("during_intake")
+    connection.execute(
+        _targets(dialect),
+        {
+            "document": targets,
+            "of_push": push.id,
+            "by_account": push.account,
+            "in_state": "cancelled" if stopped else "planned",
+            "ended": cancelled_at,
+        },
+    )
+
+
+@cache
+def _units(dialect: str) -> Any:
+    each = _each(dialect)
+    number, sender, zone, token = (_at(dialect, each, place, kind) for place, kind in enumerate(_OF_A_UNIT))
+    values = {
+        "push_id": bindparam("of_push", type_=_UNIT.c.push_id.type),
+        "number": number,
+        "channel": bindparam("by_channel", type_=_UNIT.c.channel.type),
+        "sender": sender,
+        "zone": zone,
+        "token": token,
+        "state": bindparam("in_state", type_=_UNIT.c.state.type),
+        "reason": bindparam("for_reason", type_=_UNIT.c.reason.type),
+        "code": bindparam("with_code", type_=_UNIT.c.code.type),
+        "not_before": bindparam("from_when", type_=_UNIT.c.not_before.type),
+        "finished_at": bindparam("ended", type_=_UNIT.c.finished_at.type),
+        **{name: literal_column("0") for name in ("fence", "tries", "deaths", "looks")},
+        **{name: literal_column("''") for name in ("owner", "ref")},
+    }
+    return _once(dialect, _UNIT, values, each, ["push_id", "number"])
+
+
+@cache
+def _targets(dialect: str) -> Any:
+    each = _each(dialect)
+    number, key, name, community, member = (
+        _at(dialect, each, place, kind) for place, kind in enumerate(_OF_A_TARGET)
+    )
+    of_push = bindparam("of_push", type_=_UNIT.c.push_id.type)
+    theirs = each.join(_UNIT, (_UNIT.c.push_id == of_push) & (_UNIT.c.number == number))
+    values = {
+        "push_id": of_push,
+        "unit_id": _UNIT.c.id,
+        "account": bindparam("by_account", type_=_TARGET.c.account.type),
+        "recipient_key": key,
+        "name": name,
+        "community_id": community,
+        "member_id": member,
+        "state": bindparam("in_state", type_=_TARGET.c.state.type),
+        "reason": literal_column("''"),
+        "changed_at": bindparam("ended", type_=_TARGET.c.changed_at.type),
+    }
+    return _once(dialect, _TARGET, values, theirs, ["push_id", "account", "recipient_key"])
+
+
+def _once(
+    dialect: str, table: Table, values: dict[str, Any], source: FromClause, unique: Iterable[str]
+) -> Any:
+    """The rows of `source` into the table, save those that are there."""
+    # Without a WHERE, SQLite takes the ON of ON CONFLICT for that of a join.
+    rows = select(*values.values()).select_from(source).where(text("1 = 1"))
+    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    return insert(table).from_select(list(values), rows).on_conflict_do_nothing(index_elements=list(unique))
+
+
+def _each(dialect: str) -> Any:
+    document = bindparam("document", type_=Text())
+    if dialect == "postgresql":
+        rows = func.jsonb_array_elements(cast_to(document, postgresql.JSONB))
+        return rows.table_valued("value").render_derived(name="each")
+    return func.json_each(document).table_valued("value", name="each")
+
+
+def _at(dialect: str, each: Any, place: int, kind: TypeEngine[Any]) -> ColumnElement[Any]:
+    if dialect == "postgresql":
+        return cast_to(each.c.value.op("->>")(literal_column(str(place))), kind)
+    return func.json_extract(each.c.value, literal_column(f"'$[{place}]'"), type_=kind)
