@@ -12,7 +12,8 @@ from lanmu.config import ServerConfig
 from lanmu.i18n import _
 from lanmu.interfaces.access import PUBLIC, SIGNED, act_as
 from lanmu.interfaces.errors import Denied, Invalid
-from lanmu.web.people import LANGUAGE_COOKIE, find_person, person, secure, server
+from lanmu.web.pages.words import word
+from lanmu.web.people import LANGUAGE_COOKIE, find_person, person, secure, server, translate
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
@@ -82,11 +83,18 @@ def _check() -> AnyResponse | None:
             address=request.remote_addr or "",
         )
         raise Denied(
-            request.path, _("you may not do this: it needs the permission %(needed)s."), needed=permission
+            request.path,
+            _("you may not do this: it needs the permission “%(needed)s”."),
+            needed=_in_words(permission),
         )
     if who.must_change_password and not g.by_token and request.endpoint not in _WITH_ONE_TIME_PASSWORD:
         return _go_to(url_for("session.password"))
     return None
+
+
+def _in_words(permission: str) -> str:
+    """A permission as people know it; a program is told its code."""
+    return permission if request.path.startswith("/api/") else translate(word(permission, "permission"))
 
 
 def _revoke(token: str) -> None:

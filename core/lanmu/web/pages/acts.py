@@ -15,14 +15,24 @@ from lanmu.web.people import server, signed_in, translate
 Errors = dict[str, list[str]]
 
 
-def act(do: Callable[[], str | None], back: str, *, permission: str = "", on: str = "") -> Response:
-    """Do it and go back. `do` answers the words for success; a fault is told and nothing is lost."""
+def act(
+    do: Callable[[], str | None],
+    back: str,
+    *,
+    permission: str = "",
+    on: str = "",
+    detail: Mapping[str, Any] | None = None,
+) -> Response:
+    """Do it and go back. `do` answers the words for success; a fault is told and nothing is lost.
+
+    `detail` goes into the audit log as `do` has left it.
+    """
     try:
         told = do()
     except LanmuError as error:
         flash(in_words(error), "error")
         return redirect(back, 303)
-    note(permission, on)
+    note(permission, on, detail)
     if told:
         flash(told, "success")
     return redirect(back, 303)

@@ -18,6 +18,7 @@ from lanmu.schedule.occurrences import OccurrenceFilter, OccurrenceView
 from lanmu.schedule.recurrence import read_rule
 from lanmu.web.pages import choices
 from lanmu.web.pages.acts import Errors, act, by_field, note, say, whole
+from lanmu.web.pages.audit_words import of_column
 from lanmu.web.pages.calendar import plan_again
 from lanmu.web.pages.column_notes import clock_changes, has_late_days, pool_of, pool_shown
 from lanmu.web.pages.happenings import state_of, url_of, why_lines
@@ -132,7 +133,7 @@ def save(column: str) -> str | Response | tuple[str, int]:
         saved = server().schedule.columns.edit(column, _checked(draft), lock)
     except LanmuError as error:
         return _form(found, draft, by_field(error, _FIELDS), lock), error.status
-    note("schedule.plan", column)
+    note("schedule.plan", column, of_column(found.draft, saved.draft))
     return _planned(saved)
 
 

@@ -68,7 +68,7 @@ def mix(community: str) -> str | Response | tuple[str, int]:
         server().audience.communities.set_mix(community, wanted, codes)
     except LanmuError as error:
         return _page(found, by_field(error, {"mix": "mix"})), error.status
-    note("community.edit", community)
+    note("community.edit", community, {"mix": [dict(found.mix or {}), wanted or {}]})
     flash(say(_("The goal is stored.")) + " " + plan_again(), "success")
     return redirect(url_for("communities.detail", community=community) + "#mix", 303)
 

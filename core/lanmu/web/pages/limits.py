@@ -1,5 +1,7 @@
 """设置 → 频次与配额: how often who may be sent to, how much of it is used, and the numbers to change."""
 
+from collections.abc import Mapping
+from datetime import date
 from typing import Any
 
 from flask import Blueprint, render_template, request, url_for
@@ -9,7 +11,9 @@ from lanmu.delivery.door.send_limits import LimitUsage, LimitView
 from lanmu.delivery.sending.breakers import BreakerView
 from lanmu.i18n import _
 from lanmu.interfaces.access import requires
+from lanmu.web.pages import push_shown
 from lanmu.web.pages.acts import act, day_of, say, whole
+from lanmu.web.pages.audit_words import differences
 from lanmu.web.pages.choices import channel_title
 from lanmu.web.people import server, signed_in, translate
 
@@ -56,7 +60,8 @@ _USED = {
 def index() -> str:
     limits = server().limits.everything()
     usage = _usage(limits)
-    shown = [_shown(limit, usage.get(limit.code)) for limit in limits]
+    called = push_shown.names()
+    shown = [_shown(limit, usage.get(limit.code), called) for limit in limits]
     return render_template(
         "limits.html",
         groups=[
@@ -73,12 +78,19 @@ def index() -> str:
 def change(code: str) -> Response:
     """Another number, on or off, and for a platform's rule the day when it was checked."""
 
+    detail: dict[str, Any] = {}
+
     def do() -> str:
         before = _of(code)
         most = whole("most")
         checked_on = day_of("checked_on") if before.origin == "platform" else before.checked_on
         enabled = request.form.get("enabled") == "on"
         server().limits.change(code, most, enabled, checked_on, signed_in().username)
+        detail.update(
+            differences(
+                _plain(before.most, before.enabled, before.checked_on), _plain(most, enabled, checked_on)
+            )
+        )
         if most == 0 and enabled:
             return say(
                 _("“%(limit)s” is saved with 0: from now on nothing that it counts goes out."),
@@ -86,7 +98,13 @@ def change(code: str) -> Response:
             )
         return say(_("“%(limit)s” is saved. It holds from the next message on."), limit=name_of(before))
 
-    return act(do, url_for("limits.index"), permission="settings.edit", on=code)
+    return act(do, url_for("limits.index"), permission="settings.edit", on=code, detail=detail)
+
+
+def _plain(most: int | None, enabled: bool, checked_on: date | None) -> dict[str, Any]:
+    """A limit's numbers as the audit log keeps them."""
+    day = checked_on.isoformat() if checked_on else None
+    return {"most": most, "enabled": enabled, "checked_on": day}
 
 
 def _closed(way: BreakerView) -> dict[str, Any]:
@@ -138,7 +156,7 @@ def _usage(limits: list[LimitView]) -> dict[str, LimitUsage]:
     return {usage.limit.code: usage for channel in channels for usage in server().limits.used_today(channel)}
 
 
-def _shown(limit: LimitView, usage: LimitUsage | None) -> dict[str, Any]:
+def _shown(limit: LimitView, usage: LimitUsage | None, called: Mapping[str, str]) -> dict[str, Any]:
     return {
         "code": limit.code,
         "name": name_of(limit),
@@ -149,7 +167,7 @@ def _shown(limit: LimitView, usage: LimitUsage | None) -> dict[str, Any]:
         "source": limit.source,
         "checked_on": limit.checked_on,
         "enabled": limit.enabled,
-        "changed_by": limit.changed_by,
+        "changed_by": called.get(limit.changed_by, limit.changed_by),
         "changed_at": limit.changed_at,
         "usage": used_of(usage) if usage else None,
     }

@@ -1,5 +1,7 @@
 """What people do with a push on its page: stop it, let it go on, decide a doubt, change it, approve it."""
 
+from dataclasses import asdict
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from flask import flash, redirect, render_template, request, url_for
@@ -13,6 +15,7 @@ from lanmu.interfaces.errors import Conflict, Invalid, LanmuError
 from lanmu.trying_out import Trial, offered
 from lanmu.web.pages import choices, push_shown
 from lanmu.web.pages.acts import Errors, act, by_field, in_words, local_moment, note, say, whole
+from lanmu.web.pages.audit_words import differences
 from lanmu.web.pages.limits import used_of
 from lanmu.web.pages.pushes import blueprint
 from lanmu.web.people import server, signed_in
@@ -24,12 +27,15 @@ _REASON_AT_LEAST = 4
 @blueprint.post("/pushes/<push>/cancel")
 @requires("push.cancel")
 def cancel(push: str) -> Response:
+    detail: dict[str, Any] = {}
+
     def do() -> str:
         done = server().delivery.cancel(push)
+        detail.update(asdict(done))
         text = _("Cancelled: %(stopped)s stopped, %(out)s already out, %(unclear)s could not be told.")
         return say(text, stopped=done.stopped, out=done.out, unclear=done.unclear)
 
-    return act(do, _page(push), permission="push.cancel", on=push)
+    return act(do, _page(push), permission="push.cancel", on=push, detail=detail)
 
 
 @blueprint.post("/pushes/<push>/pause")
@@ -53,7 +59,7 @@ def resume(push: str) -> Response:
         server().delivery.resume(push, although_late=request.form.get("late") == "send")
         return say(_("It goes on now."))
 
-    return act(do, _page(push), permission="push.cancel", on=push)
+    return act(do, _page(push), permission="push.cancel", on=push, detail=_late())
 
 
 @blueprint.post("/pushes/<push>/release")
@@ -65,7 +71,12 @@ def release(push: str) -> Response:
         server().delivery.resume(push, although_late=request.form.get("late") == "send")
         return say(_("It goes on now."))
 
-    return act(do, _page(push), permission="push.force", on=push)
+    return act(do, _page(push), permission="push.force", on=push, detail=_late())
+
+
+def _late() -> dict[str, Any]:
+    """Whether a person has said that it shall go out although it is late, for the audit log."""
+    return {"late": True} if request.form.get("late") == "send" else {}
 
 
 @blueprint.post("/pushes/<push>/units/<int:unit>")
@@ -80,7 +91,8 @@ def resolve(push: str, unit: int) -> Response:
         server().delivery.decide(push, unit, answer, signed_in().username)
         return say(_("Batch %(n)s is decided."), n=unit)
 
-    return act(do, _page(push), permission="push.cancel", on=f"{push}/{unit}")
+    answered = {"answer": request.form.get("as", "")}
+    return act(do, _page(push), permission="push.cancel", on=f"{push}/{unit}", detail=answered)
 
 
 @blueprint.get("/pushes/<push>/units/<int:unit>/again")
@@ -145,11 +157,20 @@ def change(push: str) -> Response | tuple[str, int]:
         made = server().delivery.changes.edit(push, wanted, signed_in().username)
     except LanmuError as error:
         return _edit_page(found, by_field(error, {"due_at": "due_at", "revision": "revision"})), 422
-    note("push.plan", push)
+    note("push.plan", push, _changed(found, made))
     told = _("Changed. It goes out once a colleague has approved it.")
     draft = _("Changed. Submit the draft, so that a colleague can approve it.")
     flash(say(draft if made.state == "draft" else told), "success")
     return redirect(_page(push), 303)
+
+
+def _changed(before: PushView, after: PushView) -> dict[str, Any]:
+    """What an edit has changed, for the audit log."""
+    old, new = push_shown.revision_of(before), push_shown.revision_of(after)
+    return differences(
+        {"due_at": before.due_at.isoformat(), "revision": old.number if old else None},
+        {"due_at": after.due_at.isoformat(), "revision": new.number if new else None},
+    )
 
 
 def _edit_page(found: PushView, errors: Errors) -> str:
