@@ -223,7 +223,7 @@ def test_a_frozen_installation_runs_no_job_and_sends_nothing(
     ran: list[str] = []
     for room, job in ((here.server.schedule, "hand_over"), (here.server.schedule, "plan_ahead")):
         monkeypatch.setattr(room, job, lambda job=job: ran.append(job))
-    monkeypatch.setattr(here.server.results, "poll", lambda: ran.append("results"))
+    monkeypatch.setattr(here.server.results, "poll", lambda **_options: ran.append("results"))
     with here.server.database.write() as session:
         freeze(session.get_one(InstanceRecord, 1), clock.now(), "a test")
     here.push("0")

@@ -4,6 +4,7 @@ import threading
 
 import structlog
 
+from lanmu.delivery.sending.journal import cause_of
 from lanmu.server import Server
 
 log = structlog.get_logger(__name__)
@@ -34,5 +35,6 @@ class Keeper:
                 away = False
             except Exception as error:  # noqa: BLE001  whatever it is, the next look comes soon
                 if not away:
-                    log.error("the database cannot be used; it is tried again until it can", error=str(error))
+                    why = cause_of(error)
+                    log.error("the database cannot be used; it is tried again until it can", error=why)
                 away = True

@@ -10,7 +10,7 @@ import structlog
 from huey.consumer import Consumer
 
 from lanmu.delivery.installation.owner import this_process
-from lanmu.delivery.sending.journal import AWAY
+from lanmu.delivery.sending.journal import AWAY, cause_of
 from lanmu.doorbell import hush, make_queue
 from lanmu.interfaces.clock import Clock
 from lanmu.server import Server
@@ -59,8 +59,7 @@ class _Trouble:
         told = self._told.get(what)
         if told is None or now - told >= _TOLD_AGAIN:
             self._told[what] = now
-            cause = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
-            log.error(f"{what} cannot be used; it is tried again until it can", error=cause)
+            log.error(f"{what} cannot be used; it is tried again until it can", error=cause_of(error))
 
     def over(self, what: str, quiet: float = 0.0) -> None:
         """It worked; nothing may have failed for `quiet` seconds: a full disk still takes small changes."""
@@ -98,7 +97,7 @@ class Worker:
         self._lock = threading.Lock()
         self._jobs: dict[str, Callable[[], object]] = {
             "dispatch": lambda: self._dispatcher.run_due(self._stopping.is_set),
-            "results": server.results.poll,
+            "results": lambda: server.results.poll(stop=self._stopping.is_set),
             "doubts": server.doubts(self.owner).look,
             "hand_over": server.schedule.hand_over,
             "expand": self._expand,

@@ -39,6 +39,12 @@ T = TypeVar("T")
 AWAY = (OperationalError, InterfaceError)
 """What a database raises that is not there, or has no room: trying again may help."""
 
+
+def cause_of(error: BaseException) -> str:
+    """What the database said, in one line: neither the statement nor what was to be stored."""
+    return str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
+
+
 _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 5.0
 
@@ -115,13 +121,17 @@ class Recorder:
         """
         give_up = self._clock.boottime() + self._lease.total_seconds()
         pause = _FIRST_PAUSE
+        told = False
         while True:
             try:
                 with self._database.write() as session:
                     return work(session)
-            except AWAY:
+            except AWAY as error:
                 if self._clock.boottime() + pause < give_up:
-                    log.warning("the database does not take an outcome; trying on", exc_info=True)
+                    if not told:  # once for each batch: it is tried again every few seconds
+                        why = {"cause": cause_of(error)}
+                        log.warning("the database does not take an outcome; trying on", extra=why)
+                        told = True
                     self._pause(pause)
                     pause = min(pause * 2, _LONGEST_PAUSE)
                     continue
