@@ -67,6 +67,13 @@ class Lanmu:
         self.processes.append(process)
         return process
 
+    def change(self, old: str, new: str) -> None:
+        """Write something else into config.toml, before anything is started."""
+        path = self.folder / "config.toml"
+        told = path.read_text(encoding="utf-8")
+        assert old in told
+        path.write_text(told.replace(old, new), encoding="utf-8")
+
     def logs(self) -> str:
         return "\n".join(f"--- {p.name}\n{p.read_text()}" for p in sorted(self.folder.glob("*.log")))
 
@@ -109,7 +116,8 @@ class Lanmu:
     def query(self, statement: str) -> list[Any]:
         """Rows straight from the database, as a stranger to the program sees them."""
         if self._engine is None:
-            self._engine = create_engine(load(self.folder / "config.toml", self.environ).database_url)
+            url = load(self.folder / "config.toml", self.environ).database_url
+            self._engine = create_engine(url, pool_pre_ping=True)
         with self._engine.connect() as connection:
             return list(connection.execute(text(statement)))
 
@@ -165,6 +173,15 @@ def install(folder: Path, database: str, queue: str, demo: bool) -> Lanmu:
     )
     environ = {**os.environ, "LANMU_LANG": "en", "PYTHONWARNINGS": "ignore", "PYTHONUNBUFFERED": "1"}
     return Lanmu(folder, port, sandbox_port, environ)
+
+
+def bare(folder: Path, database: str, queue: str) -> Lanmu:
+    """An empty shop; its far end tells of a message within seconds, and leases are as short as may be."""
+    lanmu = install(folder, database, queue, demo=False)
+    lanmu.change('folder = "content_library"', 'folder = ""')
+    lanmu.change("sandbox = true", "sandbox = true\nsettle_seconds = 3")
+    lanmu.change("sweep_seconds = 0.5", "sweep_seconds = 0.5\nlease_seconds = 20")
+    return lanmu
 
 
 def soon(seconds: float) -> datetime:
