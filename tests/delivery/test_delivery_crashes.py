@@ -9,7 +9,8 @@ import pytest
 from lanmu.delivery.installation.owner import Owner, is_dead, this_process
 from lanmu.delivery.sending.outcomes import Next
 from lanmu.delivery.sending.queue import claim, intend
-from lanmu.delivery.sending.recording import Recorded, record
+from lanmu.delivery.sending.recorded import Recorded
+from lanmu.delivery.sending.recording import record
 from lanmu.delivery.states import UnitState
 from lanmu.interfaces.channels import Abilities, Observation, Ref, Request
 from lanmu.testing.fakes import Does
@@ -136,14 +137,15 @@ def test_late_evidence_that_proves_nothing_good_leaves_the_unknown_but_is_kept(r
     assert room.attempts(push)[0].outcome == "failed"
 
 
-def test_late_evidence_comes_too_late_once_a_person_has_decided(room):
+def test_late_evidence_tells_more_than_a_person_who_gave_it_up(room):
     push = room.send("g1")
     (unit,) = claimed(room)
     intended(room, [unit])
     room.service.reap(HERE)
     room.service.decide(push.id, 1, "give_up")
-    assert recorded(room, unit, ACCEPTED, SEEN) == []
-    assert room.states(push) == ["failed"]
+    assert recorded(room, unit, ACCEPTED, SEEN)
+    assert (room.states(push), room.target_states(push)) == (["accepted"], {"g1": "accepted"})
+    assert room.push(push).state == "finished"
 
 
 @pytest.mark.parametrize("last_step", ["preflight", "connect", "before the write", "after the write"])

@@ -13,7 +13,8 @@ from lanmu.delivery.models import Unit, WorkerRecord
 from lanmu.delivery.sending.outcomes import Next
 from lanmu.delivery.sending.preflight import Preflight
 from lanmu.delivery.sending.queue import claim, intend
-from lanmu.delivery.sending.recording import Recorded, record
+from lanmu.delivery.sending.recorded import Recorded
+from lanmu.delivery.sending.recording import record
 from lanmu.delivery.states import UnitState
 from lanmu.interfaces.channels import Abilities, Message, NotConnected, Observation, Ref, Request
 from lanmu.interfaces.errors import Conflict

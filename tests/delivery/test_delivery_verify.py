@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import Connection, text
 from tests.delivery.conftest import Room
 
+from lanmu.delivery.changes import Change
 from lanmu.delivery.door.limit_models import SendLimit
 from lanmu.delivery.models import Attempt, Push, Unit
 from lanmu.delivery.verify import verify
@@ -177,3 +178,23 @@ def _without_the_constraint(connection: Connection) -> None:
     connection.execute(text("CREATE TABLE bare AS SELECT * FROM target"))
     connection.execute(text("DROP TABLE target"))
     connection.execute(text("ALTER TABLE bare RENAME TO target"))
+
+
+def test_another_time_after_a_refusal_is_sound(sent: Room) -> None:
+    """What was tried before had its former time, and waits for its new approval without one."""
+    room = sent
+    push = room.send("g6")
+    room.channel.script(Does.LATER)
+    room.run()
+    later = room.clock.now() + timedelta(hours=1)
+    room.service.changes.edit(push.id, Change(seen=1, due_at=later), "li")
+    assert [check.first_wrong for check in checks_of(room).values() if not check.ok] == []
+    room.service.changes.approve(push.id, "wang", 2)
+    room.clock.advance(timedelta(hours=1))
+    room.run()
+    assert room.states(push) == ["accepted"]
+    assert [check.first_wrong for check in checks_of(room).values() if not check.ok] == []
+    with room.database.write() as session:
+        last = room.attempts(push)[-1]
+        session.get_one(Attempt, last.id).started_at += timedelta(hours=6)
+    assert not checks_of(room)["I14"].ok

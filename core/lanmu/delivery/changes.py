@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, or_, select, update
 from sqlalchemy.orm import Session
 
 from lanmu.delivery.expansion import is_expanded, state_to_go
@@ -101,7 +101,7 @@ class Changes:
         """All units wait for the new time. One that is claimed in this very moment makes the change fail."""
         put_back = session.scalars(
             update(Unit)
-            .where(Unit.push_id == push.id, Unit.state.in_(_NOT_OUT))
+            .where(Unit.push_id == push.id, Unit.state.in_(_NOT_OUT), Unit.counted_at.is_(None))
             .values(
                 state=UnitState.PENDING,
                 fence=Unit.fence + 1,
@@ -250,7 +250,12 @@ def _not_reached(session: Session, push_id: int) -> list[Recipient]:
     rows = session.execute(
         select(UnitTarget, Unit.sender, Unit.zone)
         .join(Unit, Unit.id == UnitTarget.unit_id)
-        .where(UnitTarget.push_id == push_id, UnitTarget.state.in_(_NOT_REACHED))
+        .where(
+            UnitTarget.push_id == push_id,
+            UnitTarget.state.in_(_NOT_REACHED),
+            # What a person gave up while it was in doubt still counts as out: it may have reached them.
+            or_(Unit.state != UnitState.FAILED, Unit.counted_at.is_(None)),
+        )
         .order_by(UnitTarget.id)
     )
     return [

@@ -220,7 +220,11 @@ class Portion(Base):
 
 
 class Attempt(Base):
-    """尝试: one durable intent with the exact bytes, then what was seen of it. Rows are only added."""
+    """尝试: one durable intent with the exact bytes, then what was seen of it. Rows are only added.
+
+    `again` says why another was allowed although this one may be out: "asked", by a person, or "repeated",
+    because the far end takes the same bytes only once. It is empty of every other.
+    """
 
     __tablename__ = "attempt"
 
@@ -235,6 +239,7 @@ class Attempt(Base):
     started_at: Mapped[datetime] = mapped_column(UtcDateTime)
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     outcome: Mapped[str] = mapped_column(String(16), default="")
+    again: Mapped[str] = mapped_column(String(8), default="", server_default="")
     evidence: Mapped[dict[str, Any] | None] = mapped_column(JsonDoc)
 
     __table_args__ = (UniqueConstraint("unit_id", "fence"),)

@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any, cast
 
-from sqlalchemy import Select, Table, Update, exists, func, select, text, update
+from sqlalchemy import Select, Table, Update, and_, exists, func, select, text, update
 from sqlalchemy.orm import Session
 
 from lanmu.delivery.expansion import left
@@ -155,28 +155,47 @@ def _move(dialect: str) -> Update:
 
 
 def _cancel_open(session: Session, now: datetime, push_ids: Collection[int]) -> None:
-    """Cancel what is certainly not written, whether it waited at the cancel or came back from a try since."""
-    stopped = session.scalars(
+    """Cancel what is certainly not written, whether it waited at the cancel or came back from a try since.
+
+    What still counts against the limits was to be sent again, and its earlier attempt may be out: that is
+    not stopped, but in doubt as before.
+    """
+    waits = and_(Unit.push_id.in_(push_ids), Unit.state.in_(STOPPABLE))
+    freed = {"fence": Unit.fence + 1, "owner": "", "lease_until": None}
+    doubted = session.scalars(
         update(Unit)
-        .where(Unit.push_id.in_(push_ids), Unit.state.in_(STOPPABLE))
+        .where(waits, Unit.counted_at.is_not(None))
         .values(
-            state=UnitState.CANCELLED,
-            fence=Unit.fence + 1,
-            owner="",
-            lease_until=None,
-            reason=_("The push was cancelled."),
-            code="cancelled",
-            finished_at=now,
+            state=UnitState.UNKNOWN,
+            look_at=None,
+            reason=_("The push was cancelled before it went out again. An earlier attempt of it may be out."),
+            code="in_doubt",
+            **freed,
         )
         .returning(Unit.id)
         .execution_options(synchronize_session=False)
     ).all()
-    session.execute(
-        update(UnitTarget)
-        .where(UnitTarget.unit_id.in_(stopped))
-        .values(state="cancelled", changed_at=now)
+    stopped = session.scalars(
+        update(Unit)
+        .where(waits)
+        .values(
+            state=UnitState.CANCELLED,
+            reason=_("The push was cancelled."),
+            code="cancelled",
+            finished_at=now,
+            **freed,
+        )
+        .returning(Unit.id)
         .execution_options(synchronize_session=False)
-    )
+    ).all()
+    for ids, state in ((doubted, "unknown"), (stopped, "cancelled")):
+        if ids:
+            session.execute(
+                update(UnitTarget)
+                .where(UnitTarget.unit_id.in_(ids))
+                .values(state=state, changed_at=now)
+                .execution_options(synchronize_session=False)
+            )
 
 
 def settle(session: Session, now: datetime, push_ids: Collection[int]) -> list[int]:

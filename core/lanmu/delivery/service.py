@@ -23,7 +23,7 @@ from lanmu.delivery.sending.breakers import BreakerView, forget, open_breakers
 from lanmu.delivery.sending.journal import Journal
 from lanmu.delivery.sending.outcomes import first_look
 from lanmu.delivery.sending.queue import OWNED, next_due, reap, release
-from lanmu.delivery.states import FINISHED_PUSHES, PushState, UnitState
+from lanmu.delivery.states import FINISHED_PUSHES, SAID_SENT, PushState, UnitState
 from lanmu.delivery.stopping import Stopped, ask_to_return, stopped
 from lanmu.delivery.views import GateAnswer, PushView, UnitView, gate_answers, push_view, unit_views
 from lanmu.i18n import _
@@ -307,7 +307,9 @@ class DeliveryService:
                         _("Wait for its answer: it comes by itself, within a day at most."),
                     )
                 push.late_decided = True  # the person sees how late it is
-            note_decision(session, unit.id, {"answer": answer, "by": by, "why": why, "at": now.isoformat()})
+            said = {"answer": answer, "by": by, "why": why, "at": now.isoformat()}
+            if not note_decision(session, unit.id, said) and answer == "sent":
+                unit.code = SAID_SENT
             unit.state, unit.fence, unit.look_at = state, unit.fence + 1, None
             unit.accepted_at = now if answer == "sent" else None
             unit.finished_at = now if answer == "give_up" else None

@@ -48,6 +48,15 @@ OPEN = UNSENT | {UnitState.CALLING, UnitState.UNKNOWN, UnitState.HELD}
 AWAITED = frozenset({UnitState.ACCEPTED, UnitState.HANDED_OVER})
 """The channel has it; results per target may still come."""
 
+OUT = (
+    UnitState.ACCEPTED,
+    UnitState.HANDED_OVER,
+    UnitState.DELIVERED,
+    UnitState.PARTIAL,
+    UnitState.UNDELIVERED,
+)
+"""It went out, whatever became of it there."""
+
 STOPPABLE = UNSENT | {UnitState.HELD}
 """May be cancelled: nothing was written, or what was is proven to have had no effect."""
 
@@ -57,6 +66,12 @@ WELL = frozenset({UnitState.ACCEPTED, UnitState.HANDED_OVER, UnitState.DELIVERED
 FINISHED_PUSHES = frozenset(
     {PushState.FINISHED, PushState.FINISHED_WITH_ISSUES, PushState.CANCELLED, PushState.EXPIRED}
 )
+
+COUNTED_AS_SENT = "counted_as_sent"
+"""The code of a unit that nobody could tell of for three days."""
+
+SAID_SENT = "said_sent"
+"""The code of a unit without an attempt of its own, of which a person says that it is out."""
 
 TARGET_STATE_OF_UNIT: dict[UnitState, str] = {
     UnitState.ACCEPTED: "accepted",

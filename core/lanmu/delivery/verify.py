@@ -17,7 +17,7 @@ from lanmu.delivery.door.limit_models import LimitUse, SendLimit
 from lanmu.delivery.door.limits import counted_in, rule_of
 from lanmu.delivery.intake import Recipient, approval_hash, audience_hash, text_hash
 from lanmu.delivery.models import Attempt, Portion, Push, Unit, UnitTarget
-from lanmu.delivery.states import FINISHED_PUSHES, OPEN, PushState, UnitState
+from lanmu.delivery.states import COUNTED_AS_SENT, FINISHED_PUSHES, OPEN, OUT, SAID_SENT, PushState, UnitState
 from lanmu.i18n import Filled, _
 from lanmu.library.models import Revision
 from lanmu.storage import Database
@@ -25,14 +25,6 @@ from lanmu.storage.checking import Check, Look, Rows, run_checks, stream
 
 POSITIVE = ("accepted", "handed_over")
 """Outcomes of an attempt that say it is out, by the channel's word, a lookup's or a person's."""
-
-OUT = (
-    UnitState.ACCEPTED,
-    UnitState.HANDED_OVER,
-    UnitState.DELIVERED,
-    UnitState.PARTIAL,
-    UnitState.UNDELIVERED,
-)
 
 _TOLD = ("delivered", "undelivered", "skipped", "failed", "cancelled")
 _FITTING: dict[str, tuple[str, ...]] = {
@@ -48,8 +40,8 @@ _FITTING: dict[str, tuple[str, ...]] = {
 """What may have become of a recipient by its unit's state; `undelivered` are those refused one by one."""
 
 
-_COUNTED_ANYWAY = "counted_as_sent"
-"""The code of a unit that nobody could tell of for three days."""
+_COUNTED_ANYWAY = (COUNTED_AS_SENT, SAID_SENT)
+"""Codes of units that count as out although no attempt of theirs is known to be."""
 
 _EXPANDED = (*FINISHED_PUSHES, PushState.SCHEDULED, PushState.RUNNING)
 """Where every recipient is in a unit, unless the push was cancelled."""
@@ -133,16 +125,19 @@ def _all_accounted_for(session: Session) -> Rows:
 
 
 def _once_and_proven(session: Session) -> Rows:
-    positive = func.count(case((Attempt.outcome.in_(POSITIVE), 1)))
+    """An attempt that was followed by another on purpose may be out beside that one, see `Attempt.again`."""
+    positive = Attempt.outcome.in_(POSITIVE)
+    last = func.count(case((and_(positive, Attempt.again == ""), 1)))
     proven = (
-        _units(Unit.state, Unit.code, positive)
+        _units(Unit.state, Unit.code, func.count(case((positive, 1))), last)
         .outerjoin(Attempt, Attempt.unit_id == Unit.id)
         .group_by(Push.public_id, Unit.id)
     )
-    for push, unit, state, code, proofs in stream(session, proven):
-        if proofs == (state in OUT) or (code == _COUNTED_ANYWAY and state in OUT and not proofs):
+    for push, unit, state, code, proofs, alone in stream(session, proven):
+        out = state in OUT or (state == UnitState.CALLING and proofs and not alone)
+        if (alone <= 1 and bool(proofs) == out) or (not proofs and out and code in _COUNTED_ANYWAY):
             yield None
-        elif proofs > 1:
+        elif alone > 1:
             yield Filled(
                 _("push %(push)s, unit %(unit)s: %(proofs)s attempts say that it went out"),
                 push=push,
@@ -186,7 +181,9 @@ def _counted(session: Session, now: datetime | None) -> Rows:
     if at is not None:
         for limit in session.scalars(select(SendLimit).where(SendLimit.enabled).order_by(SendLimit.id)).all():
             yield from _used(session, limit, at)
-    free = _units(Unit.state).where(Unit.counted_at.is_not(None), Unit.state.in_(_NOT_COUNTED)).limit(1)
+    sent_again = exists().where(Attempt.unit_id == Unit.id, Attempt.again != "")
+    counted = (Unit.counted_at.is_not(None), Unit.state.in_(_NOT_COUNTED))
+    free = _units(Unit.state).where(*counted, not_(sent_again)).limit(1)
     for push, unit, state in stream(session, free):
         yield Filled(
             _("push %(push)s, unit %(unit)s: is %(state)s, so not out, and still counts against the limits"),
@@ -223,14 +220,20 @@ def _in_time_and_as_approved(session: Session) -> Rows:
             Unit.fence,
             Push.due_at,
             Push.deadline_at,
+            Push.approved_at,
+            Push.binding,
             *(getattr(Attempt, name) for name in ("started_at", "fence", "request", "request_sha256")),
         )
         .join(Attempt, Attempt.unit_id == Unit.id)
         .order_by(None)
         .order_by(Attempt.id)
     )
-    for push, unit, given, due, deadline, at, fence, request, digest in stream(session, written):
-        if not due <= at < deadline:
+    for push, unit, given, due, deadline, approved, binding, at, fence, request, digest in stream(
+        session, written
+    ):
+        # What was proven not to be out may be given another time: what was tried before had its former one.
+        before = binding > 1 and (approved is None or at <= approved)
+        if not before and not due <= at < deadline:
             yield Filled(
                 _("push %(push)s, unit %(unit)s: written at %(at)s, allowed from %(due)s until %(deadline)s"),
                 push=push,
@@ -271,7 +274,7 @@ def _approvals(session: Session) -> Iterator[tuple[str, str, str]]:
     pushes = (
         select(Push, Revision.content_hash)
         .outerjoin(Revision, Revision.id == Push.revision_id)
-        .where(Push.id.in_(begun))
+        .where(Push.id.in_(begun), Push.state.not_in((PushState.DRAFT, PushState.IN_REVIEW)))
         .order_by(Push.id)
     )
     recipients = (

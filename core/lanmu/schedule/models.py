@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from lanmu.storage import Base, JsonDoc, Public, UtcDateTime
@@ -16,7 +16,8 @@ class Column(Public, Base):
     """栏目: a recurring feature. `targets` and `pool` hold filters; empty filters take everything.
 
     `targets`: {"tags": [...], "types": [...], "stages": [...]}; `pool`: {"tags": [...], "kinds": [...],
-    "zones": [...]}; `classes`: content classes this column may draw, in any order.
+    "zones": [...]}; `classes`: content classes this column may draw, in any order. `priority` is that of its
+    pushes: where a limit lets only one of two go out, the higher has it.
     """
 
     __tablename__ = "schedule_column"
@@ -35,6 +36,7 @@ class Column(Public, Base):
     cooldown_days: Mapped[int] = mapped_column(default=14)
     approval: Mapped[str] = mapped_column(String(8), default="each")
     late_policy: Mapped[str] = mapped_column(String(8), default="ask")
+    priority: Mapped[int] = mapped_column(default=0, server_default=text("0"))
     active: Mapped[bool] = mapped_column(default=True)
     lock: Mapped[int] = mapped_column(default=1)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)

@@ -34,6 +34,8 @@ def part(session: Session, now: datetime, parted: Sequence[tuple[Claimed, Mappin
     dialect = connection.dialect.name
     highest = connection.execute(_NUMBERS, {"ids": list({unit.push_id for unit, _apart in parted})})
     numbers = {row.push_id: row.number for row in highest}
+    doubted = [unit.id for unit, _apart in parted if unit.counted]
+    counted = {row.id: row.counted_at for row in connection.execute(_COUNTED, {"ids": doubted})}
     moved, units = [], []
     for unit, apart in parted:
         together: defaultdict[tuple[object, ...], list[str]] = defaultdict(list)
@@ -41,21 +43,26 @@ def part(session: Session, now: datetime, parted: Sequence[tuple[Claimed, Mappin
             together[answer.door, answer.code, answer.reason, answer.until].append(key)
         for keys in together.values():
             numbers[unit.push_id] += 1
-            units.append(_row(unit, apart[keys[0]], numbers[unit.push_id], now))
-            moved.append((unit.id, keys, apart[keys[0]]))
+            row = _row(unit, apart[keys[0]], numbers[unit.push_id], now, counted.get(unit.id))
+            units.append(row)
+            moved.append((unit.id, keys, apart[keys[0]], _OF_TARGETS[row["state"]]))
     new_ids = list(
         connection.execute(insert(UNIT).returning(UNIT.c.id, sort_by_parameter_order=True), units).scalars()
     )
     rows = [
-        (old, key, new, "skipped" if answer.door is Door.DROP else "planned", to_store(answer.reason))
-        for (old, keys, answer), new in zip(moved, new_ids, strict=True)
+        (old, key, new, state, to_store(answer.reason))
+        for (old, keys, answer, state), new in zip(moved, new_ids, strict=True)
         for key in keys
     ]
     connection.execute(_move(dialect), _MOVED.pack(dialect, rows) | {"at": now})
 
 
-def _row(unit: Claimed, answer: Answer, number: int, now: datetime) -> dict[str, object]:
+def _row(
+    unit: Claimed, answer: Answer, number: int, now: datetime, counted_at: datetime | None
+) -> dict[str, Any]:
+    """The new unit. Whoever may have got an earlier attempt of the old one is in doubt, and not skipped."""
     dropped = answer.door is Door.DROP
+    ended = UnitState.SKIPPED if counted_at is None else UnitState.UNKNOWN
     return {
         "push_id": unit.push_id,
         "number": number,
@@ -63,15 +70,22 @@ def _row(unit: Claimed, answer: Answer, number: int, now: datetime) -> dict[str,
         "sender": unit.sender,
         "zone": unit.zone,
         "token": secrets.token_hex(8),
-        "state": UnitState.SKIPPED if dropped else UnitState.PENDING,
+        "state": ended if dropped else UnitState.PENDING,
+        "counted_at": counted_at,
         "reason": answer.reason,
         "code": answer.code,
         "not_before": answer.until or now,
         "kept_until": answer.until if answer.code in KEPT_BACK else None,
-        "finished_at": now if dropped else None,
+        "finished_at": now if dropped and counted_at is None else None,
     }
 
 
+_OF_TARGETS: dict[UnitState, str] = {
+    UnitState.SKIPPED: "skipped",
+    UnitState.PENDING: "planned",
+    UnitState.UNKNOWN: "unknown",
+}
+_COUNTED = select(UNIT.c.id, UNIT.c.counted_at).where(UNIT.c.id.in_(bindparam("ids", expanding=True)))
 _NUMBERS = (
     select(UNIT.c.push_id, func.max(UNIT.c.number).label("number"))
     .where(UNIT.c.push_id.in_(bindparam("ids", expanding=True)))

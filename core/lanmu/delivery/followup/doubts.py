@@ -36,8 +36,9 @@ from lanmu.delivery.sending.journal import Journal, Recorder
 from lanmu.delivery.sending.outcomes import FIRST_RESULTS, POISON, Next, after_write
 from lanmu.delivery.sending.preflight import Preflight, Ready
 from lanmu.delivery.sending.queue import DEADLY, Claimed
-from lanmu.delivery.sending.recording import Recorded, record
-from lanmu.delivery.states import UnitState
+from lanmu.delivery.sending.recorded import Recorded
+from lanmu.delivery.sending.recording import record
+from lanmu.delivery.states import COUNTED_AS_SENT, UnitState
 from lanmu.i18n import _
 from lanmu.interfaces.channels import Channel, Line, NotConnected, Observation, Ref, Window
 from lanmu.interfaces.clock import Clock
@@ -331,7 +332,11 @@ class Doubts:
         begun = select(func.max(Attempt.started_at)).where(Attempt.unit_id == Unit.id).scalar_subquery()
         old = (
             select(Unit.id, Unit.push_id, Unit.channel, Unit.sender, Unit.token, Unit.fence, Unit.tries)
-            .where(text("unit.state = 'unknown'"), Unit.look_at.is_(None), begun < now - COUNTED_AFTER)
+            .where(
+                text("unit.state = 'unknown'"),
+                Unit.look_at.is_(None),
+                func.coalesce(begun, Unit.counted_at) < now - COUNTED_AFTER,
+            )
             .order_by(Unit.id)
             .limit(50)
         )
@@ -341,7 +346,7 @@ class Doubts:
         counted = Next(
             UnitState.ACCEPTED,
             _("Nobody could tell for three days, so it counts as sent."),
-            "counted_as_sent",
+            COUNTED_AS_SENT,
         )
         with self._database.write() as session:
             units = [Claimed(*row, (), None, None) for row in session.execute(old)]

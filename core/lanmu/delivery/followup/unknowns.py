@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, and_, func, insert, select, text, update
+from sqlalchemy import CursorResult, and_, case, func, insert, select, text, update
 from sqlalchemy.orm import Session
 
 from lanmu.delivery.models import Attempt, Push, Unit, UnitTarget, WorkerRecord
@@ -15,6 +15,10 @@ from lanmu.i18n import to_store
 from lanmu.interfaces.channels import Request
 
 BATCH = 20
+
+ASKED, REPEATED = "asked", "repeated"
+"""Why an attempt was followed by another although it may be out, see `Attempt.again`."""
+
 _REFERENCES = 7_225_001  # any number that no other advisory lock of ours has
 
 
@@ -96,7 +100,9 @@ def _doubt(
 ) -> Doubt:
     last = attempts[-1]
     same = [each for each in attempts if each.request_sha256 == last.request_sha256]
-    claimed = replace(as_claimed(unit, targets), counted=True)
+    # A lookup that finds nothing proves nothing against an attempt before the one that it is about.
+    asked = any(each.again == ASKED for each in attempts[:-1])
+    claimed = replace(as_claimed(unit, targets), counted=asked)
     return Doubt(
         claimed,
         push,
@@ -146,6 +152,15 @@ def intend_again(
     if cast(CursorResult[Any], session.execute(calling)).rowcount != 1:
         return None
     session.execute(
+        update(ATTEMPT)
+        .where(
+            ATTEMPT.c.unit_id == doubt.unit.id,
+            ATTEMPT.c.request_sha256 == doubt.sha256,
+            ATTEMPT.c.again == "",
+        )
+        .values(again=REPEATED)
+    )
+    session.execute(
         insert(ATTEMPT).values(
             unit_id=doubt.unit.id,
             fence=fence,
@@ -157,7 +172,7 @@ def intend_again(
             started_at=now,
         )
     )
-    return replace(doubt.unit, fence=fence)
+    return replace(doubt.unit, fence=fence, counted=True)
 
 
 def add_evidence(session: Session, doubt: Doubt, found: dict[str, Any], outcome: str = "") -> None:
@@ -217,12 +232,21 @@ def worker_seen(session: Session, owner: str) -> tuple[datetime | None, bool]:
     return (None, False) if row is None else (row.heartbeat_at, row.stopped_at is not None)
 
 
-def note_decision(session: Session, unit_id: int, said: dict[str, str]) -> None:
-    """Keep a person's word with the unit's last attempt. The caller holds the lock of the push."""
+def note_decision(session: Session, unit_id: int, said: dict[str, str]) -> bool:
+    """Keep a person's word with the attempt that it is about: the last of which nobody knows. Answers whether
+    there is any. The caller holds the lock of the push."""
+    unclear = case((Attempt.outcome.in_(("", UnitState.UNKNOWN)), 1), else_=0)
     attempt = session.scalar(
-        select(Attempt).where(Attempt.unit_id == unit_id).order_by(Attempt.fence.desc()).limit(1)
+        select(Attempt)
+        .where(Attempt.unit_id == unit_id)
+        .order_by(unclear.desc(), Attempt.fence.desc())
+        .limit(1)
     )
-    if attempt is not None:
-        attempt.evidence = {**(attempt.evidence or {}), "decided": said}
-        if said["answer"] == "sent":
-            attempt.outcome = "accepted"
+    if attempt is None:
+        return False
+    attempt.evidence = {**(attempt.evidence or {}), "decided": said}
+    if said["answer"] == "sent":
+        attempt.outcome = "accepted"
+    elif said["answer"] == "again":
+        attempt.again = ASKED
+    return True

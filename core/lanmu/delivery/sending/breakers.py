@@ -30,7 +30,8 @@ from lanmu.delivery.door.limit_models import Breaker
 from lanmu.delivery.models import Unit, UploadedAsset
 from lanmu.delivery.sending.outcomes import Next
 from lanmu.delivery.sending.queue import Claimed
-from lanmu.delivery.sending.recording import Recorded, hold_push
+from lanmu.delivery.sending.recorded import Recorded
+from lanmu.delivery.sending.recording import hold_push
 from lanmu.delivery.states import UnitState
 from lanmu.i18n import Filled, _, to_store
 from lanmu.interfaces.channels import Channel

@@ -25,7 +25,8 @@ from lanmu.delivery.sending.journal import Journal, Recorder
 from lanmu.delivery.sending.outcomes import Next, after_gate, after_no_connection, after_write
 from lanmu.delivery.sending.preflight import Preflight, Ready, Sheet
 from lanmu.delivery.sending.queue import Claimed, claim, intend
-from lanmu.delivery.sending.recording import Recorded, record, rehearse
+from lanmu.delivery.sending.recorded import Recorded
+from lanmu.delivery.sending.recording import record, rehearse
 from lanmu.delivery.states import UnitState
 from lanmu.i18n import _
 from lanmu.interfaces.channels import Channel, Line, NotConnected, Observation

@@ -18,14 +18,15 @@ from pathlib import Path
 from threading import Event
 from typing import Any, TypeVar
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, exists, select
 from sqlalchemy.exc import InterfaceError, OperationalError
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from lanmu.delivery.models import Attempt, Unit, UnitTarget
 from lanmu.delivery.sending.outcomes import Next
 from lanmu.delivery.sending.queue import Claimed
-from lanmu.delivery.sending.recording import Recorded, record
+from lanmu.delivery.sending.recorded import Recorded
+from lanmu.delivery.sending.recording import record
 from lanmu.delivery.states import UnitState
 from lanmu.i18n import from_store, to_store
 from lanmu.interfaces.channels import Observation, Ref, Target
@@ -219,7 +220,7 @@ def _still_open(session: Session, lines: Sequence[_Line]) -> list[Recorded]:
     found = []
     for line in lines:
         row = session.execute(
-            select(Unit.push_id, Unit.channel, Unit.sender, Unit.token, Unit.tries)
+            select(Unit.push_id, Unit.channel, Unit.sender, Unit.token, Unit.tries, _doubted())
             .join(Attempt, Attempt.unit_id == Unit.id)
             .where(Unit.id == line.unit, Attempt.fence == line.fence, Attempt.finished_at.is_(None))
         ).first()
@@ -238,9 +239,19 @@ def _still_open(session: Session, lines: Sequence[_Line]) -> list[Recorded]:
             targets,
             None,
             None,
+            counted=row.doubted,
         )
         found.append(Recorded(unit, line.next, line.seen))
     return found
+
+
+def _doubted() -> ColumnElement[bool]:
+    """Whether the unit had been sent again, so that an attempt before this one may be out."""
+    earlier = aliased(Attempt)
+    before = exists().where(
+        earlier.unit_id == Attempt.unit_id, earlier.fence < Attempt.fence, earlier.again != ""
+    )
+    return before.label("doubted")
 
 
 def _seconds(delta: timedelta | None) -> float | None:

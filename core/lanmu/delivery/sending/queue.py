@@ -329,7 +329,7 @@ def reap(
     out what became of it, save for the channels `unasked`, where only a person can tell. A unit that has
     ended three workers is put on hold, or stays unknown. Answers how many of each.
     """
-    lost = select(UNIT.c.id, UNIT.c.push_id, UNIT.c.state, UNIT.c.deaths).where(
+    lost = select(UNIT.c.id, UNIT.c.push_id, UNIT.c.state, UNIT.c.deaths, UNIT.c.counted_at).where(
         OWNED, or_(UNIT.c.lease_until < now, UNIT.c.owner.in_(dead))
     )
     pushes = {row.push_id for row in session.execute(lost)}
@@ -351,6 +351,13 @@ def reap(
         why = _("Three workers ended while they prepared it. See what is wrong with it before it goes on.")
         session.execute(
             update(UNIT).where(UNIT.c.id.in_(poison)).values(state=UnitState.HELD, code=POISON, reason=why)
+        )
+        # An earlier attempt of it may be out, see doubted.py: that is not for a person to let go on.
+        doubted = [row.id for row in rows if row.id in poison and row.counted_at is not None]
+        unknown = {"state": UnitState.UNKNOWN, "look_at": None}
+        session.execute(update(UNIT).where(UNIT.c.id.in_(doubted)).values(unknown))
+        session.execute(
+            update(TARGET).where(TARGET.c.unit_id.in_(doubted)).values(state="unknown", changed_at=now)
         )
     # The fence stays: late evidence of the same attempt may still tell what became of it.
     session.execute(

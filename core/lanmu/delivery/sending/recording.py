@@ -1,7 +1,6 @@
 """What became of the units of a batch, written down with one statement for each table."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -14,8 +13,10 @@ from lanmu.delivery.door import limits
 from lanmu.delivery.door.parting import KEPT_BACK, count, part
 from lanmu.delivery.models import Push
 from lanmu.delivery.progress import lock_pushes, settle
-from lanmu.delivery.sending.outcomes import Next, named
-from lanmu.delivery.sending.queue import ATTEMPT, SENDING, TARGET, UNIT, Claimed
+from lanmu.delivery.sending import doubted
+from lanmu.delivery.sending.outcomes import named
+from lanmu.delivery.sending.queue import ATTEMPT, SENDING, TARGET, UNIT
+from lanmu.delivery.sending.recorded import Recorded
 from lanmu.delivery.states import AWAITED, TARGET_STATE_OF_UNIT, PushState, UnitState
 from lanmu.i18n import to_store
 from lanmu.interfaces.channels import Observation
@@ -23,28 +24,16 @@ from lanmu.storage.rows import Rows
 from lanmu.storage.types import json_text
 
 
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """What is to be recorded of one unit. `seen` is None where there was no intent to write.
-
-    `was` is the state that it comes from: `calling` where something was seen, else `leased`, unless given.
-    """
-
-    unit: Claimed
-    next: Next
-    seen: Observation | None = None
-    was: UnitState | None = None
-
-
 def record(session: Session, now: datetime, results: Sequence[Recorded]) -> list[Recorded]:
     """Move units on to what became of them, and their pushes too; answers those that were still ours.
 
     From `leased` nothing was written; from `calling` something may have been. A unit that the reaper took
     to `unknown` in the meantime is still moved to `accepted` by late evidence of the same attempt. What was
-    seen of an attempt is kept in any case.
+    seen of an attempt is kept in any case, and where that says that it is out, so is its unit.
     """
     if not results:
         return []
+    results = doubted.kept_in_doubt(session, results)
     pushes = {result.unit.push_id for result in results}
     lock_pushes(session, pushes)
     connection = session.connection()
@@ -56,7 +45,13 @@ def record(session: Session, now: datetime, results: Sequence[Recorded]) -> list
     )
     moved = [result for result in results if result.unit.id in ours]
     at = {"at": now}
-    if seen := [_attempt_row(result, result.seen) for result in results if result.seen is not None]:
+    if late := [each for each in results if each.seen is not None and each.unit.id not in ours]:
+        moved += doubted.learn_late(session, now, late)
+    if seen := [
+        _attempt_row(result, result.seen)
+        for result in results
+        if result.seen is not None and result.unit.id in ours
+    ]:
         connection.execute(_keep_evidence(dialect), _ATTEMPTS.pack(dialect, seen) | at)
     if targets := [row for result in moved if (row := _target_row(result)) is not None]:
         connection.execute(_move_targets(dialect), _TARGETS.pack(dialect, targets) | at)
@@ -135,8 +130,11 @@ _UNSENT = frozenset(
 def _is_proven_unsent(result: Recorded) -> bool:
     """Whether a unit that had its intent is proven not to be out: what it counted is given back.
 
-    A failure of which an answer was seen is proven; a doubt that somebody gave up is not.
+    A failure of which an answer was seen is proven; a doubt that somebody gave up is not, nor is one of which
+    an earlier attempt may be out.
     """
+    if result.unit.counted:
+        return False
     if result.next.state is UnitState.FAILED:
         return result.seen is not None
     had_its_intent = result.seen is not None or result.was is not None
@@ -199,18 +197,11 @@ def _move_units(dialect: str) -> ReturningUpdate[Any]:
     )
 
 
-_EVIDENCE_CAP = 2000
 _ATTEMPTS = Rows("seen", unit_id=int, fence=int, outcome=str, evidence=str)
 
 
 def _attempt_row(result: Recorded, seen: Observation) -> tuple[object, ...]:
-    evidence = {
-        "wrote": seen.wrote,
-        "status": seen.status,
-        "fault": seen.fault,
-        "answer": seen.body[:_EVIDENCE_CAP].decode("utf-8", "replace"),
-    }
-    return result.unit.id, result.unit.fence, result.next.state, json_text(evidence)
+    return result.unit.id, result.unit.fence, result.next.state, json_text(doubted.evidence(seen))
 
 
 @cache
