@@ -7,6 +7,7 @@ it prints its figures as JSON. The floor is the barest program that does the lea
 same database with the same durability. The queue is a Huey task for each message, on Huey's SQLite.
 """
 
+import gc
 import json
 import os
 import sqlite3
@@ -158,7 +159,9 @@ def lanmu(job: Job) -> int:
     house = House(job.url, job.port, fresh_lines=job.fresh_lines)
     pool = ThreadPoolExecutor(job.concurrency)
     lanes = [house.dispatcher(pool, job.concurrency // job.lanes) for _lane in range(job.lanes)]
-    lanes[0].warm_up()  # as the worker does when it starts
+    lanes[0].warm_up()  # as the worker does when it starts, and the rest of it
+    gc.collect()
+    gc.freeze()
     wait_for(job, early=0.3)
     due = house.service.next_due()
     assert due is not None

@@ -33,7 +33,10 @@ def masked(text: str) -> str:
     if known is not None:
         text = known.sub("***", text)
     lower = text.lower()
-    return _LOOKS_SECRET.sub(r"\1\2***", text) if any(hint in lower for hint in _HINTS) else text
+    for hint in _HINTS:
+        if hint in lower:
+            return _LOOKS_SECRET.sub(r"\1\2***", text)
+    return text
 
 
 @lru_cache(maxsize=1)

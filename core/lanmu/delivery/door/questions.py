@@ -75,6 +75,7 @@ class Gatekeeper:
         ids = PUSH_IDS.pack(dialect, {each.unit.push_id for each in batch})
         pushes = {row.id: row for row in connection.execute(pushes_now(dialect), ids)}
         members, communities = facts(session, batch)
+        anybody = members or [row for row in communities.values() if not row.active]
         # Of two for the same last place the one of higher priority is asked about first.
         order = sorted(batch, key=lambda each: (-pushes[each.unit.push_id].priority, each.unit.id))
         questions: dict[int, gate.Question] = {}
@@ -87,7 +88,7 @@ class Gatekeeper:
                 question = self._question(pushes[unit.push_id], each, now)
                 alike[key] = question, gate.ask(question)
             question, answer = alike[key]
-            if whom := _refused(each, members, communities):
+            if anybody and (whom := _refused(each, members, communities)):
                 question = replace(question, whom=whom)
                 answer = gate.ask(question)
             questions[unit.id], answers.by_unit[unit.id] = question, answer

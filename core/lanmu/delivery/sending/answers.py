@@ -95,7 +95,7 @@ def check_composed(answer: object, targets: Sequence[Target]) -> Request | Refus
     keys = answer.targets
     if not isinstance(keys, tuple):
         raise WrongAnswer("Request.targets", "tuple[str, ...]", keys)
-    if len(keys) != len(targets) or any(key != target.key for key, target in zip(keys, targets, strict=True)):
+    if keys != tuple([target.key for target in targets]):
         raise WrongAnswer("Request.targets", "the keys of all the targets", _Said(repr(keys)[:200]))
     return answer
 

@@ -102,6 +102,8 @@ def named(failed: Mapping[str, str], targets: Collection[str]) -> dict[str, str]
 
     A name that fits two targets but for the case is left as it came, since nobody can say which is meant.
     """
+    if not failed:
+        return {}
     by_fold: defaultdict[str, list[str]] = defaultdict(list)
     for key in targets:
         by_fold[key.casefold()].append(key)
