@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from tests.web.conftest import CHANNEL, Browser
 
 from lanmu import config, demo
@@ -163,3 +163,25 @@ def test_a_slot_that_new_rules_of_its_zone_moved_says_so(admin: Browser, stocked
     stocked.schedule.plan_ahead()
     assert stocked.schedule.occurrences.get(first.id).due_at == first.due_at
     assert "所在时区的规则变了" in admin.get(f"/columns/{first.column_id}").text
+
+
+def test_saving_a_column_tells_what_changed_for_this_one_alone(admin: Browser, stocked: Server):
+    other = ColumnDraft("晚安", CHANNEL, (SlotDraft("daily", "21:00"),), cooldown_days=0)
+    stocked.schedule.columns.create(other)
+    stocked.schedule.plan_ahead()
+    column = next(each for each in stocked.schedule.columns.everything() if each.draft.name == "早安")
+    own = len(stocked.schedule.occurrences.between(stocked.clock.now(), stocked.clock.now() + timedelta(30)))
+    page = admin.post(f"/columns/{column.id}/plan").text
+    assert f"“早安”接下来有 {own // 2} 个排期" in page
+    assert "日历没有变化" in page or "新增 0 个，取消 0 个" in page
+
+
+def test_a_community_that_a_column_lists_is_not_said_to_have_none(admin: Browser, stocked: Server):
+    column = stocked.schedule.columns.everything()[0]
+    with stocked.database.write() as session:
+        session.execute(delete(Occurrence))
+    community = stocked.audience.communities.find()[0]
+    page = admin.get(f"/communities/{community.id}").text
+    assert column.draft.name in page
+    assert "没有栏目覆盖" not in page
+    assert "覆盖它的栏目在接下来两周没有排期" in page

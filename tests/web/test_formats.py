@@ -71,3 +71,8 @@ def test_every_state_of_every_room_has_a_word_and_a_colour():
         for state in states:
             assert words.word(str(state), group) != str(state), (group, state)
             assert any(str(state) in codes for codes in words.TONES.values()), state
+
+
+def test_a_sentence_tells_its_moments_in_the_zone_of_the_shop():
+    told = formats.in_zone("备份：2026-11-22 16:30 UTC（2026-11-22 16:30:59 UTC）。UTC", SHANGHAI)
+    assert told == "备份：2026-11-23 00:30（2026-11-23 00:30）。UTC"

@@ -7,17 +7,19 @@ from datetime import timedelta
 
 import pytest
 from flask import Flask
-from sqlalchemy import update
+from sqlalchemy import select, update
 from tests.web.conftest import CHANNEL, Browser, Send
 
 from lanmu.audience.views import Address, CommunityDraft
 from lanmu.delivery.door.limit_models import GateCount
-from lanmu.delivery.installation.instance_models import ClockRecord
+from lanmu.delivery.installation.instance import RESTORED, freeze
+from lanmu.delivery.installation.instance_models import ClockRecord, InstanceRecord
 from lanmu.delivery.installation.owner import this_process
 from lanmu.delivery.intake import PushRequest, Recipient
 from lanmu.delivery.models import Attempt, Push, Unit
 from lanmu.delivery.service import PushFilter
 from lanmu.delivery.views import PushView
+from lanmu.i18n import Filled
 from lanmu.server import Server
 from lanmu.testing.clock import FakeClock
 
@@ -362,3 +364,14 @@ def test_the_tests_of_a_day_are_counted_once_however_many_channels_run(admin: Br
     admin.post("/pushes/test", {"to": f"{made.id}/{CHANNEL}", "text": "早安"})
     server.dispatcher(this_process(), ThreadPoolExecutor(1), batch=1).run_due()
     assert "今天已用 1 条 · 最多 20 条" in admin.get("/pushes/test").text
+
+
+def test_a_frozen_copy_tells_the_time_of_its_backup_in_the_shops_zone(admin: Browser, server: Server):
+    with server.database.write() as session:
+        row = session.scalars(select(InstanceRecord)).one()
+        reason = Filled(RESTORED, at="2026-11-22 16:30 UTC")
+        freeze(row, server.clock.now(), reason)
+    page = admin.get("/").text
+    assert "2026-11-23 00:30" in page
+    assert "16:30" not in page.partition("flash-error")[2].partition("</div>")[0]
+    assert "lanmu release --reconcile" in page

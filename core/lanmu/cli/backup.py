@@ -1,7 +1,10 @@
 """`lanmu backup`, `restore`, `release` and `clock`: the installation kept, put back, and let go again."""
 
+import tomllib
 from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import click
 
@@ -9,7 +12,7 @@ from lanmu.cli.commands import FAILED, Command, Group
 from lanmu.cli.context import done, open_server, print_json, read_config
 from lanmu.cli.layout import table
 from lanmu.cli.words import say
-from lanmu.i18n import _
+from lanmu.i18n import _, terminal_locale
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _JSON = click.option("--json", "as_json", is_flag=True, help=_("Print JSON."))
@@ -74,7 +77,7 @@ def restore(ctx: click.Context, file: Path, into: Path | None, force_empty: bool
     if as_json:
         print_json({key: value and str(value) for key, value in asdict(made).items()})
         return
-    when = f"{made.made_at:%Y-%m-%d %H:%M} UTC"
+    when = _told(made.made_at, _zone_in(made.config) if into is not None else read_config(ctx).server.zone)
     done(_("Restored the backup of %(when)s into %(folder)s."), when=when, folder=made.folder)
     if made.aside is not None:
         done(_("What was there before is now %(aside)s."), aside=made.aside)
@@ -99,6 +102,7 @@ def restore(ctx: click.Context, file: Path, into: Path | None, force_empty: bool
 @click.pass_context
 def release(ctx: click.Context, reconcile: bool, unsent: bool, yes: bool, as_json: bool) -> None:
     from lanmu.releasing import About, Releasing
+    from lanmu.web.pages.formats import in_zone  # the web takes half a second to import
 
     if reconcile and unsent:
         raise click.UsageError(say(_("--reconcile and --unsent exclude each other.")), ctx)
@@ -107,8 +111,9 @@ def release(ctx: click.Context, reconcile: bool, unsent: bool, yes: bool, as_jso
         releasing = Releasing(server)
         outlook = releasing.outlook()
         if not as_json:
-            since = f"{outlook.since:%Y-%m-%d %H:%M} UTC" if outlook.since else "–"
-            click.echo(say(outlook.reason))
+            zone = server.config.server.zone
+            since = _told(outlook.since, zone) if outlook.since else "–"
+            click.echo(in_zone(say(outlook.reason), zone))
             rows = [
                 (say(_("State of")), since),
                 (
@@ -137,6 +142,19 @@ def release(ctx: click.Context, reconcile: bool, unsent: bool, yes: bool, as_jso
         ),
         **asdict(made),
     )
+
+
+def _told(at: datetime, zone: str) -> str:
+    """A moment in a zone, which it names."""
+    from lanmu.web.pages.formats import zone_name  # the web takes half a second to import
+
+    return f"{at.astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M} ({zone_name(zone, terminal_locale(), at)})"
+
+
+def _zone_in(config: Path | None) -> str:
+    """The shop's zone by the settings of a backup, which may still lack their secrets."""
+    server = tomllib.loads(config.read_text(encoding="utf-8")).get("server", {}) if config else {}
+    return str(server.get("zone", "Asia/Shanghai"))
 
 
 _WHAT_HAPPENS = {

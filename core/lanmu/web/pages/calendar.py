@@ -12,6 +12,7 @@ from werkzeug.wrappers import Response
 from lanmu.i18n import _
 from lanmu.interfaces.access import requires
 from lanmu.schedule.occurrences import OccurrenceFilter
+from lanmu.schedule.planning import PlanReport
 from lanmu.web.pages import choices
 from lanmu.web.pages.acts import act, say
 from lanmu.web.pages.formats import month_day
@@ -82,14 +83,15 @@ def plan_again(anew: Collection[str] = ()) -> str:
     own = report.replaced - report.elsewhere
     if own:
         told.append(say(_("%(n)s picks not yet approved were exchanged."), n=own))
-    if report.elsewhere:
-        told.append(
-            say(
-                _("%(n)s picks of other columns were exchanged, because a rule no longer allowed them."),
-                n=report.elsewhere,
-            )
-        )
-    return "\n".join(told)
+    return "\n".join([*told, *elsewhere(report)])
+
+
+def elsewhere(report: PlanReport) -> list[str]:
+    """What planning has changed in columns that were not to be planned anew."""
+    if not report.elsewhere:
+        return []
+    text = _("%(n)s picks of other columns were exchanged, because a rule no longer allowed them.")
+    return [say(text, n=report.elsewhere)]
 
 
 def _monday(text: str, today: date) -> date:

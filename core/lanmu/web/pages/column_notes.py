@@ -8,13 +8,64 @@ from lanmu.i18n import _
 from lanmu.library.views import Candidate
 from lanmu.schedule.calendar import Moment, RuleSlot, Slot, moments_of
 from lanmu.schedule.columns import ColumnView, PoolDraft, calendar_slot
+from lanmu.schedule.occurrences import OccurrenceFilter
 from lanmu.schedule.planning import as_candidate
 from lanmu.schedule.problem import Pool
 from lanmu.schedule.recurrence import names_late_day
 from lanmu.web.pages.acts import say
+from lanmu.web.pages.calendar import elsewhere
 from lanmu.web.people import server
 
 _AHEAD = timedelta(days=366)
+
+
+Plan = dict[tuple[str, str], str]
+"""What a column has on the calendar: its local time and community, and the material, "" where none fits."""
+
+
+def plan_of(column: str) -> Plan:
+    """The column's places to come."""
+    now = server().clock.now()
+    until = now + timedelta(days=server().config.schedule.horizon_days + 1)
+    found = server().schedule.occurrences.between(now, until, OccurrenceFilter(column=column))
+    return {
+        (each.local_time, each.community_id): each.material if each.state != "empty" else ""
+        for each in found
+        if each.state != "skipped"
+    }
+
+
+def plan_anew(column: str, name: str, before: Plan) -> str:
+    """Plan a column anew, and say what that has changed for it, and for others where it did."""
+    others = elsewhere(server().schedule.plan_ahead([column]))
+    return "\n".join([_planned_words(name, before, plan_of(column)), *others])
+
+
+def _planned_words(name: str, before: Plan, after: Plan) -> str:
+    """What saving or planning a column has changed for this one alone."""
+    empty = sum(not material for material in after.values())
+    told = [
+        say(
+            _("“%(column)s”: %(n)s slots in the coming days, %(empty)s of them without material."),
+            column=name,
+            n=len(after),
+            empty=empty,
+        )
+    ]
+    new, gone = len(after.keys() - before.keys()), len(before.keys() - after.keys())
+    other = sum(after[key] != before[key] for key in after.keys() & before.keys())
+    if before and (new or gone or other):
+        told.append(
+            say(
+                _("New: %(new)s; dropped: %(gone)s; other material: %(other)s; the rest is as before."),
+                new=new,
+                gone=gone,
+                other=other,
+            )
+        )
+    elif before:
+        told.append(say(_("Nothing on the calendar has changed.")))
+    return "\n".join(told)
 
 
 def clock_changes(column: ColumnView) -> list[str]:

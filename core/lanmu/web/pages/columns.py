@@ -19,8 +19,15 @@ from lanmu.schedule.recurrence import read_rule
 from lanmu.web.pages import choices
 from lanmu.web.pages.acts import Errors, act, by_field, note, say, whole
 from lanmu.web.pages.audit_words import of_column
-from lanmu.web.pages.calendar import plan_again
-from lanmu.web.pages.column_notes import clock_changes, has_late_days, pool_of, pool_shown
+from lanmu.web.pages.column_notes import (
+    Plan,
+    clock_changes,
+    has_late_days,
+    plan_anew,
+    plan_of,
+    pool_of,
+    pool_shown,
+)
 from lanmu.web.pages.happenings import state_of, url_of, why_lines
 from lanmu.web.pages.standing import Standing, standings_of
 from lanmu.web.people import server, signed_in
@@ -113,7 +120,7 @@ def create() -> str | Response | tuple[str, int]:
     except LanmuError as error:
         return _form(None, draft, by_field(error, _FIELDS), 0), error.status
     note("schedule.plan", made.id)
-    return _planned(made)
+    return _planned(made, {})
 
 
 @blueprint.get("/columns/<column>/edit")
@@ -129,16 +136,17 @@ def save(column: str) -> str | Response | tuple[str, int]:
     found = server().schedule.columns.get(column)
     draft = _read(found.draft)
     lock = int(request.form.get("lock") or 0)
+    before = plan_of(column)
     try:
         saved = server().schedule.columns.edit(column, _checked(draft), lock)
     except LanmuError as error:
         return _form(found, draft, by_field(error, _FIELDS), lock), error.status
     note("schedule.plan", column, of_column(found.draft, saved.draft))
-    return _planned(saved)
+    return _planned(saved, before)
 
 
-def _planned(column: ColumnView) -> Response:
-    flash(plan_again([column.id]), "success")
+def _planned(column: ColumnView, before: Plan) -> Response:
+    flash(say(_("Saved.")) + " " + plan_anew(column.id, column.draft.name, before), "success")
     for told in clock_changes(column):
         flash(told, "warning")
     return redirect(url_for("columns.detail", column=column.id), 303)
@@ -148,7 +156,12 @@ def _planned(column: ColumnView) -> Response:
 @requires("schedule.plan")
 def replan(column: str) -> Response:
     back = url_for("columns.detail", column=column)
-    return act(lambda: plan_again([column]), back, permission="schedule.plan", on=column)
+    found = server().schedule.columns.get(column)
+
+    def do() -> str:
+        return plan_anew(column, found.draft.name, plan_of(column))
+
+    return act(do, back, permission="schedule.plan", on=column)
 
 
 @blueprint.get("/columns/pool")

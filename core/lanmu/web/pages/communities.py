@@ -95,11 +95,7 @@ def _page(community: CommunityView, errors: Errors) -> str:
     past = occurrences.between(now - _LATELY, now, wanted)
     sent = [each for each in past if each.push_id][-_SHOWN:]
     goal = {**dict.fromkeys(taxonomy.shares, 0), **(community.mix or taxonomy.shares)}
-    columns = [
-        {"public_id": column.id, "name": column.draft.name, "classes": column.draft.classes}
-        for column in server().schedule.columns.everything()
-        if community.name in server().schedule.reach(column.id)[0]
-    ]
+    columns = _columns_of(community.name)
     reports = server().reports
     return render_template(
         "communities/detail.html",
@@ -120,6 +116,25 @@ def _page(community: CommunityView, errors: Errors) -> str:
         coming=each_alone(coming, now),
         sent=each_alone(sent[::-1], now),
     )
+
+
+def _columns_of(name: str) -> list[dict[str, Any]]:
+    """The columns that aim at a community, and whether their channel reaches it."""
+    found = []
+    for column in server().schedule.columns.everything():
+        reached, unreached = server().schedule.reach(column.id)
+        if name in reached or name in unreached:
+            found.append(
+                {
+                    "public_id": column.id,
+                    "name": column.draft.name,
+                    "classes": column.draft.classes,
+                    "active": column.draft.active,
+                    "reached": name in reached,
+                    "channel": column.draft.channel,
+                }
+            )
+    return found
 
 
 def _shown(community: CommunityView) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """How numbers, times and sizes are written in both languages: 24 hours, 万 for large counts."""
 
+import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from typing import Any
@@ -14,6 +15,9 @@ _ZH_DAYS = "一二三四五六日"
 _EN_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _EN_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _CITIES = {"Asia/Shanghai": ("北京时间", "Beijing time")}
+
+
+_UTC_MOMENT = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d)(?::\d\d)? UTC\b")
 
 
 def clock(at: datetime, zone: str) -> str:
@@ -105,6 +109,16 @@ def zone_name(zone: str, locale: str, now: datetime) -> str:
     return f"{(names[1] if locale == 'en' else names[0]) if names else zone} {text}"
 
 
+def in_zone(text: str, zone: str) -> str:
+    """A sentence with the moments that it tells in UTC told in `zone` instead."""
+
+    def local(found: re.Match[str]) -> str:
+        at = datetime.fromisoformat(found[1]).replace(tzinfo=UTC).astimezone(ZoneInfo(zone))
+        return at.strftime("%Y-%m-%d %H:%M")
+
+    return _UTC_MOMENT.sub(local, text)
+
+
 def iso(at: datetime) -> str:
     """For the `datetime` attribute: UTC, to the second."""
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -142,6 +156,11 @@ def _moment(context: Context, at: datetime, zone: str | None = None) -> str:
 @pass_context
 def _date(context: Context, at: datetime, zone: str | None = None) -> str:
     return at.astimezone(ZoneInfo(_in(context, zone))).strftime("%Y-%m-%d")
+
+
+@pass_context
+def _in_zone(context: Context, text: str) -> str:
+    return in_zone(text, context["tz"])
 
 
 @pass_context
@@ -184,6 +203,7 @@ def install(environment: Environment) -> None:
     """Give the pages' templates their filters."""
     filters: dict[str, Callable[..., Any]] = {
         "clock": _clock,
+        "in_zone": _in_zone,
         "day": _day,
         "weekday": _weekday,
         "month_day": _month_day,

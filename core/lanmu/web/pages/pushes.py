@@ -17,10 +17,11 @@ from lanmu.interfaces.access import requires
 from lanmu.interfaces.errors import Invalid
 from lanmu.web.pages import choices, push_shown
 from lanmu.web.pages.acts import say
+from lanmu.web.pages.formats import zone_name
 from lanmu.web.pages.limits import used_of
 from lanmu.web.pages.spreadsheet import as_csv
 from lanmu.web.pages.words import word
-from lanmu.web.people import server, translate
+from lanmu.web.people import locale, server, translate
 
 blueprint = Blueprint("pushes", __name__)
 
@@ -152,10 +153,13 @@ def _shown(found: PushView) -> dict[str, Any]:
 @requires("push.view")
 def recipients(push: str) -> Response:
     """Every recipient with what became of it, for a spreadsheet."""
-    found = server().delivery.get(push)
-    zone = ZoneInfo(found.zone)
+    server().delivery.get(push)  # one that is not there is told as such
+    name = server().config.server.zone
+    zone = ZoneInfo(name)
     called = push_shown.names()
-    head = (_("Recipient"), _("Address"), _("Batch"), _("Sent by"), _("State"), _("Reason"), _("Since"))
+    texts = (_("Recipient"), _("Address"), _("Batch"), _("Sent by"), _("State"), _("Reason"), _("Since"))
+    head = [say(each) for each in texts]
+    head[-1] += f" ({zone_name(name, locale(), server().clock.now())})"
     rows = (
         (
             line.name,
@@ -168,7 +172,7 @@ def recipients(push: str) -> Response:
         )
         for line in server().delivery.recipients(push)
     )
-    answer = FlaskResponse(as_csv([say(each) for each in head], rows), mimetype="text/csv")
+    answer = FlaskResponse(as_csv(head, rows), mimetype="text/csv")
     answer.headers["Content-Disposition"] = f'attachment; filename="{push}.csv"'
     return answer
 
