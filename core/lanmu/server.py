@@ -12,6 +12,7 @@ import lanmu.every_model  # noqa: F401  migrations need every table
 from lanmu.audience.service import AudienceService
 from lanmu.clock import SystemClock
 from lanmu.config import Config
+from lanmu.delivery.deadlines import Deadlines
 from lanmu.delivery.door.gate import Answer
 from lanmu.delivery.door.questions import Gatekeeper
 from lanmu.delivery.door.quiet import QuietHours
@@ -90,6 +91,7 @@ class Server:
             self.plugins.channels,
             solo_approval=config.server.solo_approval,
             journal=self.journal,
+            deadlines=Deadlines(config.server.zone, self.quiet_hours()),
         )
         self.limits = SendLimits(self.database, self.clock, config.server.zone)
         self.limits.seed()
@@ -221,9 +223,10 @@ class Server:
         )
 
     def _gatekeeper(self) -> Gatekeeper:
-        return Gatekeeper(self.plugins.channels, self.config.server.zone, self._quiet_hours())
+        return Gatekeeper(self.plugins.channels, self.config.server.zone, self.quiet_hours())
 
-    def _quiet_hours(self) -> QuietHours | None:
+    def quiet_hours(self) -> QuietHours | None:
+        """When nobody is to be disturbed; None where no hours are quiet."""
         since, until = self.config.delivery.quiet_from, self.config.delivery.quiet_until
         return None if since is None or until is None else QuietHours(since, until)
 

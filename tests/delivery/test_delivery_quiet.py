@@ -7,8 +7,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from lanmu.delivery.changes import Change
+from lanmu.delivery.deadlines import Deadlines
 from lanmu.delivery.door.quiet import AT_ANY_HOUR, QuietHours
 from lanmu.delivery.intake import Recipient
+from lanmu.delivery.service import DeliveryService
 from lanmu.interfaces.clock import utc
 
 NIGHT = QuietHours(time(22), time(8))
@@ -151,3 +154,78 @@ def test_a_push_that_says_so_is_heard_at_night(room):
     push = room.send("g1", options={AT_ANY_HOUR: "yes"})
     room.run()
     assert room.states(push) == ["accepted"]
+
+
+def _local(instant):
+    return instant.astimezone(SHANGHAI).strftime("%d %H:%M")
+
+
+@pytest.mark.parametrize(
+    ("due", "deadline"),
+    [
+        ((9, 0), "23 15:00"),
+        ((16, 0), "23 22:00"),
+        ((20, 0), "24 12:00"),
+        ((22, 30), "24 14:00"),
+        ((2, 0), "24 14:00"),
+        ((8, 0), "23 14:00"),
+    ],
+)
+def test_a_deadline_that_nobody_set_leaves_six_hours_in_which_it_may_be_heard(clock, due, deadline):
+    at = clock.now().astimezone(SHANGHAI).replace(hour=due[0], minute=due[1])
+    at += timedelta(days=at < clock.now())
+    assert _local(Deadlines("Asia/Shanghai", NIGHT).default(at, {""}, {})) == deadline
+
+
+def test_the_deadline_of_several_zones_is_that_of_the_last(clock):
+    due = utc(2026, 11, 23, 15)  # 23:00 in Shanghai, 15:00 in London
+    deadlines = Deadlines("Asia/Shanghai", NIGHT)
+    assert deadlines.default(due, {"Europe/London"}, {}) == due + timedelta(hours=6)
+    assert _local(deadlines.default(due, {"", "Europe/London"}, {})) == "24 14:00"
+    assert deadlines.default(due, {"Mars/Olympus"}, {}) == deadlines.default(due, {""}, {})
+    assert deadlines.default(due, {""}, {AT_ANY_HOUR: "yes"}) == due + timedelta(hours=6)
+
+
+@given(hours, instants | near_a_change, st.sampled_from(ZONES))
+def test_a_default_deadline_never_comes_before_quiet_is_over(quiet, instant, zone):
+    assert quiet.open_for(instant, timedelta(hours=6), zone) >= quiet.over_at(instant, zone) + timedelta(
+        hours=1
+    )
+
+
+@pytest.fixture
+def night(make_room, database):
+    """A shop whose nights are quiet, as the server sets it up."""
+    room = make_room(database)
+    room.quiet = NIGHT
+    room.service = DeliveryService(
+        database, room.clock, room.channels, deadlines=Deadlines("Asia/Shanghai", NIGHT)
+    )
+    return room
+
+
+def test_what_is_due_at_night_without_a_deadline_goes_out_in_the_morning(night):
+    _at(night, 22, 30)
+    push = night.send("g1")
+    night.run()
+    assert night.states(push) == ["pending"]
+    _at(night, 8)
+    night.run()
+    assert night.states(push) == ["accepted"]
+
+
+def test_a_deadline_that_somebody_set_stays_hard(night):
+    _at(night, 22, 30)
+    push = night.send("g1", deadline_at=night.clock.now() + timedelta(hours=6))
+    night.run()
+    assert (night.unit(push).state, night.unit(push).code) == ("skipped", "quiet")
+
+
+def test_a_push_that_is_moved_into_the_night_has_the_deadline_of_its_new_time(night):
+    _at(night, 9)
+    due = night.clock.now()
+    push = night.send("g1", due_at=due + timedelta(hours=1))
+    moved = night.service.changes.edit(push.id, Change(seen=1, due_at=due + timedelta(hours=14)), "li")
+    assert _local(moved.deadline_at) == "24 14:00"
+    back = night.service.changes.edit(push.id, Change(seen=2, due_at=due + timedelta(hours=2)), "li")
+    assert _local(back.deadline_at) == "23 17:00"

@@ -11,6 +11,7 @@ from hashlib import sha256
 from sqlalchemy import func, or_, select, update
 from sqlalchemy.orm import Session
 
+from lanmu.delivery.deadlines import NO_QUIET, Deadlines
 from lanmu.delivery.expansion import is_expanded, state_to_go
 from lanmu.delivery.intake import PushRequest, Recipient, approval_hash, take_in
 from lanmu.delivery.models import Push, Unit, UnitTarget
@@ -62,11 +63,13 @@ class Changes:
         channels: Mapping[str, Channel],
         *,
         solo_approval: bool = False,
+        deadlines: Deadlines = NO_QUIET,
     ) -> None:
         self._database = database
         self._clock = clock
         self._channels = channels
         self._solo = solo_approval
+        self._deadlines = deadlines
 
     def edit(self, public_id: str, change: Change, by: str) -> PushView:
         """Another time or text, while nothing of the push is out; its approval is void, it waits for another.
@@ -88,7 +91,10 @@ class Changes:
             if change.revision is not None and change.revision != push.revision_id:
                 _choose_text(session, push, change.revision)
             self._put_back(session, push, due_at)
-            push.deadline_at += due_at - push.due_at
+            zones = session.scalars(select(Unit.zone).where(Unit.push_id == push.id).distinct()).all()
+            push.deadline_at = self._deadlines.moved(
+                push.deadline_at, push.due_at, due_at, zones, push.options
+            )
             push.due_at, push.late_decided = due_at, False
             push.state = PushState.DRAFT if push.state == PushState.DRAFT else PushState.IN_REVIEW
             push.held_reason = ""
@@ -160,7 +166,9 @@ class Changes:
                 options=push.options,
                 late_policy=push.late_policy,
                 late_after=timedelta(seconds=push.late_after),
-                deadline_at=due_at + (push.deadline_at - push.due_at),
+                deadline_at=self._deadlines.moved(
+                    push.deadline_at, push.due_at, due_at, {each.zone for each in recipients}, push.options
+                ),
             )
             made, new = take_in(session, request, self._channels.get(push.channel), self._clock)
             if new:

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import select, update
@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from lanmu.delivery import listing
 from lanmu.delivery.changes import Changes
+from lanmu.delivery.deadlines import NO_QUIET, Deadlines
 from lanmu.delivery.expansion import Expansion, is_expanded, state_to_go
 from lanmu.delivery.followup.results import Results
 from lanmu.delivery.followup.unknowns import note_decision
@@ -58,6 +59,7 @@ class DeliveryService:
         *,
         solo_approval: bool = False,
         journal: Journal | None = None,
+        deadlines: Deadlines = NO_QUIET,
     ) -> None:
         self._database = database
         self._clock = clock
@@ -65,24 +67,32 @@ class DeliveryService:
         self._journal = journal
         self._results = Results(database, clock, channels)
         self._expansion = Expansion(database, clock)
-        self.changes = Changes(database, clock, channels, solo_approval=solo_approval)
+        self._deadlines = deadlines
+        self.changes = Changes(database, clock, channels, solo_approval=solo_approval, deadlines=deadlines)
 
     def request(self, session: Session, request: PushRequest) -> tuple[int, bool]:
         """Take in a request in the caller's transaction; answers the push's row, and whether it is new.
 
         A large one waits for `expand`.
         """
-        push, new = take_in(session, request, self._channels.get(request.channel), self._clock)
+        push, new = self._take_in(session, request)
         return push.id, new
 
     def send(self, request: PushRequest) -> PushView:
         """Take in a request in a transaction of its own and expand it; answers the push."""
         with self._database.write() as session:
-            push, _new = take_in(session, request, self._channels.get(request.channel), self._clock)
+            push, _new = self._take_in(session, request)
             if is_expanded(session, push.id):
                 return push_view(push, progress(session, push.id))
         self._expansion.run(push.id)
         return self.get(push.public_id)
+
+    def _take_in(self, session: Session, request: PushRequest) -> tuple[Push, bool]:
+        if request.deadline_at is None and not request.is_test:
+            zones = {recipient.zone for recipient in request.recipients}
+            deadline = self._deadlines.default(request.due_at, zones, request.options)
+            request = replace(request, deadline_at=deadline)
+        return take_in(session, request, self._channels.get(request.channel), self._clock)
 
     def expand(self, stopping: Callable[[], bool] = lambda: False) -> int:
         """Go on with the pushes that wait for their units; answers how many portions were made of them."""

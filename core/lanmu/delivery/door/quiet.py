@@ -43,6 +43,23 @@ class QuietHours:
                 return end
         return self._jump(max(instant, ends[0]), zone)
 
+    def open_for(self, instant: datetime, span: timedelta, zone: ZoneInfo) -> datetime:
+        """The instant by which, from this one on, it has not been quiet for so long in all."""
+        at = self.over_at(instant, zone)
+        while (begins := self._begins_after(at, zone)) - at < span:
+            span -= begins - at
+            at = self.over_at(begins, zone)
+        return at + span
+
+    def _begins_after(self, instant: datetime, zone: ZoneInfo) -> datetime:
+        """The first instant after one that is not quiet at which it gets quiet, by that day's clock."""
+        day = instant.astimezone(zone).date()
+        for each in (day, day + timedelta(days=1)):
+            begins = datetime.combine(each, self.since, zone).astimezone(UTC)
+            if begins > instant:
+                return begins
+        return instant + timedelta(days=1)
+
     def _jump(self, instant: datetime, zone: ZoneInfo) -> datetime:
         """The end where no clock ever shows it: the minute at which clocks jump over it."""
         at = instant.astimezone(UTC).replace(second=0, microsecond=0)
