@@ -12,7 +12,7 @@ from tests.web.conftest import CHANNEL, Browser
 from lanmu.schedule.occurrences import OccurrenceFilter
 from lanmu.server import Server
 from lanmu.testing.clock import FakeClock
-from lanmu.web.pages import audit
+from lanmu.web.pages import audit_words
 
 PAGES = (
     "/", "/calendar", "/calendar?week=2026-W49", "/calendar?week=nonsense", "/materials", "/materials/new",
@@ -321,4 +321,4 @@ def test_every_act_of_the_console_has_words_in_the_audit_log(app: Flask):
         if "POST" in (rule.methods or ()) and rule.endpoint.split(".")[0] in app.blueprints
         and not rule.rule.startswith(("/api/", "/p/"))
     }  # fmt: skip
-    assert acts - {"session.enter"} <= set(audit.ACTIONS), acts - set(audit.ACTIONS)
+    assert acts - {"session.enter"} <= set(audit_words.ACTIONS), acts - set(audit_words.ACTIONS)

@@ -375,3 +375,35 @@ def test_a_frozen_copy_tells_the_time_of_its_backup_in_the_shops_zone(admin: Bro
     assert "2026-11-23 00:30" in page
     assert "16:30" not in page.partition("flash-error")[2].partition("</div>")[0]
     assert "lanmu release --reconcile" in page
+
+
+def test_the_colours_of_the_bar_are_told_and_taken_is_not_delivered(admin: Browser, send: Send):
+    push = send("一群", push="finished", unit="handed_over", target="handed_over", asked=True)
+    page = admin.get(f"/pushes/{push.id}").text
+    told = re.sub(r"<[^>]+>", "", page.partition("flow-legend")[2].partition("</ul>")[0])
+    assert "还没送达 1" in told
+    assert "已送达" not in told
+    assert 'hx-trigger="every 15s"' in page, "somebody still confirms, and the page says so without a reload"
+
+
+def test_the_calendar_shows_a_changed_push_at_its_new_time(
+    sign_in: SignIn, server: Server, stocked: Server, clock: FakeClock
+):
+    first = stocked.schedule.occurrences.between(clock.now(), clock.now() + timedelta(days=2))[0]
+    stocked.schedule.occurrences.approve({first.id: first.revision_id}, "reader")
+    clock.set(first.due_at - timedelta(minutes=5))
+    stocked.schedule.hand_over()
+    admin = sign_in("admin")
+    push = server.delivery.pushes(PushFilter())[0]
+    assert "12:00" in _event(admin.get("/calendar").text, push)
+    with server.database.write() as session:
+        moved = first.due_at + timedelta(days=1, hours=3, minutes=7)
+        session.execute(update(Push).where(Push.id == push.row).values(due_at=moved))
+    page = admin.get("/calendar").text
+    assert "15:07" in _event(page, push)
+    assert page.count(f'href="/pushes/{push.id}"') == 1
+
+
+def _event(page: str, push: PushView) -> str:
+    """What the calendar says of a push."""
+    return page.partition(f'href="/pushes/{push.id}"')[2].partition("</a>")[0]

@@ -46,6 +46,7 @@ def list_(ctx: click.Context, limit: int, as_json: bool) -> None:
         pushes = server.delivery.pushes(PushFilter(), limit)
         zone = ZoneInfo(server.config.server.zone)
         words = [_standing(server, each) for each in pushes]
+        home = server.home.state()
     if as_json:
         print_json([_plain(each) for each in pushes])
         return
@@ -64,6 +65,14 @@ def list_(ctx: click.Context, limit: int, as_json: bool) -> None:
     ]
     for line in table(rows):
         click.echo(line)
+    if home.kind == "frozen":
+        click.echo(say(_FROZEN), err=True)
+    elif not home.ok:
+        click.echo(say(_CLOCK), err=True)
+
+
+_FROZEN = _("Nothing of this goes out: this installation is frozen. `lanmu release --help` tells more.")
+_CLOCK = _("Nothing of this goes out: the clock cannot be trusted. `lanmu clock trust --help` tells more.")
 
 
 @push.command("show", help=_("Show one push with its batches and attempts, as JSON."))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import and_, func, not_, select
 from sqlalchemy.orm import Session
 
 from lanmu.audience.models import Community
@@ -45,6 +45,13 @@ class OccurrenceView:
     approved_by: str
     push_id: str
     push_state: str
+    push_due_at: datetime | None
+    """When its push goes out, which a person may have changed since; None without one."""
+
+    @property
+    def goes_out_at(self) -> datetime:
+        """When it goes out, as things stand."""
+        return self.push_due_at or self.due_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +79,18 @@ class Occurrences:
         limit: int = 5000,
     ) -> list[OccurrenceView]:
         """Those due in `[since, until)`, in order."""
-        query = _query().where(Occurrence.due_at >= since, Occurrence.due_at < until)
+        return self._found(
+            _query().where(Occurrence.due_at >= since, Occurrence.due_at < until), wanted, limit
+        )
+
+    def moved_into(
+        self, since: datetime, until: datetime, wanted: OccurrenceFilter = OccurrenceFilter()
+    ) -> list[OccurrenceView]:
+        """Those due at another time whose push a person has put into `[since, until)`."""
+        own = and_(Occurrence.due_at >= since, Occurrence.due_at < until)
+        return self._found(_query().where(Push.due_at >= since, Push.due_at < until, not_(own)), wanted, 5000)
+
+    def _found(self, query: Any, wanted: OccurrenceFilter, limit: int) -> list[OccurrenceView]:
         if wanted.column:
             query = query.where(Column.public_id == wanted.column)
         if wanted.community:
@@ -180,7 +198,7 @@ class Occurrences:
 
 def _query() -> Any:
     return (
-        select(Occurrence, Column, Community, Material, Push.public_id, Push.state)
+        select(Occurrence, Column, Community, Material, Push.public_id, Push.state, Push.due_at)
         .join(Column, Column.id == Occurrence.column_id)
         .join(Community, Community.id == Occurrence.community_id)
         .outerjoin(Material, Material.id == Occurrence.material_id)
@@ -189,7 +207,7 @@ def _query() -> Any:
 
 
 def _view(found: Any) -> OccurrenceView:
-    row, column, community, material, push_id, push_state = found
+    row, column, community, material, push_id, push_state, push_due_at = found
     return OccurrenceView(
         id=row.public_id,
         column=column.name,
@@ -212,6 +230,7 @@ def _view(found: Any) -> OccurrenceView:
         approved_by=row.approved_by,
         push_id=push_id or "",
         push_state=push_state or "",
+        push_due_at=push_due_at,
     )
 
 

@@ -16,7 +16,7 @@ from lanmu.reports.service import MIX_WINDOW, Need
 from lanmu.schedule.occurrences import OccurrenceView
 from lanmu.web.pages.acts import in_words, say
 from lanmu.web.pages.gauge import furthest_off, mix_of, shares_from
-from lanmu.web.pages.happenings import Happening, gather, url_of
+from lanmu.web.pages.happenings import Happening, between, gather, url_of
 from lanmu.web.pages.standing import sending_of
 from lanmu.web.pages.words import word
 from lanmu.web.people import server, signed_in, translate
@@ -54,9 +54,9 @@ def index() -> str:
         hour=0, minute=0, second=0, microsecond=0
     )
     end = start + _DAY
-    occurrences = server().schedule.occurrences.between(start, now + MIX_WINDOW)
+    occurrences = between(start, now + MIX_WINDOW)
     decisions = server().delivery.decisions(_DECISIONS + 1)
-    today = gather([each for each in occurrences if each.due_at < end], now)
+    today = gather([each for each in occurrences if each.goes_out_at < end], now)
     ahead = [each for each in gather(occurrences, now) if not each.past and each.state != "skipped"]
     figures = server().reports.day(start, end)
     awaited = server().delivery.awaited(start, end)

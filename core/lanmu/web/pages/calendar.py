@@ -16,7 +16,7 @@ from lanmu.schedule.planning import PlanReport
 from lanmu.web.pages import choices
 from lanmu.web.pages.acts import act, say
 from lanmu.web.pages.formats import month_day
-from lanmu.web.pages.happenings import Happening, gather
+from lanmu.web.pages.happenings import Happening, between, gather
 from lanmu.web.people import locale, server
 
 blueprint = Blueprint("calendar", __name__)
@@ -30,6 +30,8 @@ class Day:
     today: bool
     rest: bool
     note: str
+    gone: bool
+    """Whether it is over and nothing went out on it: a phone, which lists days, leaves it out."""
     events: Sequence[Happening]
 
 
@@ -43,13 +45,13 @@ def week() -> str:
     chosen = {name: request.args.get(name, "") for name in ("column", "community", "channel")}
     since = datetime.combine(monday, time(), zone)
     until = datetime.combine(monday + timedelta(days=7), time(), zone)
-    found = server().schedule.occurrences.between(since, until, OccurrenceFilter(**chosen))
+    found = between(since, until, OccurrenceFilter(**chosen))
     events = gather(found, now)
     days = []
     for number in range(7):
         day = monday + timedelta(days=number)
         own = [event for event in events if event.at.astimezone(zone).date() == day]
-        days.append(Day(day, day == today, number > 4, "", own))
+        days.append(Day(day, day == today, number > 4, "", day < today and not own, own))
     return render_template(
         "calendar.html",
         week={

@@ -9,9 +9,10 @@ from zoneinfo import ZoneInfo
 from flask import url_for
 
 from lanmu.i18n import _
-from lanmu.schedule.occurrences import OccurrenceView
+from lanmu.schedule.occurrences import OccurrenceFilter, OccurrenceView
 from lanmu.web.pages.acts import say
 from lanmu.web.pages.standing import Standing, standings_of, together
+from lanmu.web.people import server
 
 # The state that wants a person's eyes comes first, for an entry shows one state for many communities.
 _WORST_FIRST = (
@@ -43,13 +44,23 @@ class Happening:
     """Whether `state` is that of a part alone: the worst of several."""
 
 
+_ALL = OccurrenceFilter()
+
+
+def between(since: datetime, until: datetime, wanted: OccurrenceFilter = _ALL) -> list[OccurrenceView]:
+    """What goes out in `[since, until)` as things stand: a changed time of a push counts."""
+    occurrences = server().schedule.occurrences
+    found = occurrences.between(since, until, wanted) + occurrences.moved_into(since, until, wanted)
+    return [each for each in found if since <= each.goes_out_at < until]
+
+
 def gather(occurrences: Sequence[OccurrenceView], now: datetime) -> list[Happening]:
     """The occurrences of one column at one time as one entry, in the order of time."""
-    ordered = sorted(occurrences, key=lambda each: (each.due_at, each.column, each.column_id))
+    ordered = sorted(occurrences, key=lambda each: (each.goes_out_at, each.column, each.column_id))
     standings = standings_of(occurrences, now)
     return [
         _happening(list(group), now, standings)
-        for _key, group in groupby(ordered, key=lambda each: (each.due_at, each.column_id))
+        for _key, group in groupby(ordered, key=lambda each: (each.goes_out_at, each.column_id))
     ]
 
 
@@ -149,7 +160,7 @@ def _happening(
     titles = list(dict.fromkeys(each.material for each in group if each.material))
     pushes = dict.fromkeys(each.push_id for each in group if each.push_id)
     return Happening(
-        at=first.due_at,
+        at=first.goes_out_at,
         zone=first.zone,
         column=first.column,
         content_class=_most(each.content_class for each in group if each.content_class),
@@ -160,7 +171,7 @@ def _happening(
         communities=len({each.community_id for each in group}),
         channel=first.channel,
         pinned=any(each.pinned and each.state != "skipped" for each in group),
-        past=first.due_at <= now,
+        past=first.goes_out_at <= now,
         url=_url(group),
         standing=together([standings[push] for push in pushes]),
         mixed=len(states) > 1,

@@ -86,6 +86,26 @@ def bar(progress: Progress, sending: Sending) -> list[Segment]:
     return found
 
 
+_LEGEND = {
+    "good": _("Delivered, or sent by the channel itself"),
+    "given": _("Taken by the channel or handed to a person; not delivered yet"),
+    "doubt": _("Outcome unknown"),
+    "bad": _("Failed or not delivered"),
+    "none": _("Skipped or cancelled"),
+    "empty": _("Still to go"),
+}
+
+
+def legend(progress: Progress, sending: Sending) -> list[dict[str, Any]]:
+    """What the colours of the bar mean, and how many recipients each stands for; those that are there."""
+    counts = dict.fromkeys(_LEGEND, 0)
+    for name, states in _SEGMENTS:
+        as_good = name == "given" and sending is Sending.AUTO
+        counts["good" if as_good else name] += sum(progress.targets.get(state, 0) for state in states)
+    counts["empty"] = progress.planned - sum(counts.values())
+    return [{"name": name, "text": say(_LEGEND[name]), "n": n} for name, n in counts.items() if n]
+
+
 def counted(push: PushView) -> dict[str, Any]:
     """Recipients and calls by state, and whether there will be news without anybody's doing."""
     progress = push.progress
@@ -94,7 +114,9 @@ def counted(push: PushView) -> dict[str, Any]:
         "states": _by(progress.targets, _IN_ORDER),
         "calls": _by(progress.units, _CALLS_IN_ORDER),
         "calls_total": sum(progress.units.values()),
+        "legend": legend(progress, sending_of(push.channel)),
         "moves": moves(push, server().clock.now()),
+        "every": every(push, server().clock.now()),
         "seen": seen(push),
     }
 
@@ -107,6 +129,13 @@ def moves(push: PushView, now: datetime) -> bool:
     if push.state not in (PushState.RUNNING, PushState.EXPANDING) and not push.cancel_requested:
         return units.get("calling", 0) > 0
     return any(units.get(state) for state in _MOVING) or units.get("unknown", 0) > push.progress.doubts
+
+
+def every(push: PushView, now: datetime) -> str:
+    """How often the page looks for news: soon while it moves, less often while people confirm, else never."""
+    if moves(push, now):
+        return "2s"
+    return "15s" if push.progress.awaited and is_asked_still(push.due_at, now) else ""
 
 
 def seen(push: PushView) -> str:
