@@ -26,6 +26,7 @@ DRAFT = ColumnDraft(
     owner="林晓",
     cooldown_days=7,
     late_policy="skip",
+    priority="first",
     options={"pictures": "leave_out"},
 )
 
@@ -59,6 +60,7 @@ def test_all_faults_are_told_at_once_each_with_its_place(shop: Shop):
         cooldown_days=366,
         approval="sometimes",
         late_policy="never",
+        priority="at once",
     )
     with pytest.raises(Faults) as caught:
         shop.schedule.columns.create(bad)
@@ -67,6 +69,7 @@ def test_all_faults_are_told_at_once_each_with_its_place(shop: Shop):
         "cooldown_days",
         "approval",
         "late_policy",
+        "priority",
         "classes",
         "pool.kinds",
         "pool.zones",

@@ -34,7 +34,14 @@ def prepared(shop: Shop) -> Shop:
     shop.material()
     shop.community("一群", size=120)
     shop.community("二群", executor="陈可")
-    shop.column("晚间", *daily("20:00"), options={"pictures": "leave_out"}, late_policy="skip", owner="林晓")
+    shop.column(
+        "晚间",
+        *daily("20:00"),
+        options={"pictures": "leave_out"},
+        late_policy="skip",
+        owner="林晓",
+        priority="first",
+    )
     shop.schedule.plan_ahead()
     return shop
 
@@ -56,6 +63,7 @@ def test_nothing_is_handed_over_before_its_lead_and_each_once_within_it(planned:
     assert (push.due_at, push.zone, push.content_class) == (due, "Asia/Shanghai", "engagement")
     with planned.database.read() as session:
         row = session.scalars(select(Push)).one()
+        assert row.priority == 10, "what its column says, for the last door"
         assert (row.late_policy, row.options, row.approved_by) == ("skip", {"pictures": "leave_out"}, "林晓")
         targets = {each.name: each for each in session.scalars(select(UnitTarget))}
         senders = set(session.scalars(select(Unit.sender)))

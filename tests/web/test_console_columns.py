@@ -154,6 +154,34 @@ def test_who_saves_a_column_is_warned_of_times_that_clocks_leave_out(admin: Brow
     assert "当月没有这一天时，改在当月最后一天" in told
 
 
+def test_who_saves_a_column_sees_its_priority_and_which_times_quiet_hours_hold(
+    admin: Browser, stocked: Server
+):
+    column = stocked.schedule.columns.everything()[0]
+    form = {
+        "name": column.draft.name,
+        "channel": column.draft.channel,
+        "lock": str(column.lock),
+        "zone": "Asia/Shanghai",
+        "slot-0-time": "22:30",
+        "slot-0-days": "daily",
+        "slot-1-time": "08:00",
+        "slot-1-days": "mon",
+        "approval": "each",
+        "late_policy": "ask",
+        "priority": "last",
+        "cooldown_days": "7",
+        "active": "1",
+    }
+    told = admin.post(f"/columns/{column.id}/edit", form).text
+    warning = "22:30 在免打扰时段（22:00–08:00）内：到点先不发，08:00 再发。"
+    assert told.count(warning) == 2, "told when saving, and standing with the column's times"
+    assert "08:00 在免打扰时段" not in told
+    assert "让路" in told
+    assert stocked.schedule.columns.get(column.id).draft.priority == "last"
+    assert warning in admin.get(f"/columns/{column.id}").text
+
+
 def test_a_slot_that_new_rules_of_its_zone_moved_says_so(admin: Browser, stocked: Server):
     now = stocked.clock.now()
     first = stocked.schedule.occurrences.between(now, now + timedelta(days=1))[0]

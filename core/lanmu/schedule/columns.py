@@ -24,6 +24,8 @@ from lanmu.storage import Database
 
 APPROVALS = ("auto", "each")
 LATE_POLICIES = ("ask", "send", "skip")
+PRIORITIES = {"first": 10, "normal": 0, "last": -10}
+"""Who goes first where a limit lets only some go out, and the number that stands for it at the last door."""
 COOLDOWN_MOST = 365
 _LENGTHS = {"owner": 60, "zone": 60}
 _SLOT_LENGTHS = {"weekdays": 60, "rrule": 300}
@@ -58,7 +60,8 @@ class PoolDraft:
 
 @dataclass(frozen=True, slots=True)
 class ColumnDraft:
-    """A column as a form or a file describes it. `approval`: "auto", or "each" to look at each occurrence."""
+    """A column as a form or a file describes it. `approval`: "auto", or "each" to look at each occurrence.
+    `priority`: "first", "normal" or "last", where a limit lets only some go out."""
 
     name: str
     channel: str
@@ -72,6 +75,7 @@ class ColumnDraft:
     cooldown_days: int = 14
     approval: str = "each"
     late_policy: str = "ask"
+    priority: str = "normal"
     options: Mapping[str, str] = field(default_factory=dict)
     active: bool = True
 
@@ -183,6 +187,8 @@ def _field_faults(draft: ColumnDraft) -> list[LanmuError]:
         faults.append(Invalid("approval", _("must be auto or each.")))
     if draft.late_policy not in LATE_POLICIES:
         faults.append(Invalid("late_policy", _("must be ask, send or skip.")))
+    if draft.priority not in PRIORITIES:
+        faults.append(Invalid("priority", _("must be first, normal or last.")))
     return faults
 
 
@@ -321,6 +327,7 @@ def _fill(row: Column, draft: ColumnDraft) -> None:
     row.cooldown_days = draft.cooldown_days
     row.approval = draft.approval
     row.late_policy = draft.late_policy
+    row.priority = PRIORITIES[draft.priority]
     row.active = draft.active
 
 
@@ -360,6 +367,7 @@ def _view(session: Session, row: Column) -> ColumnView:
         cooldown_days=row.cooldown_days,
         approval=row.approval,
         late_policy=row.late_policy,
+        priority=next((word for word, number in PRIORITIES.items() if number == row.priority), "normal"),
         options=row.options,
         active=row.active,
     )

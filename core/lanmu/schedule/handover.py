@@ -247,4 +247,5 @@ def _request(
         content_class=first.content_class,
         options=first.column.options,
         late_policy=first.column.late_policy,
+        priority=first.column.priority,
     )

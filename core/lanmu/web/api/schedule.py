@@ -33,6 +33,9 @@ class ColumnSchema(Schema):
     zone = fields.String()
     cooldown_days = fields.Integer()
     approval = fields.String()
+    priority = fields.String(
+        metadata={"description": _("first, normal or last, where a limit lets only some go out.")}
+    )
     active = fields.Boolean()
     slots = fields.List(fields.Nested(SlotSchema))
 
@@ -106,6 +109,7 @@ def _column(view: ColumnView) -> dict[str, Any]:
         "zone",
         "cooldown_days",
         "approval",
+        "priority",
         "active",
         "slots",
     )

@@ -98,6 +98,7 @@ _FIELDS = {
     "cooldown_days": _("No repeat for (days)"),
     "approval": _("Approval"),
     "late_policy": _("When late"),
+    "priority": _("Priority"),
     "active": _("The column is on"),
     "due_at": _("Goes out at"),
     "revision": _("Revision"),
@@ -122,7 +123,7 @@ _ANSWERS = {
     "give_up": _("Give up"),
     "give-up": _("Give up"),
 }
-_GROUPS = {"approval": "approval", "late_policy": "late", "stages": "stage"}
+_GROUPS = {"approval": "approval", "late_policy": "late", "priority": "priority", "stages": "stage"}
 _AXES = {"classes": "classes", "pool_kinds": "kinds", "pool_zones": "zones"}
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d")
 

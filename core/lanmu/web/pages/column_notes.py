@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Any
 
+from lanmu.delivery.door.quiet import AT_ANY_HOUR
 from lanmu.i18n import _
 from lanmu.library.views import Candidate
 from lanmu.schedule.calendar import Moment, RuleSlot, Slot, moments_of
@@ -17,6 +18,7 @@ from lanmu.web.pages.calendar import elsewhere
 from lanmu.web.people import server
 
 _AHEAD = timedelta(days=366)
+_TWO_MONTHS = timedelta(days=62)
 
 
 Plan = dict[tuple[str, str], str]
@@ -82,6 +84,21 @@ def _told(moment: Moment) -> str:
         return say(text, at=at, zone=moment.zone, local=moment.local.strftime("%H:%M"))
     text = _("%(at)s comes twice in %(zone)s, where the clocks change: it goes out once, the first time.")
     return say(text, at=at, zone=moment.zone)
+
+
+def quiet_times(column: ColumnView) -> list[str]:
+    """In words, each of its times of day that lies in quiet hours, unless the column is meant for them."""
+    quiet = server().quiet_hours()
+    if quiet is None or column.draft.options.get(AT_ANY_HOUR) == "yes":
+        return []
+    now = server().clock.now()
+    walls = {moment.local.time() for moment in moments_of(_slots(column), now, now + _TWO_MONTHS)}
+    text = _("%(at)s lies in the quiet hours (%(since)s–%(until)s): it is held and goes out at %(until)s.")
+    return [
+        say(text, at=f"{at:%H:%M}", since=f"{quiet.since:%H:%M}", until=f"{quiet.until:%H:%M}")
+        for at in sorted(walls)
+        if quiet.holds_at(at)
+    ]
 
 
 def has_late_days(column: ColumnView) -> bool:

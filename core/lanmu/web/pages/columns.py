@@ -27,6 +27,7 @@ from lanmu.web.pages.column_notes import (
     plan_of,
     pool_of,
     pool_shown,
+    quiet_times,
 )
 from lanmu.web.pages.happenings import state_of, url_of, why_lines
 from lanmu.web.pages.standing import Standing, standings_of
@@ -40,7 +41,17 @@ _SLOTS_MOST = 50
 _WEEK = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _FIELDS = {
     name: name
-    for name in ("name", "channel", "classes", "cooldown_days", "approval", "late_policy", "slots", "zone")
+    for name in (
+        "name",
+        "channel",
+        "classes",
+        "cooldown_days",
+        "approval",
+        "late_policy",
+        "priority",
+        "slots",
+        "zone",
+    )
 }
 
 
@@ -94,6 +105,7 @@ def detail(column: str) -> str:
             if each.needs_approval and now < each.due_at
         ),
         late_days=has_late_days(found),
+        quiet_times=quiet_times(found),
         **pool_shown(found.draft.pool, pool),
     )
 
@@ -147,7 +159,7 @@ def save(column: str) -> str | Response | tuple[str, int]:
 
 def _planned(column: ColumnView, before: Plan) -> Response:
     flash(say(_("Saved.")) + " " + plan_anew(column.id, column.draft.name, before), "success")
-    for told in clock_changes(column):
+    for told in [*clock_changes(column), *quiet_times(column)]:
         flash(told, "warning")
     return redirect(url_for("columns.detail", column=column.id), 303)
 
@@ -240,7 +252,7 @@ def _from_day(zone: str) -> datetime | None:
 def _shown(column: ColumnView) -> dict[str, Any]:
     draft = column.draft
     names = ("name", "goal", "owner", "classes", "channel", "active", "approval", "late_policy", "zone")
-    values = {name: getattr(draft, name) for name in (*names, "cooldown_days", "pool", "targets")}
+    values = {name: getattr(draft, name) for name in (*names, "priority", "cooldown_days", "pool", "targets")}
     return {
         **values,
         "public_id": column.id,
@@ -334,6 +346,7 @@ def _read(before: ColumnDraft | None = None) -> ColumnDraft:
         cooldown_days=14,
         approval=form.get("approval", ""),
         late_policy=form.get("late_policy", ""),
+        priority=form.get("priority", "normal"),
         options=before.options if before else {},
         active=bool(form.get("active")),
     )
@@ -359,6 +372,7 @@ def _form(column: ColumnView | None, draft: ColumnDraft, errors: Errors, lock: i
             "zone",
             "approval",
             "late_policy",
+            "priority",
             "active",
         )
     }

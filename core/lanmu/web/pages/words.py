@@ -91,6 +91,11 @@ WORDS: dict[str, dict[str, str]] = {
         "send": _("Send anyway"),
         "skip": _("Skip"),
     },
+    "priority": {
+        "first": _("Goes first"),
+        "normal": _("Normal"),
+        "last": _("Gives way"),
+    },
     "fact": {
         "kept": _("Kept"),
         "missing": _("Missing"),
