@@ -59,6 +59,7 @@ class Shop:
         self, template: Path, folder: Path, clock: FakeClock, queue: dict[str, str], database: str = ""
     ) -> None:
         raw: dict[str, Any] = {"server": {"data_dir": str(folder)}, "queue": queue, "library": {"folder": ""}}
+        raw["delivery"] = {"concurrency": 16, "calls": 4}
         if database:
             raw["database"] = {"url": database}
         else:
@@ -272,6 +273,29 @@ def test_the_doorbell_reads_back_what_it_wrote_and_refuses_an_altered_bit():
         altered[place] ^= 1
         with pytest.raises(UnsignedMessage):
             bell.deserialize(bytes(altered))
+
+
+def test_a_slow_far_end_is_called_no_more_often_at_once_than_was_set(
+    shop: Open, monkeypatch: pytest.MonkeyPatch
+):
+    here = shop({"backend": "sqlite"})
+    transmit, lock, at_once = here.channel.transmit, threading.Lock(), [0, 0]
+
+    def slow(*args: Any) -> Any:
+        with lock:
+            at_once[0] += 1
+            at_once[1] = max(at_once)
+        threading.Event().wait(0.05)
+        with lock:
+            at_once[0] -= 1
+        return transmit(*args)
+
+    monkeypatch.setattr(here.channel, "transmit", slow)
+    for number in range(32):
+        here.push(str(number))
+    here.work()
+    assert _until(lambda: len(here.channel.effects) == 32)
+    assert at_once == [0, 4]
 
 
 def test_stopping_finishes_what_is_under_way(shop: Open, monkeypatch: pytest.MonkeyPatch):

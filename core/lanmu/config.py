@@ -77,12 +77,14 @@ class ScheduleConfig:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryConfig:
-    """How many calls may be under way at once (also what one crash can leave ambiguous), and the lease.
+    """How many messages may be under way at once, which one crash can leave ambiguous, and the lease.
 
+    `calls` is how many of them are called at the same moment; None: all.
     `quiet_from` and `quiet_until` are wall times where the recipients live; None: no hours are quiet.
     """
 
     concurrency: int
+    calls: int | None
     lease_seconds: int
     sweep_seconds: float
     quiet_from: time | None
@@ -183,6 +185,7 @@ class _ScheduleSchema(Schema):
 
 class _DeliverySchema(Schema):
     concurrency = fields.Integer(strict=True, load_default=16, validate=validate.Range(1, 256))
+    calls = fields.Integer(strict=True, load_default=None, validate=validate.Range(1, 256))
     lease_seconds = fields.Integer(strict=True, load_default=60, validate=validate.Range(20, 600))
     sweep_seconds = fields.Float(load_default=5.0, validate=validate.Range(0.2, 60))
     quiet_from = _WallTimeField(load_default="22:00")

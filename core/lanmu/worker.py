@@ -84,7 +84,9 @@ class Worker:
         self.owner = this_process()
         lanes = config.queue.workers
         # What one crash can leave ambiguous is the concurrency, so the lanes share it.
-        self._pool = ThreadPoolExecutor(config.delivery.concurrency, thread_name_prefix="send")
+        calls = config.delivery.calls or config.delivery.concurrency
+        # Each lane calls too, with its own hand.
+        self._pool = ThreadPoolExecutor(max(1, calls - lanes), thread_name_prefix="send")
         self._dispatcher = server.dispatcher(
             self.owner, self._pool, batch=max(1, config.delivery.concurrency // lanes)
         )
