@@ -59,3 +59,16 @@ def test_a_clock_that_nobody_doubts_needs_no_trust(lanmu):
     refused = lanmu("clock", "trust")
     assert refused.exit_code == 1
     assert refused.stderr == "Nothing is wrong with the clock.\n"
+
+
+def test_a_frozen_copy_is_told_with_every_command_in_the_readers_language_alone(lanmu, folder):
+    assert lanmu("backup", "b.tar.gz").exit_code == 0
+    restored = lanmu("restore", "b.tar.gz", "--into", "copy", lang="zh")
+    assert (restored.exit_code, restored.stderr) == (0, "")
+    assert "UTC+8" in restored.stdout
+    listed = lanmu("--config", "copy/config.toml", "push", "list", lang="zh")
+    assert listed.stdout == "还没有推送。\n"
+    assert listed.stderr == "注意：本系统已冻结，什么都不会发出。解除冻结见 lanmu release --help。\n"
+    asked = lanmu("--config", "copy/config.toml", "release", lang="zh")
+    assert "解除这一套的冻结" in asked.stdout
+    assert "已冻结，什么都不会发出" not in asked.stderr

@@ -50,7 +50,7 @@ def test_a_port_that_is_taken_is_named(lanmu, folder):
         (folder / "config.toml").write_text(f'[server]\nport = {port}\n[library]\nfolder = ""\n')
         told = lanmu("serve", lang="zh")
     assert told.exit_code == 2
-    assert told.stderr.startswith(f"server.port: 无法监听 127.0.0.1:{port}：")
+    assert told.stderr.startswith(f"server.port: 无法监听 127.0.0.1:{port}：端口已被别的程序占用。")
     assert "Traceback" not in told.output
 
 

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from lanmu.cli.commands import FAILED, Command, Group
-from lanmu.cli.context import done, open_server, print_json, read_config
+from lanmu.cli.context import done, open_server, print_json, quiet_about_freezing, read_config
 from lanmu.cli.layout import table
 from lanmu.cli.words import say
 from lanmu.i18n import _, terminal_locale
@@ -67,13 +67,14 @@ def restore(ctx: click.Context, file: Path, into: Path | None, force_empty: bool
     from lanmu.restoring import restore_here, restore_into
     from lanmu.server import Server
 
-    if into is not None:
-        made = restore_into(file, into, SystemClock())
-    else:
-        config = read_config(ctx)
-        made = restore_here(
-            file, config, SystemClock(), force_empty=force_empty, prepare=lambda: Server(config).close()
-        )
+    with quiet_about_freezing():
+        if into is not None:
+            made = restore_into(file, into, SystemClock())
+        else:
+            config = read_config(ctx)
+            made = restore_here(
+                file, config, SystemClock(), force_empty=force_empty, prepare=lambda: Server(config).close()
+            )
     if as_json:
         print_json({key: value and str(value) for key, value in asdict(made).items()})
         return

@@ -1,6 +1,7 @@
 """What commands share: finding config.toml, logging, and a server opened and closed around the work."""
 
 import json
+import logging
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -66,15 +67,34 @@ def read_config(ctx: click.Context) -> Config:
 def open_server(ctx: click.Context) -> Iterator[Server]:
     """A server for one command; its database is migrated, nothing is started.
 
-    What a running server logs as a warning is not for somebody who asked for something else.
+    What a running server logs as a warning is not for somebody who asked for something else. That nothing is
+    sent is told in the reader's own words, beside what was asked for.
     """
     config = read_config(ctx)
     configure("debug" if config.log.level == "debug" else "error", config.log.format)
-    server = start_server(config)
+    with quiet_about_freezing():
+        server = start_server(config)
     try:
+        if ctx.info_name != "release" and server.home.state().kind == "frozen":
+            click.echo(say(_FROZEN), err=True)
         yield server
     finally:
         server.close()
+
+
+_FROZEN = _("Nothing is sent: this installation is frozen. `lanmu release --help` tells more.")
+
+
+@contextmanager
+def quiet_about_freezing() -> Iterator[None]:
+    """Keeps the English line for a log off a terminal: a command says itself that a copy is frozen."""
+    logger = logging.getLogger("lanmu.delivery.installation.instance")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def start_server(config: Config) -> Server:

@@ -65,13 +65,10 @@ def list_(ctx: click.Context, limit: int, as_json: bool) -> None:
     ]
     for line in table(rows):
         click.echo(line)
-    if home.kind == "frozen":
-        click.echo(say(_FROZEN), err=True)
-    elif not home.ok:
+    if not home.ok and home.kind != "frozen":  # that one is told with every command
         click.echo(say(_CLOCK), err=True)
 
 
-_FROZEN = _("Nothing of this goes out: this installation is frozen. `lanmu release --help` tells more.")
 _CLOCK = _("Nothing of this goes out: the clock cannot be trusted. `lanmu clock trust --help` tells more.")
 
 
@@ -134,7 +131,7 @@ def resume(ctx: click.Context, push_id: str, although_late: bool, as_json: bool)
     ),
 )
 @click.argument("push_id")
-@click.argument("unit", type=click.IntRange(min=1))
+@click.argument("unit", metavar="BATCH", type=click.IntRange(min=1))
 @click.argument("answer", type=click.Choice(["sent", "again", "give-up"]))
 @click.option("--why", default="", help=_("How you know; needed to send again."))
 @_JSON

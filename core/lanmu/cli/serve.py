@@ -1,5 +1,6 @@
 """`lanmu serve` and `lanmu worker`: everything in one process, or the worker alone; stopped in good order."""
 
+import errno
 import os
 import signal
 import socket
@@ -18,7 +19,7 @@ from lanmu.cli.context import CONFIG, done, progress_bar, read_config, start_ser
 from lanmu.cli.layout import table
 from lanmu.cli.words import say, told
 from lanmu.config import Config
-from lanmu.i18n import _
+from lanmu.i18n import Filled, _
 from lanmu.interfaces.errors import Invalid, LanmuError
 from lanmu.interfaces.host import Service
 from lanmu.keeper import Keeper
@@ -148,6 +149,14 @@ def _start_services(server: Server, stack: ExitStack) -> list[Service]:
     return started
 
 
+_WHY_NOT: dict[int, str] = {
+    errno.EADDRINUSE: Filled(_("another program has this port already")),
+    errno.EACCES: Filled(_("this user may not listen on this port")),
+    errno.EADDRNOTAVAIL: Filled(_("this machine has no such address")),
+}
+"""What keeps a server from listening, in words that are translated where they are shown."""
+
+
 class _Web:
     """waitress in a thread of its own, stopped only when the requests under way are answered."""
 
@@ -167,7 +176,7 @@ class _Web:
                 _("Stop what holds it, or choose another port."),
                 host=config.host,
                 port=config.port,
-                error=error.strerror or error,
+                error=_WHY_NOT.get(error.errno or 0, error.strerror or error),
             ) from error
         self._server: Any = create_server(
             create_app(server),
