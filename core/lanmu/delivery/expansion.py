@@ -44,7 +44,7 @@ from lanmu.storage import Database
 AT_ONCE = 500
 """A push of so many recipients is expanded where it is taken in: that keeps others for milliseconds."""
 
-PORTION = 500
+PORTION = 250
 """Rows, of units and of targets, that one transaction writes at most."""
 
 _LEAVE = 1.0
@@ -150,7 +150,8 @@ class Expansion:
             if following is None:
                 break
             began = self._clock.boottime()
-            with self._database.write() as session:
+            # The list stays until its units are there, so what the power takes is made anew.
+            with self._database.write_hastily() as session:
                 more = self._one(session, following)
             if more is None:
                 break
@@ -168,20 +169,18 @@ class Expansion:
 
     def _one(self, session: Session, push_id: int) -> bool | None:
         """The next portion of a push; whether there are more, None where there was none any more."""
-        push = session.get_one(Push, push_id, with_for_update=True)  # nobody cancels it meanwhile
-        portions = select(Portion).where(Portion.push_id == push_id).order_by(Portion.number).limit(2)
-        waiting = session.scalars(portions).all()
+        connection = session.connection()
+        # The lock on the push keeps others from cancelling it, or from expanding it too, meanwhile.
+        push = connection.execute(_LOCKED, {"of_push": push_id}).one()
+        waiting = connection.execute(_NEXT_TWO, {"of_push": push_id}).all()
         if not waiting:
             return None
-        portion = waiting[0]
+        portion, more = waiting[0], len(waiting) > 1
         cancelled_at = self._clock.now() if push.cancel_requested else None
-        connection = session.connection()
         _write(connection, push, _unsqueezed(portion.units), _unsqueezed(portion.targets), cancelled_at)
-        number = portion.number
-        connection.execute(delete(_PORTION).where(_PORTION.c.push_id == push_id, _PORTION.c.number == number))
-        more = len(waiting) > 1
+        connection.execute(_REMOVED, {"of_push": push_id, "at": portion.number})
         if not more and push.state == PushState.EXPANDING:
-            connection.execute(update(_PUSH).where(_PUSH.c.id == push_id).values(state=PushState.SCHEDULED))
+            connection.execute(_EXPANDED, {"of_push": push_id, "to_state": PushState.SCHEDULED})
         crash_points.reach("during_expansion")
         return more
 
@@ -191,15 +190,30 @@ _UNIT = cast(Table, Unit.__table__)
 _TARGET = cast(Table, UnitTarget.__table__)
 _PORTION = cast(Table, Portion.__table__)
 
+_OF_PUSH = bindparam("of_push", type_=_PUSH.c.id.type)
+_LOCKED = (
+    select(*(_PUSH.c[name] for name in ("id", "state", "cancel_requested", "channel", "account", "due_at")))
+    .where(_PUSH.c.id == _OF_PUSH)
+    .with_for_update()
+)
+_NEXT_TWO = (
+    select(_PORTION.c.number, _PORTION.c.units, _PORTION.c.targets)
+    .where(_PORTION.c.push_id == _OF_PUSH)
+    .order_by(_PORTION.c.number)
+    .limit(literal_column("2"))
+)
+_REMOVED = delete(_PORTION).where(_PORTION.c.push_id == _OF_PUSH, _PORTION.c.number == bindparam("at"))
+_EXPANDED = update(_PUSH).where(_PUSH.c.id == _OF_PUSH).values(state=bindparam("to_state"))
+
 # Number, sender, zone and token; number of its unit, key, name, community and member.
 _OF_A_UNIT: tuple[TypeEngine[Any], ...] = (BigInteger(), String(), String(), String())
 _OF_A_TARGET: tuple[TypeEngine[Any], ...] = (BigInteger(), String(), String(), BigInteger(), BigInteger())
 
 
 def _write(
-    connection: Connection, push: Push, units: str, targets: str, cancelled_at: datetime | None
+    connection: Connection, push: Any, units: str, targets: str, cancelled_at: datetime | None
 ) -> None:
-    """Units and targets in two statements. What a push that was cancelled is left with is cancelled too."""
+    """Units and targets of `push`, a row of it, in two statements; cancelled as it is, if it is."""
     stopped = cancelled_at is not None
     dialect = connection.dialect.name
     connection.execute(
@@ -257,10 +271,11 @@ def _targets(dialect: str) -> Any:
         _at(dialect, each, place, kind) for place, kind in enumerate(_OF_A_TARGET)
     )
     of_push = bindparam("of_push", type_=_UNIT.c.push_id.type)
-    theirs = each.join(_UNIT, (_UNIT.c.push_id == of_push) & (_UNIT.c.number == number))
+    # Not a join: a planner that knows nothing of a JSON document would walk all units of the push for it.
+    unit = select(_UNIT.c.id).where(_UNIT.c.push_id == of_push, _UNIT.c.number == number)
     values = {
         "push_id": of_push,
-        "unit_id": _UNIT.c.id,
+        "unit_id": unit.scalar_subquery(),
         "account": bindparam("by_account", type_=_TARGET.c.account.type),
         "recipient_key": key,
         "name": name,
@@ -270,7 +285,7 @@ def _targets(dialect: str) -> Any:
         "reason": literal_column("''"),
         "changed_at": bindparam("ended", type_=_TARGET.c.changed_at.type),
     }
-    return _once(dialect, _TARGET, values, theirs, ["push_id", "account", "recipient_key"])
+    return _once(dialect, _TARGET, values, each, ["push_id", "account", "recipient_key"])
 
 
 def _once(

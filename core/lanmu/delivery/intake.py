@@ -113,13 +113,16 @@ def split(recipients: Sequence[Recipient], abilities: Abilities, personal: bool)
 
 def pack(groups: Sequence[Sequence[Recipient]], most: int) -> Iterator[Packed]:
     """The units of a push, numbered from 1, so many together that they come to `most` rows, or one unit."""
+    # In their order, so that those of a portion lie side by side in their index: by chance each would have a
+    # page of its own, and all of it would be written anew with every portion.
+    tokens = sorted(secrets.token_hex(8) for _group in groups)
     units: list[tuple[object, ...]] = []
     targets: list[tuple[object, ...]] = []
-    for number, group in enumerate(groups, 1):
+    for number, (group, token) in enumerate(zip(groups, tokens, strict=True), 1):
         if units and len(units) + len(targets) + len(group) >= most:
             yield _packed(units, targets)
             units, targets = [], []
-        units.append((number, group[0].sender, group[0].zone, secrets.token_hex(8)))
+        units.append((number, group[0].sender, group[0].zone, token))
         targets += [(number, each.key, each.name, each.community_id, each.member_id) for each in group]
     yield _packed(units, targets)
 

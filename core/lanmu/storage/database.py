@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.orm import Session
 
 
@@ -32,11 +32,23 @@ class Database:
             event.listen(self.engine, "connect", _prepare_sqlite)
             event.listen(self.engine, "begin", _begin_sqlite)
         self._reader = self.engine.execution_options(readonly=True)
+        self._hasty = self.engine.execution_options(hasty=True)
 
     @contextmanager
     def write(self) -> Iterator[Session]:
         """A transaction that may write: committed at the end, rolled back on any exception."""
         with Session(self.engine, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    @contextmanager
+    def write_hastily(self) -> Iterator[Session]:
+        """As `write`, but it does not wait for the disk, for what would be done again by itself.
+
+        Where the power fails it may be undone, with all that came after it and never before it.
+        """
+        with Session(self._hasty, expire_on_commit=False) as session, session.begin():
+            if self.dialect == "postgresql":
+                session.execute(_HASTY)
             yield session
 
     @contextmanager
@@ -65,6 +77,13 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
     cursor.close()
 
 
+_HASTY = text("SET LOCAL synchronous_commit = off")
+
+
 def _begin_sqlite(connection: Any) -> None:
-    readonly = connection.get_execution_options().get("readonly", False)
+    options = connection.get_execution_options()
+    readonly, hasty = options.get("readonly", False), options.get("hasty", False)
+    if connection.info.get("hasty", False) != hasty:  # the same connections serve both
+        connection.exec_driver_sql(f"PRAGMA synchronous={'NORMAL' if hasty else 'FULL'}")
+        connection.info["hasty"] = hasty
     connection.exec_driver_sql("BEGIN" if readonly else "BEGIN IMMEDIATE")
