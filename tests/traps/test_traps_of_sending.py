@@ -18,6 +18,7 @@ from lanmu.delivery.intake import Recipient
 from lanmu.delivery.models import Attempt, Unit
 from lanmu.delivery.views import PushView
 from lanmu.interfaces.channels import Abilities, Request
+from lanmu.library import placeholders
 from lanmu.storage import Database
 from lanmu.testing.fakes import Does
 
@@ -73,6 +74,29 @@ def test_a_customer_never_reads_a_greeting_with_a_hole_in_it(room: Room) -> None
     assert room.channel.writes == []
     assert (room.states(push), room.unit(push).code) == (["held"], "missing_value")
     assert "member.nickname" in room.unit(push).reason
+
+
+def test_words_for_a_missing_name_leave_no_hole_either(room: Room) -> None:
+    """A template that takes an unknown word for an empty one never comes to the words that stand for it."""
+    room.change_material(body="亲爱的{{ member.nickname|default('朋友') }}，早安！")
+    push = room.send("g1")
+    room.run()
+    assert room.states(push) == ["accepted"]
+    (attempt,) = room.attempts(push)
+    assert "亲爱的朋友，早安！" in attempt.request.decode()
+
+
+def test_what_the_look_at_a_text_oversees_is_still_not_rendered_as_a_hole(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two guards: a text is looked through before, and the template refuses what nobody has filled."""
+    overseen = (placeholders.Placeholder("member.nickname", has_default=True),)
+    monkeypatch.setattr(placeholders, "used_placeholders", lambda _body: overseen)
+    room.change_material(body="亲爱的{{ member.nickname }}，早安！")
+    push = room.send("g1", body="plain")
+    room.run()
+    assert room.channel.writes == []
+    assert room.states(push) == ["held"]
 
 
 def test_one_bad_recipient_neither_stops_the_others_nor_has_them_get_it_again(

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lanmu.interfaces.channels import Asset, NotConnected, Outcome, Ref, TargetState, Window
+from lanmu.interfaces.channels import Asset, NotConnected, Outcome, Ref, Request, Target, TargetState, Window
 from lanmu.testing.clock import FakeClock
 from lanmu_wecom.broadcast import CustomerChannel, GroupChannel
 from lanmu_wecom.corp import Corp
@@ -267,6 +267,22 @@ def test_an_uploaded_picture_lives_three_days(
     clock.advance(timedelta(days=3))
     verdict = push(group, message(**fields), "wrDEMO0001").verdict
     assert (verdict.code, verdict.scope) == ("40007", "content")
+
+
+@pytest.mark.usefixtures("dispatched")
+def test_a_broadcast_is_found_by_a_copy_that_uploaded_its_picture_anew(
+    sandbox: Sandbox, group: GroupChannel, clock: FakeClock, tmp_path: Path
+) -> None:
+    """A restored copy does not know what the original called the picture, and asks under its own name."""
+    asset = picture(tmp_path)
+    first, second = group.upload(asset), group.upload(asset)
+    assert first.ref != second.ref
+    sent = push(group, message("早安", assets=(uploaded(asset, first.ref),)), "wrDEMO0001")
+    push(group, message("早安"), "wrDEMO0001")
+    anew = group.compose(message("早安", assets=(uploaded(asset, second.ref),)), [Target("wrDEMO0001")])
+    assert isinstance(anew, Request)
+    assert anew.body != sent.request.body
+    assert [ref.id for ref in group.find(anew, window(clock))] == [sent.msgid]
 
 
 def test_an_upload_that_is_refused_proves_that_nothing_was_sent(
