@@ -4,8 +4,8 @@ import threading
 
 import structlog
 
-from lanmu.delivery.sending.journal import cause_of
 from lanmu.server import Server
+from lanmu.storage.away import cause_of
 
 log = structlog.get_logger(__name__)
 

@@ -11,10 +11,10 @@ import structlog
 from huey.consumer import Consumer
 
 from lanmu.delivery.installation.owner import this_process
-from lanmu.delivery.sending.journal import AWAY, cause_of
 from lanmu.doorbell import hush, make_queue
 from lanmu.interfaces.clock import Clock
 from lanmu.server import Server
+from lanmu.storage.away import AWAY, cause_of
 
 log = structlog.get_logger(__name__)
 

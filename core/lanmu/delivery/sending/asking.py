@@ -47,6 +47,7 @@ from lanmu.interfaces.channels import (
     Window,
 )
 from lanmu.interfaces.errors import Invalid, LanmuError
+from lanmu.storage.away import AWAY, cause_of
 
 log = logging.getLogger(__name__)
 
@@ -150,6 +151,11 @@ def _ask(channel: Channel, call: str, check: Callable[[Any], Answer], *arguments
         return check(getattr(channel, call)(*arguments))
     except NotConnected as error:
         no_connection = error
+    except AWAY as error:  # a channel keeps its token in our database: that this is away is not its mistake
+        log.warning(
+            "the database was not there for a channel", extra={"cause": cause_of(error), "call": call}
+        )
+        raise NotConnected(_("The database did not answer the channel.")) from error
     except LanmuError as error:
         if call != "upload" or safe(str(error)) != str(error):
             raise ChannelFault(_fault(channel, call, error)) from None

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from lanmu.delivery.door import gate
 from lanmu.delivery.door.questions import Gatekeeper
 from lanmu.delivery.installation.owner import Owner
-from lanmu.delivery.sending import asking, crash_points
+from lanmu.delivery.sending import asking, crash_points, unwritten
 from lanmu.delivery.sending.answers import failure
 from lanmu.delivery.sending.breakers import Breakers
 from lanmu.delivery.sending.crew import Crew
@@ -33,6 +33,7 @@ from lanmu.interfaces.channels import Channel, Line, NotConnected, Observation
 from lanmu.interfaces.clock import Clock
 from lanmu.interfaces.events import Receipt
 from lanmu.storage import Database
+from lanmu.storage.away import AWAY
 
 log = logging.getLogger(__name__)
 
@@ -126,10 +127,13 @@ class Dispatcher:
         moved = 0
         while batch or turned_away:
             crash_points.reach("after_claim")
-            sheets = self._preflight.read_sheets(
-                {unit.push_id for unit in batch} | {each.unit.push_id for each in turned_away}
-            )
-            results = self._send(batch, sheets) + turned_away
+            units = [*batch, *(each.unit for each in turned_away)]
+            try:
+                sheets = self._preflight.read_sheets({unit.push_id for unit in units})
+                results = self._send(batch, sheets) + turned_away
+            except AWAY:
+                self._give_back(units)
+                raise
             crash_points.reach("before_record")
             now = self._clock.now()
             written = self._recorder.write(results, partial(self._record, now, results, stopping))
@@ -157,7 +161,16 @@ class Dispatcher:
             return recorded, [], []
         return recorded, *self._claim(session)
 
+    def _give_back(self, units: Sequence[Claimed]) -> None:
+        """The database was away before anything was written."""
+        results, now = unwritten.back(units), self._clock.now()
+        self._recorder.write(
+            results, lambda session: record(session, now, unwritten.as_stored(session, results))
+        )
+
     def _send(self, batch: Sequence[Claimed], sheets: Mapping[int, Sheet]) -> list[Recorded]:
+        """What becomes of a batch. From the first write on nothing is asked of the database: what that raises
+        comes while nothing is written."""
         values = self._preflight.values(batch, sheets)
         outcomes = self._lining_up.each(
             [_Waiting(unit, sheets[unit.push_id], values.get(unit.id, {})) for unit in batch]
@@ -187,6 +200,8 @@ class Dispatcher:
             return Recorded(unit, after_no_connection(error, unit.tries))
         except asking.ChannelFault as fault:
             return Recorded(unit, Next(UnitState.HELD, fault.reason, asking.CODE))
+        except AWAY:
+            return Recorded(unit, unwritten.BACK)
         except Exception as error:  # nothing was sent, and the rest of the batch shall be
             log.exception("failed before sending", extra={"channel": unit.channel, "unit": unit.id})
             return Recorded(unit, Next(UnitState.HELD, failure(error), "error"))

@@ -19,7 +19,6 @@ from threading import Event
 from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, exists, select
-from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.orm import Session, aliased
 
 from lanmu.delivery.models import Attempt, Unit, UnitTarget
@@ -32,19 +31,11 @@ from lanmu.i18n import from_store, to_store
 from lanmu.interfaces.channels import Observation, Ref, Target
 from lanmu.interfaces.clock import Clock
 from lanmu.storage import Database
+from lanmu.storage.away import AWAY, cause_of
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-
-AWAY = (OperationalError, InterfaceError)
-"""What a database raises that is not there, or has no room: trying again may help."""
-
-
-def cause_of(error: BaseException) -> str:
-    """What the database said, in one line: neither the statement nor what was to be stored."""
-    return str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
-
 
 _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 5.0
