@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -53,11 +53,14 @@ class Lanmu:
     processes: list[subprocess.Popen[str]] = field(default_factory=list)
     _engine: Any = None
 
-    def start(self, *arguments: str, config: str = "config.toml", **environ: str) -> subprocess.Popen[str]:
+    def start(
+        self, *arguments: str, config: str = "config.toml", through: Sequence[str] = (), **environ: str
+    ) -> subprocess.Popen[str]:
+        """Run `lanmu` with these arguments, `through` a command that becomes it in the end."""
         path = self.folder / f"{arguments[0]}-{len(self.processes)}.log"
         with path.open("w") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "lanmu.cli.main", "--config", config, *arguments],
+                [*through, sys.executable, "-m", "lanmu.cli.main", "--config", config, *arguments],
                 cwd=self.folder,
                 env=self.environ | environ,
                 stdout=log,
@@ -91,9 +94,11 @@ class Lanmu:
             self.password = found[1]
         return process
 
-    def worker(self, config: str = "config.toml", **environ: str) -> subprocess.Popen[str]:
+    def worker(
+        self, config: str = "config.toml", through: Sequence[str] = (), **environ: str
+    ) -> subprocess.Popen[str]:
         number = len(self.processes)
-        process = self.start("worker", config=config, **environ)
+        process = self.start("worker", config=config, through=through, **environ)
         path = self.folder / f"worker-{number}.log"
         until("the worker runs", lambda: "The worker runs" in path.read_text())
         return process

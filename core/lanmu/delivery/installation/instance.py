@@ -108,6 +108,7 @@ class Instance:
         self._lock_path = self._path.with_name(LOCK)
         self._host = host or this_host()
         self._beats = 0
+        self._unmarked = False
         self._held: Any = None
 
     def is_as_it_was(self, session: Session, now: datetime) -> bool:
@@ -221,8 +222,11 @@ class Instance:
         try:
             new.write_text(json.dumps(mark), encoding="utf-8")
             new.replace(self._path)
+            self._unmarked = False
         except OSError as error:
-            log.warning("the mark of this installation cannot be written: %s", error)
+            if not self._unmarked:  # told once: it is tried again at every sweep
+                log.warning("the mark of this installation cannot be written: %s", error)
+            self._unmarked = True
 
 
 RESTORED = _("This is a copy restored from the backup of %(at)s.")
