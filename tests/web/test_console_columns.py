@@ -213,3 +213,23 @@ def test_a_community_that_a_column_lists_is_not_said_to_have_none(admin: Browser
     assert column.draft.name in page
     assert "没有栏目覆盖" not in page
     assert "覆盖它的栏目在接下来两周没有排期" in page
+
+
+def test_a_place_on_the_calendar_takes_another_material_that_fits_and_no_other(
+    admin: Browser, sign_in: Callable[[str], Browser], stocked: Server
+):
+    now = stocked.clock.now()
+    place = stocked.schedule.occurrences.between(now, now + timedelta(days=2))[0]
+    others = [each for each in stocked.library.materials.candidates() if each.id != place.material_id]
+    path = f"/occurrences/{place.id}/material"
+    assert path in admin.get(f"/columns/{place.column_id}").text
+    page = admin.get(path).text
+    assert all(each.title in page for each in others)
+    assert f'value="{place.material_id}"' not in page
+    assert admin.post(path, {"material": "mat_nobody"}).status_code == 422
+    assert "已换成" in admin.post(path, {"material": others[0].id}).text
+    after = stocked.schedule.occurrences.get(place.id)
+    assert (after.material_id, after.pinned, after.needs_approval) == (others[0].id, True, True)
+    log = admin.get("/settings/audit").text
+    assert f"素材：{place.material} → {others[0].title}" in log
+    assert sign_in("writer").get(path).status_code == 403

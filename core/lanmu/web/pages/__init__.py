@@ -19,6 +19,7 @@ from lanmu.web.pages import (
     push_acts,
     pushes,
     settings,
+    slots,
     today,
     versions,
 )
@@ -39,6 +40,7 @@ _ROOMS = (
     push_acts,
     pushes,
     settings,
+    slots,
     today,
     versions,
 )

@@ -8,7 +8,7 @@ from lanmu.delivery.door.quiet import AT_ANY_HOUR
 from lanmu.i18n import _
 from lanmu.library.views import Candidate
 from lanmu.schedule.calendar import Moment, RuleSlot, Slot, moments_of
-from lanmu.schedule.columns import ColumnView, PoolDraft, calendar_slot
+from lanmu.schedule.columns import ColumnDraft, ColumnView, PoolDraft, calendar_slot
 from lanmu.schedule.occurrences import OccurrenceFilter
 from lanmu.schedule.planning import as_candidate
 from lanmu.schedule.problem import Pool
@@ -118,6 +118,16 @@ def pool_of(draft: PoolDraft, classes: Iterable[str], materials: Sequence[Candid
         if material.content_class in counts and pool.takes(material):
             counts[material.content_class] += 1
     return counts
+
+
+def fits(draft: ColumnDraft, material: Candidate) -> bool:
+    """Whether a column may use a material, by its class and the column's pool."""
+    pool = Pool(
+        frozenset(draft.pool.tags), frozenset(draft.pool.kinds), frozenset(draft.pool.zones), every_tag=True
+    )
+    return (not draft.classes or material.content_class in draft.classes) and pool.takes(
+        as_candidate(material)
+    )
 
 
 def pool_shown(draft: PoolDraft, counts: dict[str, int]) -> dict[str, Any]:

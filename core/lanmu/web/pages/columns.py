@@ -189,59 +189,6 @@ def pool() -> str:
     return render_template("columns/_pool.html", **pool_shown(draft, counted))
 
 
-@blueprint.post("/occurrences/<occurrence>/approve")
-@requires("schedule.plan")
-def approve(occurrence: str) -> Response:
-    def do() -> str:
-        seen = {occurrence: int(request.form.get("seen") or 0)}
-        done = server().schedule.occurrences.approve(seen, signed_in().username)
-        return (
-            say(_("Approved: it goes out at its time.")) if done else say(_("It needs no approval any more."))
-        )
-
-    return act(do, _back(occurrence), permission="schedule.plan", on=occurrence)
-
-
-@blueprint.post("/columns/<column>/approve")
-@requires("schedule.plan")
-def approve_all(column: str) -> Response:
-    """Approve everything that the page showed as waiting in the column."""
-
-    def do() -> str:
-        pairs = (each.partition(":") for each in request.form.get("seen", "").split())
-        seen = {occurrence: int(revision or 0) for occurrence, _colon, revision in pairs}
-        done = server().schedule.occurrences.approve(seen, signed_in().username)
-        return say(_("%(n)s approved."), n=done)
-
-    return act(do, url_for("columns.detail", column=column), permission="schedule.plan", on=column)
-
-
-@blueprint.post("/occurrences/<occurrence>/skip")
-@requires("schedule.plan")
-def skip(occurrence: str) -> Response:
-    def do() -> str:
-        server().schedule.occurrences.skip(occurrence)
-        return say(_("Skipped: nothing goes out there."))
-
-    return act(do, _back(occurrence), permission="schedule.plan", on=occurrence)
-
-
-@blueprint.post("/occurrences/<occurrence>/restore")
-@requires("schedule.plan")
-def restore(occurrence: str) -> Response:
-    def do() -> str:
-        server().schedule.occurrences.restore(occurrence)
-        return say(_("Back on the calendar."))
-
-    return act(do, _back(occurrence), permission="schedule.plan", on=occurrence)
-
-
-def _back(occurrence: str) -> str:
-    found = server().schedule.occurrences.get(occurrence)
-    day = "" if found.due_at > server().clock.now() else found.local_time[:10]
-    return url_for("columns.detail", column=found.column_id, day=day or None) + f"#{occurrence}"
-
-
 def _from_day(zone: str) -> datetime | None:
     try:
         return datetime.combine(date.fromisoformat(request.args.get("day", "")), time(), ZoneInfo(zone))
