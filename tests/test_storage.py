@@ -11,11 +11,11 @@ def test_the_migrated_tables_are_those_of_the_models(database: Database):
 
 
 def test_what_need_not_last_does_not_wait_for_the_disk_and_the_next_does_again(database: Database):
-    waits = {
-        "sqlite": ("PRAGMA synchronous", [1, 2]),
-        "postgresql": ("SHOW synchronous_commit", ["off", "on"]),
-    }
-    ask, (hasty, safe) = waits[database.dialect]
+    ask, hasty, safe = (
+        ("PRAGMA synchronous", 1, 2)
+        if database.dialect == "sqlite"
+        else ("SHOW synchronous_commit", "off", "on")
+    )
     for write, told in [(database.write_hastily, hasty), (database.write, safe)] * 2:
         with write() as session:
             assert session.scalar(text(ask)) == told
