@@ -3,9 +3,25 @@
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import update
 
+from lanmu.delivery.installation.owner import this_process
+from lanmu.delivery.models import Attempt
+from lanmu.delivery.sending.outcomes import Next
+from lanmu.delivery.sending.queue import claim, intend
+from lanmu.delivery.sending.recorded import Recorded
+from lanmu.delivery.sending.recording import record
+from lanmu.delivery.states import UnitState
 from lanmu.delivery.stopping import Stopped
-from lanmu.interfaces.channels import Abilities, CancelResult, NotConnected, TargetState
+from lanmu.interfaces.channels import (
+    Abilities,
+    CancelResult,
+    NotConnected,
+    Observation,
+    Ref,
+    Request,
+    TargetState,
+)
 from lanmu.interfaces.errors import Conflict
 from lanmu.testing.fakes import Does
 
@@ -28,6 +44,31 @@ def test_what_nobody_has_confirmed_is_taken_back(room):
     assert room.unit(push).counted_at is None, "who got nothing has not used up a place"
     assert room.total_is_planned(push)
     assert {attempt.outcome for attempt in room.attempts(push)} == {"cancelled"}, "so verify finds no fault"
+
+
+def test_late_evidence_of_what_was_taken_back_since_does_not_bring_it_back(room):
+    """A worker may have stood still since its write, and only now say what it saw then."""
+    push = room.send("a")
+    with room.database.write() as session:
+        (unit,) = claim(session, room.clock.now(), "h:1:1", timedelta(minutes=1), 1)
+    with room.database.write() as session:
+        intend(
+            session, room.clock.now(), "h:1:1", timedelta(minutes=1), [(unit, Request("send", b"{}", ("a",)))]
+        )
+    room.clock.advance(timedelta(minutes=2))
+    room.service.reap(this_process())
+    found = Next(UnitState.ACCEPTED, ref=Ref("ref-1"), results_after=timedelta(0))
+    with room.database.write() as session:
+        assert record(session, room.clock.now(), [Recorded(unit, found, was=UnitState.UNKNOWN)])
+        session.execute(update(Attempt).values(outcome="accepted"))  # as whoever finds it notes
+    assert room.service.cancel(push.id).stopped == 1
+    seen = Observation(wrote=True, status=200, body=b"ok")
+    with room.database.write() as session:
+        assert not record(session, room.clock.now(), [Recorded(unit, found, seen)])
+    assert (room.states(push), room.target_states(push)) == (["cancelled"], {"a": "cancelled"})
+    (attempt,) = room.attempts(push)
+    assert attempt.outcome == "cancelled"
+    assert attempt.evidence["answer"] == "ok", "what was seen is kept all the same"
 
 
 def test_what_was_confirmed_before_stays_out_and_is_told(room):

@@ -73,10 +73,12 @@ def learn_late(session: Session, now: datetime, results: Sequence[Recorded]) -> 
         )
         if attempt is None or result.seen is None:
             continue
-        news = attempt.finished_at is None
+        # What was found out, and taken back at the channel, while this worker stood still, is no news.
+        taken_back = attempt.outcome == UnitState.CANCELLED
+        news = attempt.finished_at is None and not taken_back
         attempt.evidence = {**(attempt.evidence or {}), **evidence(result.seen)}
         attempt.finished_at = attempt.finished_at or now
-        if attempt.outcome not in AWAITED:
+        if attempt.outcome not in AWAITED and not taken_back:
             attempt.outcome = result.next.state
         session.flush()
         if news and result.next.state in AWAITED and _adopt(session, now, result):
