@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from lanmu.interfaces.channels import Abilities, TargetState
+from lanmu.interfaces.channels import Abilities, NotConnected, TargetState
 
 ASYNC = Abilities(batch_max=10, acceptance="async")
 DELIVERED, UNDELIVERED, SKIPPED = TargetState.DELIVERED, TargetState.UNDELIVERED, TargetState.SKIPPED
@@ -95,3 +95,31 @@ def test_a_far_end_that_is_down_is_asked_again_later(sent):
     assert room.results.poll() == 1
     assert room.states(push) == ["accepted"]
     assert room.unit(push).results_at == room.clock.now() + timedelta(seconds=5)
+
+
+def test_a_far_end_that_does_not_answer_is_not_asked_for_a_whole_batch_and_told_of_once(
+    make_room, database, caplog
+):
+    room = make_room(database, abilities=Abilities(batch_max=1, acceptance="async"))
+    push = room.send(*(f"g{number}" for number in range(8)))
+    room.run()
+    asked = []
+
+    def silent(ref):
+        asked.append(ref.id)
+        raise NotConnected("The far end cannot be reached.")
+
+    results, room.channel.results = room.channel.results, silent
+    room.clock.advance(timedelta(seconds=2))
+    room.results.poll()
+    first = len(asked)
+    room.results.poll()
+    assert first == 3
+    assert len(set(asked)) == 6, "the next poll asks for others"
+    assert caplog.text.count("no results") == 1
+    room.channel.results = results
+    for number in range(8):
+        room.channel.set_result(f"ref-{number + 1}", f"g{number}", DELIVERED)
+    room.clock.advance(timedelta(minutes=2))
+    room.results.poll()
+    assert set(room.states(push)) == {"delivered"}

@@ -1,6 +1,7 @@
 """What became of each recipient, asked for ever less often; and taking back what a cancelled push has out."""
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -30,6 +31,12 @@ _PACE = (
     (GIVE_UP_AFTER, timedelta(hours=2)),
 )
 _BATCH = 50
+
+_SILENCES = 3
+"""After so many questions in a row that got no answer the rest of a batch stays due for the next poll: who
+waits in vain for each of them has no hand free for other channels meanwhile."""
+
+_TOLD_AGAIN = 60.0
 
 REFUSED = "cancel_refused"
 """The code of a unit that its channel did not take back, so that it is not asked to again."""
@@ -62,15 +69,17 @@ class Results:
         self._database = database
         self._clock = clock
         self._channels = channels
+        self._told: dict[tuple[str, str], float] = {}
 
     def poll(self, push_id: int | None = None, stop: Callable[[], bool] = lambda: False) -> int:
-        """Ask for every unit whose next look is due, or for those of one push; answers how many were asked.
+        """Ask for every unit whose next look is due, or for those of one push; answers how many those are.
 
         What a cancelled push still has at a channel that can take it back is taken back first.
         """
         now = self._clock.now()
         with self._database.read() as session:
             awaited = _awaited(session, now, push_id)
+        silences: Counter[str] = Counter()
         for unit in awaited:
             if stop():
                 break
@@ -79,8 +88,10 @@ class Results:
                 self._take_back(unit, channel)
             elif channel is None or channel.abilities.acceptance != "async":
                 self._store(unit, (), last=True)
-            else:
-                self._store(unit, self._said(unit, channel) or (), last=False)
+            elif silences[unit.channel] < _SILENCES:
+                said = self._said(unit, channel)
+                silences[unit.channel] = silences[unit.channel] + 1 if said is None else 0
+                self._store(unit, said or (), last=False)
         return len(awaited)
 
     def _said(self, unit: _Awaited, channel: Channel) -> tuple[TargetResult, ...] | None:
@@ -90,8 +101,16 @@ class Results:
         try:
             return asking.results(channel, unit.ref)
         except (NotConnected, asking.ChannelFault) as error:
-            log.warning("no results", extra={"channel": unit.channel, "unit": unit.id, "why": error.reason})
+            self._tell("no results", unit, error.reason)
             return None
+
+    def _tell(self, what: str, unit: _Awaited, why: str) -> None:
+        """Log it once a minute for each channel: it is asked for thousands of units, every few seconds."""
+        now = self._clock.boottime()
+        told = self._told.get((what, unit.channel))
+        if told is None or now - told >= _TOLD_AGAIN:
+            self._told[what, unit.channel] = now
+            log.warning(what, extra={"channel": unit.channel, "unit": unit.id, "why": why})
 
     def _take_back(self, unit: _Awaited, channel: Channel) -> None:
         """Cancel at the channel what is not confirmed there, and see who has had it already.
@@ -104,9 +123,7 @@ class Results:
             results = self._said(unit, channel)
             refused = None if answer.cancelled else answer.reason
         except (NotConnected, asking.ChannelFault) as error:
-            log.warning(
-                "not cancelled", extra={"channel": unit.channel, "unit": unit.id, "why": error.reason}
-            )
+            self._tell("not cancelled", unit, error.reason)
             results = None
         if refused is not None:
             self._store(unit, results or (), last=False, refused=refused)
