@@ -7,19 +7,17 @@ from datetime import timedelta
 
 import pytest
 from flask import Flask
-from sqlalchemy import select, update
+from sqlalchemy import update
 from tests.web.conftest import CHANNEL, Browser, Send
 
 from lanmu.audience.views import Address, CommunityDraft
 from lanmu.delivery.door.limit_models import GateCount
-from lanmu.delivery.installation.instance import RESTORED, freeze
-from lanmu.delivery.installation.instance_models import ClockRecord, InstanceRecord
+from lanmu.delivery.installation.instance_models import ClockRecord
 from lanmu.delivery.installation.owner import this_process
 from lanmu.delivery.intake import PushRequest, Recipient
 from lanmu.delivery.models import Attempt, Push, Unit
 from lanmu.delivery.service import PushFilter
 from lanmu.delivery.views import PushView
-from lanmu.i18n import Filled
 from lanmu.server import Server
 from lanmu.testing.clock import FakeClock
 
@@ -364,46 +362,3 @@ def test_the_tests_of_a_day_are_counted_once_however_many_channels_run(admin: Br
     admin.post("/pushes/test", {"to": f"{made.id}/{CHANNEL}", "text": "早安"})
     server.dispatcher(this_process(), ThreadPoolExecutor(1), batch=1).run_due()
     assert "今天已用 1 条 · 最多 20 条" in admin.get("/pushes/test").text
-
-
-def test_a_frozen_copy_tells_the_time_of_its_backup_in_the_shops_zone(admin: Browser, server: Server):
-    with server.database.write() as session:
-        row = session.scalars(select(InstanceRecord)).one()
-        reason = Filled(RESTORED, at="2026-11-22 16:30 UTC")
-        freeze(row, server.clock.now(), reason)
-    page = admin.get("/").text
-    assert "2026-11-23 00:30" in page
-    assert "16:30" not in page.partition("flash-error")[2].partition("</div>")[0]
-    assert "lanmu release --reconcile" in page
-
-
-def test_the_colours_of_the_bar_are_told_and_taken_is_not_delivered(admin: Browser, send: Send):
-    push = send("一群", push="finished", unit="handed_over", target="handed_over", asked=True)
-    page = admin.get(f"/pushes/{push.id}").text
-    told = re.sub(r"<[^>]+>", "", page.partition("flow-legend")[2].partition("</ul>")[0])
-    assert "还没送达 1" in told
-    assert "已送达" not in told
-    assert 'hx-trigger="every 15s"' in page, "somebody still confirms, and the page says so without a reload"
-
-
-def test_the_calendar_shows_a_changed_push_at_its_new_time(
-    sign_in: SignIn, server: Server, stocked: Server, clock: FakeClock
-):
-    first = stocked.schedule.occurrences.between(clock.now(), clock.now() + timedelta(days=2))[0]
-    stocked.schedule.occurrences.approve({first.id: first.revision_id}, "reader")
-    clock.set(first.due_at - timedelta(minutes=5))
-    stocked.schedule.hand_over()
-    admin = sign_in("admin")
-    push = server.delivery.pushes(PushFilter())[0]
-    assert "12:00" in _event(admin.get("/calendar").text, push)
-    with server.database.write() as session:
-        moved = first.due_at + timedelta(days=1, hours=3, minutes=7)
-        session.execute(update(Push).where(Push.id == push.row).values(due_at=moved))
-    page = admin.get("/calendar").text
-    assert "15:07" in _event(page, push)
-    assert page.count(f'href="/pushes/{push.id}"') == 1
-
-
-def _event(page: str, push: PushView) -> str:
-    """What the calendar says of a push."""
-    return page.partition(f'href="/pushes/{push.id}"')[2].partition("</a>")[0]

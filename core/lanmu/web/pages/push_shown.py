@@ -16,6 +16,7 @@ from lanmu.interfaces.errors import LanmuError
 from lanmu.library.placeholders import render
 from lanmu.library.views import RevisionView
 from lanmu.web.pages.acts import say
+from lanmu.web.pages.advice import advice
 from lanmu.web.pages.standing import is_asked_still, sending_of, standing
 from lanmu.web.people import server, signed_in, translate
 
@@ -218,6 +219,7 @@ def unit(found: UnitView, push: PushView, called: Mapping[str, str]) -> dict[str
         "reason": translate(found.reason) if found.reason else "",
         # A channel's code helps to look a fault up; a cancel's only repeats its reason.
         "code": found.code if found.code.lstrip("-").isdigit() else "",
+        "advice": advice(found.code) if found.state == UnitState.HELD else "",
         "sender": called.get(found.sender, found.sender),
         "lateness": (first - push.due_at).total_seconds() if first else None,
         "not_before": found.not_before if found.state in _MOVING and not first else None,

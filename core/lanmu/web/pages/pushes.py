@@ -119,11 +119,12 @@ def _shown(found: PushView) -> dict[str, Any]:
     waiting = push_shown.waiting(found)
     told = [push_shown.unit(unit, found, called) for unit in undecided]
     # What is held for the push's own reason is said once, for all of them together.
+    held = next((each["advice"] for each in told if each["advice"]), "")
     said = (waiting["reason"] if waiting and waiting["kind"] in ("held", "late") else None) or None
     return {
         "push": shown,
         "progress": push_shown.counted(found),
-        "waiting": waiting,
+        "waiting": waiting and waiting | {"advice": held},
         "undecided": [each for each in told if not each["look_at"] and each["reason"] != said],
         "checking": [each for each in told if each["look_at"]],
         "undecided_more": sum(found.progress.units.get(each, 0) for each in _UNDECIDED) - len(undecided),
