@@ -107,7 +107,7 @@ class House:
         self._channels = {"sink": SinkChannel(port, fresh_lines=fresh_lines, batch_max=batch_max)}
         self.service = DeliveryService(self.database, self.clock, self._channels)
 
-    def dispatcher(self, pool: Executor, concurrency: int) -> Dispatcher:
+    def dispatcher(self, pool: Executor, preparing: Executor, concurrency: int) -> Dispatcher:
         preflight = Preflight(
             self.database, self.clock, _snapshot, lambda _message, _channel: (), "Little Star"
         )
@@ -123,6 +123,7 @@ class House:
             pool,
             lambda _receipt: None,
             concurrency=concurrency,
+            preparing=preparing,
             gatekeeper=Gatekeeper(self._channels, zone, quiet),
         )
 

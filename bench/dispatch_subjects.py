@@ -157,8 +157,8 @@ def lanmu(job: Job) -> int:
     from bench.dispatch_house import House
 
     house = House(job.url, job.port, fresh_lines=job.fresh_lines)
-    pool = ThreadPoolExecutor(job.concurrency)
-    lanes = [house.dispatcher(pool, job.concurrency // job.lanes) for _lane in range(job.lanes)]
+    pools = ThreadPoolExecutor(job.concurrency), ThreadPoolExecutor(job.concurrency)
+    lanes = [house.dispatcher(*pools, job.concurrency // job.lanes) for _lane in range(job.lanes)]
     lanes[0].warm_up()  # as the worker does when it starts, and the rest of it
     gc.collect()
     gc.freeze()

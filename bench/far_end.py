@@ -57,10 +57,13 @@ class Bench:
         commits = [0]
         event.listen(house.database.engine, "commit", lambda _connection: _count(commits))
         try:
-            hands = job.concurrency - job.lanes  # each lane is one more, as in the worker
-            with ThreadPoolExecutor(hands) as pool, ThreadPoolExecutor(job.lanes) as threads:
+            with (
+                ThreadPoolExecutor(job.concurrency) as pool,
+                ThreadPoolExecutor(job.concurrency) as preparing,
+                ThreadPoolExecutor(job.lanes) as threads,
+            ):
                 batch = job.concurrency * self._ahead // job.lanes
-                lanes = [house.dispatcher(pool, batch) for _lane in range(job.lanes)]
+                lanes = [house.dispatcher(pool, preparing, batch) for _lane in range(job.lanes)]
                 run = self._time(
                     lambda over: sum(threads.map(lambda lane: lane.run_due(over), lanes)), commits
                 )

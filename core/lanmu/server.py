@@ -105,7 +105,9 @@ class Server:
             self.plugins.channels,
             horizon=timedelta(days=config.schedule.horizon_days),
             ahead=timedelta(minutes=config.schedule.hand_over_minutes),
+            zone=config.server.zone,
         )
+        self.schedule.special_days.seed()
         self.reports = Reports(self.database, self.clock)
 
     def _open_rooms(self) -> None:
@@ -180,8 +182,10 @@ class Server:
         """Every content check that a plugin offers."""
         return [offered for _plugin, offered in self.plugins.offers("lanmu_checks")]
 
-    def dispatcher(self, owner: Owner, pool: Executor, batch: int) -> Dispatcher:
-        """A dispatcher for this process, which writes up to `batch` units at once."""
+    def dispatcher(
+        self, owner: Owner, pool: Executor, *, batch: int, preparing: Executor | None = None
+    ) -> Dispatcher:
+        """A dispatcher for this process, which has up to `batch` units under way at once."""
         return Dispatcher(
             self.database,
             self.clock,
@@ -191,6 +195,7 @@ class Server:
             pool,
             self._told,
             concurrency=batch,
+            preparing=preparing,
             lease=timedelta(seconds=self.config.delivery.lease_seconds),
             clock_is_sane=self.home.may_send,
             journal=self.journal,

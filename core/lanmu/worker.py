@@ -8,11 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import structlog
-from huey.consumer import Consumer
 
 from lanmu.delivery.installation.owner import this_process
 from lanmu.doorbell import hush, make_queue
 from lanmu.interfaces.clock import Clock
+from lanmu.lean_huey import Consumer
 from lanmu.server import Server
 from lanmu.storage.away import AWAY, cause_of
 
@@ -85,10 +85,13 @@ class Worker:
         lanes = config.queue.workers
         # What one crash can leave ambiguous is the concurrency, so the lanes share it.
         calls = config.delivery.calls or config.delivery.concurrency
-        # Each lane calls too, with its own hand.
-        self._pool = ThreadPoolExecutor(max(1, calls - lanes), thread_name_prefix="send")
+        self._pool = ThreadPoolExecutor(calls, thread_name_prefix="send")
+        self._preparing = ThreadPoolExecutor(calls, thread_name_prefix="prepare")
         self._dispatcher = server.dispatcher(
-            self.owner, self._pool, batch=max(1, config.delivery.concurrency // lanes)
+            self.owner,
+            self._pool,
+            batch=max(1, config.delivery.concurrency // lanes),
+            preparing=self._preparing,
         )
         self._queue = make_queue(config, server.signer.key("queue"))
         self._stopping = threading.Event()
@@ -156,7 +159,7 @@ class Worker:
         self._consumer.stop(graceful=True)
         finished = not any(thread.is_alive() for _worker, thread in self._consumer.worker_threads)
         finished = finished and not self._running
-        for pool in (self._pool, self._spare):
+        for pool in (self._preparing, self._pool, self._spare):
             pool.shutdown(wait=finished, cancel_futures=True)
         with contextlib.suppress(Exception):
             self._server.delivery.retire(self.owner)

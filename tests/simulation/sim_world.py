@@ -64,11 +64,16 @@ def _do_not_wait_for_the_disk(connection: Any, _record: object) -> None:
     connection.execute("PRAGMA synchronous=OFF")
 
 
-class NoHands(Executor):
-    """A pool that never takes anything up: whoever asks does the work alone, in an order that is known."""
+class OneHand(Executor):
+    """A pool whose work is done where it is asked for, in an order that is known."""
 
-    def submit(self, _work: Any, /, *_args: Any, **_kwargs: Any) -> Future[Any]:
-        return Future()
+    def submit(self, work: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        done: Future[Any] = Future()
+        try:
+            done.set_result(work(*args, **kwargs))
+        except BaseException as error:  # noqa: BLE001  a death reaches whoever waits for it
+            done.set_exception(error)
+        return done
 
 
 @dataclass(frozen=True)
@@ -299,7 +304,7 @@ class World:
             self.channels,
             self.preflight,
             owner,
-            NoHands(),
+            OneHand(),
             lambda _receipt: None,
             concurrency=concurrency,
             lease=LEASE,

@@ -1,9 +1,8 @@
-"""Hands for work that may block: the caller's own while all goes fast, a pool's where something is slow."""
+"""Hands for work that may block: one of a pool's threads while all goes fast, more where it is slow."""
 
-import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, Future
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from typing import Generic, TypeVar
 
 from lanmu.interfaces.clock import Clock
@@ -12,17 +11,18 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 _PATIENCE = 0.01
-"""Seconds after which a batch that is not done is taken to be slow."""
+"""Seconds that a batch may take in any case before more hands are called in."""
 
 _SLOW = 0.001
 """Seconds for one item from which on more hands pay: handing it to a thread takes a tenth of that."""
 
 
 class Crew(Generic[T, R]):
-    """Does one kind of work on each item of a batch, with its own thread and up to `hands` of the pool's.
+    """Does one kind of work on each item of a batch, with up to `hands` of the pool's threads.
 
-    A far end that answers at once is served fastest by one thread. Whether it does is known from the batch
-    before; where it stops doing so, a watcher calls the others in. `work` must not raise.
+    A far end that answers at once is served fastest by one hand. Whether it does is known from the batch
+    before; where it stops doing so, the others are called in. Whoever asks only waits: so no more is done at
+    once than the pool has threads, however many share it. `work` must not raise.
     """
 
     def __init__(self, pool: Executor, clock: Clock, work: Callable[[T], R], hands: int) -> None:
@@ -36,34 +36,24 @@ class Crew(Generic[T, R]):
         """The outcome of each item, in order."""
         outcomes: dict[int, R] = {}
         todo = deque(enumerate(items))
-        done = threading.Event()
 
-        def help_out() -> int:
-            helped = 0
+        def help_out() -> float:
+            begun = self._clock.boottime()
             while True:
                 try:
                     place, item = todo.popleft()
                 except IndexError:
-                    return helped
+                    return self._clock.boottime() - begun
                 outcomes[place] = self._work(item)
-                helped += 1
 
-        def call_in() -> list[Future[int]]:
-            return [self._pool.submit(help_out) for _hand in range(min(self._hands, len(todo)))]
+        def call_in(hands: int) -> list[Future[float]]:
+            return [self._pool.submit(help_out) for _hand in range(min(hands, len(todo)))]
 
-        def watch() -> list[Future[int]]:
-            return [] if done.wait(_PATIENCE) else call_in()
-
-        helpers = call_in() if self._slow else []
-        watcher = self._pool.submit(watch) if len(items) > 1 and not self._slow else None
-        begun = self._clock.boottime()
-        own = help_out()
-        if own:
-            self._slow = self._clock.boottime() - begun > _SLOW * own
-        done.set()
-        if watcher is not None and not watcher.cancel():
-            helpers = watcher.result()
-        for helper in helpers:
-            if not helper.cancel():  # one that no thread has taken up yet would find nothing to do
-                helper.result()
+        helpers = call_in(self._hands if self._slow else 1)
+        if not self._slow and wait(helpers, _PATIENCE + _SLOW * len(items)).not_done:
+            helpers += call_in(self._hands - 1)
+        wait(helpers, return_when=FIRST_COMPLETED)
+        # The first is done where nothing is left to take up: who has not begun by now need not.
+        took = [helper.result() for helper in helpers if not helper.cancel()]
+        self._slow = sum(took) > _SLOW * len(items)
         return [outcomes[place] for place in range(len(items))]

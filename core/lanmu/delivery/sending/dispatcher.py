@@ -8,9 +8,9 @@ costs a fraction of a commit.
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
+from typing import NamedTuple
 
 from sqlalchemy.orm import Session
 
@@ -43,8 +43,7 @@ GUARD_GAP = 5.0
 Tell = Callable[[Receipt], None]
 
 
-@dataclass(frozen=True, slots=True)
-class _Waiting:
+class _Waiting(NamedTuple):
     """A claimed unit with what it needs to be made ready."""
 
     unit: Claimed
@@ -52,16 +51,14 @@ class _Waiting:
     values: Mapping[str, object]
 
 
-@dataclass(frozen=True, slots=True)
-class _Connected:
+class _Connected(NamedTuple):
     """A unit that is ready, with its way to the far end open."""
 
     ready: Ready
     line: Line | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Intended:
+class _Intended(NamedTuple):
     """A unit whose intent is stored; `boot` is the boot time just before."""
 
     connected: _Connected
@@ -71,7 +68,8 @@ class _Intended:
 class Dispatcher:
     """Sends what is due. Any number may run, in any number of threads and processes.
 
-    `pool` lends hands for far ends that are slow; it should have as many threads as `concurrency`. Without a
+    `pool` makes the calls: no more are made at once than it has threads. `preparing` gets messages ready and
+    opens connections, so that none of that waits for a call; without it the pool does. Without a
     `gatekeeper` no hours are quiet. `answered` hears what the last door says, other than to send.
     """
 
@@ -86,6 +84,7 @@ class Dispatcher:
         tell: Tell,
         *,
         concurrency: int = 16,
+        preparing: Executor | None = None,
         lease: timedelta = timedelta(seconds=60),
         clock_is_sane: Callable[[], bool] = lambda: True,
         journal: Journal | None = None,
@@ -106,7 +105,7 @@ class Dispatcher:
         self._answered = answered
         self._breakers = Breakers(channels, concurrency)
         self._recorder = Recorder(database, clock, journal, lease, pause)
-        self._lining_up = Crew(pool, clock, self._line_up, concurrency)
+        self._lining_up = Crew(preparing or pool, clock, self._line_up, concurrency)
         self._writing = Crew(pool, clock, self._write, concurrency)
 
     def warm_up(self) -> None:
