@@ -10,12 +10,9 @@ import json
 import logging
 from typing import Any
 
-from huey import Huey, RedisHuey, SqliteHuey
-from huey.registry import Message
-from huey.serializer import Serializer
-
 from lanmu.config import Config
 from lanmu.interfaces.clock import Clock
+from lanmu.lean_huey import Huey, Message, RedisHuey, Serializer, SqliteHuey, redis_pool
 
 _TAG_HEX = 64
 _PATIENCE = 3.0
@@ -60,12 +57,10 @@ def make_queue(config: Config, key: bytes) -> Huey:
     """The queue that config.toml asks for."""
     options = {"results": False, "serializer": SignedJson(key)}
     if config.queue.backend == "redis" and config.queue.url:
-        from redis import ConnectionPool
-
         # A server that is cut off answers neither yes nor no: without an end to the wait the timekeeper
         # would stand still with it. Longer than the second for which a worker listens.
         waits = {"socket_connect_timeout": _PATIENCE, "socket_timeout": _PATIENCE}
-        pool = ConnectionPool.from_url(config.queue.url.reveal(), **waits)
+        pool = redis_pool(config.queue.url.reveal(), **waits)
         return RedisHuey("lanmu", connection_pool=pool, **options)
     return SqliteHuey("lanmu", filename=str(config.server.data_dir / "huey.db"), fsync=False, **options)
 
