@@ -138,6 +138,19 @@ def test_the_plan_is_told_in_one_line_and_as_json(lanmu):
     assert json.loads(lanmu("plan", "--json").stdout)["planned"] == 0
 
 
+def test_holidays_are_shown_and_read_in(lanmu, tmp_path):
+    shown = lanmu("holidays", lang="zh").stdout
+    assert "2026-10-10  班  国庆节  (国办发明电〔2025〕7号" in shown
+    file = tmp_path / "2027.csv"
+    file.write_text("日期,休或班,名称\n2027-01-01,休,元旦\n", encoding="utf-8")
+    assert lanmu("holidays", str(file), lang="zh").stdout.startswith("已导入 2027 年")
+    known = json.loads(lanmu("holidays", "--json").stdout)
+    assert known[-1] == {"day": "2027-01-01", "works": False, "name": "元旦", "source": "2027.csv"}
+    file.write_text("2027-01-01,假,元旦\n", encoding="utf-8")
+    refused = lanmu("holidays", str(file), lang="zh")
+    assert (refused.exit_code, "既不是休" in refused.output) == (2, True)
+
+
 def test_a_test_is_sent_listed_and_shown(lanmu):
     assert lanmu("push", "list", lang="zh").stdout == "还没有推送。\n"
     sent = lanmu("push", "test", "personal_wechat_export.pack", "--to", "群一", "--text", "你好", lang="zh")

@@ -182,6 +182,18 @@ def test_who_saves_a_column_sees_its_priority_and_which_times_quiet_hours_hold(
     assert warning in admin.get(f"/columns/{column.id}").text
 
 
+def test_the_calendar_says_which_days_are_off_and_which_weekend_days_are_worked(
+    admin: Browser, stocked: Server
+):
+    before = admin.get("/calendar").text
+    assert before.count('class="week-day rest') == 2
+    stocked.schedule.special_days.read_in(["2026-11-26,rest,店庆", "2026-11-28,work,店庆"], "shop.csv")
+    page = admin.get("/calendar").text
+    assert '<b>26</b><span class="tag">店庆</span>' in page
+    assert '<b>28</b><span class="tag">班</span>' in page
+    assert page.count('class="week-day rest') == 2, "Thursday and Sunday"
+
+
 def test_a_slot_that_new_rules_of_its_zone_moved_says_so(admin: Browser, stocked: Server):
     now = stocked.clock.now()
     first = stocked.schedule.occurrences.between(now, now + timedelta(days=1))[0]

@@ -18,6 +18,7 @@ _COMMANDS = {
     "config": "lanmu.cli.config:config",
     "library": "lanmu.cli.library:library",
     "plan": "lanmu.cli.schedule:plan",
+    "holidays": "lanmu.cli.schedule:holidays",
     "push": "lanmu.cli.push:push",
     "community": "lanmu.cli.community:community",
     "plugin": "lanmu.cli.plugin:plugin",

@@ -1,9 +1,9 @@
 """The tables of the schedule: columns with slots, and the occurrences that the planner lays out."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, text
+from sqlalchemy import CheckConstraint, Date, ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from lanmu.storage import Base, JsonDoc, Public, UtcDateTime
@@ -95,3 +95,14 @@ class Occurrence(Public, Base):
         Index(None, "due_at", "state"),
         Index(None, "community_id", "due_at"),
     )
+
+
+class SpecialDay(Base):
+    """节假日与调休: a day on which people rest, or go to work (`works`), other than its weekday says."""
+
+    __tablename__ = "special_day"
+
+    day: Mapped[date] = mapped_column(Date, primary_key=True)
+    works: Mapped[bool]
+    name: Mapped[str] = mapped_column(String(60), default="")
+    source: Mapped[str] = mapped_column(String(200), default="")

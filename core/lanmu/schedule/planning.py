@@ -16,13 +16,14 @@ from lanmu.delivery.door.limits import house_cap
 from lanmu.interfaces.clock import Clock
 from lanmu.library.models import ContentClass
 from lanmu.library.views import Candidate as LibraryCandidate
-from lanmu.schedule.calendar import MondayToFriday, Workdays, moments_of
+from lanmu.schedule.calendar import Workdays, moments_of
 from lanmu.schedule.columns import calendar_slot, communities_of, rules_of, slots_of
 from lanmu.schedule.keeping import ByHand, Drawn, keep
 from lanmu.schedule.mix import MixBudget
 from lanmu.schedule.models import Column, Occurrence
 from lanmu.schedule.planner import plan_each
 from lanmu.schedule.problem import Candidate, CommunityState, FixedPick, Key, Opening, Plan, PlanRequest
+from lanmu.schedule.special_days import table_of
 from lanmu.schedule.storing import PLANNED, Store
 from lanmu.schedule.upkeep import follow_approved_texts, follow_zone_rules
 from lanmu.storage import Database
@@ -69,7 +70,7 @@ class Planning:
         self._clock = clock
         self._candidates = candidates
         self._horizon = horizon
-        self._workdays = workdays or MondayToFriday()
+        self._workdays = workdays
         self._seed = seed
 
     def run(self, anew: Collection[str] = ()) -> PlanReport:
@@ -122,6 +123,7 @@ class Planning:
         columns = session.scalars(select(Column).where(Column.active).order_by(Column.id)).all()
         slots = slots_of(session, [column.id for column in columns])
         openings: list[Opening] = []
+        workdays = self._workdays or table_of(session)
         for column in columns:
             reached, _unreached = communities_of(session, column)
             if not reached:
@@ -131,7 +133,7 @@ class Planning:
             # As it is stored: to the minute, and once.
             walls = {
                 moment.local.replace(second=0): moment.instant
-                for moment in moments_of(drafts, now, until, self._workdays)
+                for moment in moments_of(drafts, now, until, workdays)
             }
             openings += [
                 Opening(rules, community.id, instant, local)

@@ -13,6 +13,7 @@ from lanmu.schedule.columns import Columns, communities_of, find_column, rules_o
 from lanmu.schedule.handover import HandOver
 from lanmu.schedule.occurrences import Occurrences
 from lanmu.schedule.planning import Planning, PlanReport, as_candidate
+from lanmu.schedule.special_days import SpecialDays
 from lanmu.storage import Database
 
 
@@ -31,9 +32,11 @@ class ScheduleService:
         horizon: timedelta = timedelta(days=14),
         ahead: timedelta = timedelta(minutes=10),
         workdays: Workdays | None = None,
+        zone: str = "Asia/Shanghai",
     ) -> None:
         self._database = database
         self._materials = materials
+        self.special_days = SpecialDays(database, zone)
         self.columns = Columns(database, clock, channels)
         self.occurrences = Occurrences(database, clock)
         self._planning = Planning(database, clock, materials.candidates, horizon, workdays)

@@ -30,6 +30,7 @@ ACTIONS = {
     "community.edit": _("Changed a community"),
     "community.import": _("Imported communities"),
     "coupon.use": _("Redeemed a coupon"),
+    "holidays.import": _("Read in holidays"),
     "instance.release": _("Let a frozen copy send again"),
     "login": _("Signed in"),
     "material.create": _("Wrote a material"),

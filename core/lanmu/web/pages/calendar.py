@@ -13,6 +13,7 @@ from lanmu.i18n import _
 from lanmu.interfaces.access import requires
 from lanmu.schedule.occurrences import OccurrenceFilter
 from lanmu.schedule.planning import PlanReport
+from lanmu.schedule.special_days import SpecialDayView
 from lanmu.web.pages import choices
 from lanmu.web.pages.acts import act, say
 from lanmu.web.pages.formats import month_day
@@ -47,11 +48,15 @@ def week() -> str:
     until = datetime.combine(monday + timedelta(days=7), time(), zone)
     found = between(since, until, OccurrenceFilter(**chosen))
     events = gather(found, now)
+    special = {
+        each.day: each for each in server().schedule.special_days.between(monday, monday + timedelta(days=7))
+    }
     days = []
     for number in range(7):
         day = monday + timedelta(days=number)
         own = [event for event in events if event.at.astimezone(zone).date() == day]
-        days.append(Day(day, day == today, number > 4, "", day < today and not own, own))
+        rest, note = _rest(number, special.get(day))
+        days.append(Day(day, day == today, rest, note, day < today and not own, own))
     return render_template(
         "calendar.html",
         week={
@@ -94,6 +99,15 @@ def elsewhere(report: PlanReport) -> list[str]:
         return []
     text = _("%(n)s picks of other columns were exchanged, because a rule no longer allowed them.")
     return [say(text, n=report.elsewhere)]
+
+
+def _rest(weekday: int, special: SpecialDayView | None) -> tuple[bool, str]:
+    """Whether people rest on a day, and why in a word where its weekday does not say so."""
+    if special is None:
+        return weekday > 4, ""
+    if special.works:
+        return False, say(_("Workday"))
+    return True, special.name or say(_("Day off"))
 
 
 def _monday(text: str, today: date) -> date:
