@@ -48,8 +48,13 @@ def test_the_menu_counts_what_waits_for_a_decision(admin: Browser, server: Serve
     send("b", "c", push="held")
     send("d", push="running", unit="held")
     send("e", push="finished", unit="delivered", target="delivered")
-    assert server.delivery.undecided() == server.delivery.groups()[Group.DECIDE] == 3
-    assert re.findall(r'class="count">(\d+)<', admin.get("/calendar").text) == ["3"]
+    send("f", push="in_review")
+    assert server.delivery.undecided() == server.delivery.groups()[Group.DECIDE] == 4
+    assert re.findall(r'class="count">(\d+)<', admin.get("/calendar").text) == ["4"]
+    board = admin.get("/").text
+    assert "4 条推送" in board.partition('id="h-decide"')[2][:200]
+    assert len(set(re.findall(r'href="/pushes/(psh_\w+)#decide"', board))) == 4
+    assert re.search(r'待决定</span><br><span class="stat-value">4', board)
 
 
 def test_a_push_that_waits_for_its_executor_is_not_called_finished(

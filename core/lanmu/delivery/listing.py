@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, case, func, or_, select, text
 from sqlalchemy.orm import Session
 
-from lanmu.delivery.models import Push, Unit, UnitTarget
+from lanmu.delivery.models import Portion, Push, Unit, UnitTarget
 from lanmu.delivery.progress import TAKEN
 from lanmu.delivery.states import PushState, UnitState
 
@@ -17,7 +17,8 @@ from lanmu.delivery.states import PushState, UnitState
 class Group(StrEnum):
     """What is to be done about a push; each push is in one of these.
 
-    DECIDE waits for a person's decision (held, or in doubt), AWAITED for the people who send or confirm.
+    DECIDE waits for a person's decision (held, in doubt, or a change to be approved), AWAITED for the people
+    who send or confirm.
     """
 
     AHEAD = "ahead"
@@ -58,7 +59,10 @@ class Decision:
 _OPEN = "unit.state IN ('pending','leased','calling','retry_wait','unknown','held')"
 _AWAITED = "unit.state IN ('accepted','handed_over') AND unit.results_at IS NOT NULL"
 # A unit in doubt that the far end can be asked about needs nobody: its channel is asked first.
-_UNDECIDED = or_(Unit.state == UnitState.HELD, and_(Unit.state == UnitState.UNKNOWN, Unit.look_at.is_(None)))
+_IN_DOUBT = and_(Unit.state == UnitState.UNKNOWN, Unit.look_at.is_(None))
+_UNDECIDED = or_(Unit.state == UnitState.HELD, _IN_DOUBT)
+_WAITING = (PushState.HELD, PushState.IN_REVIEW)
+"""The states in which a push as a whole waits for a person's word."""
 _PAGE = 2000
 
 
@@ -73,7 +77,13 @@ def group_of(people: Collection[str]) -> ColumnElement[Any]:
     )
     moving = (PushState.RUNNING, PushState.PAUSED)
     return case(
-        (or_(Push.state == PushState.HELD, Push.id.in_(undecided)), Group.DECIDE),
+        (
+            and_(
+                or_(Push.state.in_(_WAITING), Push.id.in_(undecided)),
+                or_(Push.cancel_requested.is_(False), Push.id.in_(undecided.where(_IN_DOUBT))),
+            ),
+            Group.DECIDE,
+        ),
         (and_(Push.state.in_(ended), Push.id.in_(awaited)), Group.AWAITED),
         (Push.state.in_(ahead), Group.AHEAD),
         (Push.state.in_(moving), Group.SENDING),
@@ -94,13 +104,22 @@ def count_groups(session: Session, people: Collection[str], channel: str = "") -
 
 
 def count_undecided(session: Session) -> int:
-    """How many pushes wait for a person's decision, from the units that are still open alone."""
-    found = session.scalar(
-        select(func.count(Unit.push_id.distinct()))
+    """How many pushes are in the group DECIDE, from what is still open alone."""
+    units = (
+        select(Unit.push_id)
         .join(Push, Push.id == Unit.push_id)
-        .where(text(_OPEN), or_(_UNDECIDED, Push.state == PushState.HELD))
+        .where(
+            text(_OPEN),
+            or_(_UNDECIDED, Push.state.in_(_WAITING)),
+            or_(Push.cancel_requested.is_(False), _IN_DOUBT),
+        )
     )
-    return found or 0
+    to_come = (
+        select(Portion.push_id)
+        .join(Push, Push.id == Portion.push_id)
+        .where(Push.state.in_(_WAITING), Push.cancel_requested.is_(False))
+    )
+    return session.scalar(select(func.count()).select_from(units.union(to_come).subquery())) or 0
 
 
 def decisions(session: Session, limit: int) -> list[Decision]:
@@ -122,7 +141,7 @@ def decisions(session: Session, limit: int) -> list[Decision]:
         .outerjoin(waiting, waiting.c.push_id == Push.id)
         .outerjoin(first, first.c.id == waiting.c.first)
         .where(
-            or_(Push.state.in_((PushState.HELD, PushState.IN_REVIEW)), waiting.c.push_id.is_not(None)),
+            or_(Push.state.in_(_WAITING), waiting.c.push_id.is_not(None)),
             Push.cancel_requested.is_(False) | (waiting.c.doubts > 0),
         )
         .order_by(Push.due_at, Push.id)
