@@ -28,6 +28,7 @@ def redis_pool(url: str, **options: Any) -> Any:
     """Connections to a Redis server, with whose client Huey works from now on."""
     import redis  # see above
 
-    storage.ConnectionPool, storage.Redis = redis.ConnectionPool, redis.Redis
+    storage.ConnectionPool = redis.ConnectionPool
+    storage.Redis = storage.RedisStorage.redis_client = redis.Redis
     storage.ConnectionError, storage.TimeoutError = redis.ConnectionError, redis.TimeoutError
     return redis.ConnectionPool.from_url(url, **options)
