@@ -7,12 +7,16 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
+from lanmu.delivery.door.questions import Gatekeeper
+from lanmu.delivery.followup.doubts import Doubts
 from lanmu.delivery.installation.owner import this_process
 from lanmu.delivery.models import Unit
 from lanmu.delivery.sending.dispatcher import Dispatcher
 from lanmu.delivery.sending.journal import Journal
 from lanmu.delivery.sending.preflight import Preflight
 from lanmu.delivery.service import DeliveryService
+from lanmu.interfaces.channels import Abilities
+from lanmu.testing.fakes import Does
 
 HERE = this_process()
 AWAY = OperationalError("UPDATE unit", {}, Exception("the server closed the connection"))
@@ -117,3 +121,25 @@ def test_a_channel_that_finds_no_database_for_its_token_has_made_no_mistake(room
     room.clock.advance(timedelta(seconds=10))
     worker.run_due()
     assert room.channel.sends() == {"a": 1}
+
+
+def test_a_database_that_goes_away_while_doubts_are_looked_into_is_told_by_the_worker_once(
+    make_room, database, caplog
+):
+    room = make_room(database, abilities=Abilities(batch_max=1, lookup=True, settle=timedelta(minutes=10)))
+    room.channel.script(*[Does.CUT_AFTER] * 3)
+    push = room.send("a", "b", "c")
+    room.run()
+    room.clock.advance(timedelta(minutes=10))
+    preflight = Preflight(room.database, room.clock, room.read_snapshot, room.objections, "Little Star")
+    gatekeeper = Gatekeeper(room.channels, "UTC", None)
+    doubts = Doubts(room.database, room.clock, room.channels, preflight, gatekeeper, HERE)
+    with pytest.MonkeyPatch.context() as patched:
+        gone_at(room, patched, 2, stored=False, times=50)  # the first takes those that are due
+        with pytest.raises(OperationalError):
+            doubts.look()
+    assert "Traceback" not in caplog.text
+    assert room.states(push) == ["unknown"] * 3
+    room.clock.advance(timedelta(minutes=10))
+    doubts.look()
+    assert room.states(push) == ["accepted"] * 3

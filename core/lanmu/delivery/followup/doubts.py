@@ -44,6 +44,7 @@ from lanmu.interfaces.channels import Channel, Line, NotConnected, Observation, 
 from lanmu.interfaces.clock import Clock
 from lanmu.interfaces.events import Receipt
 from lanmu.storage import Database
+from lanmu.storage.away import AWAY
 
 log = logging.getLogger(__name__)
 
@@ -109,6 +110,8 @@ class Doubts:
         for doubt in doubts:
             try:
                 self._look_into(doubt)
+            except AWAY:  # no fault of this doubt: whoever runs this tells of it, once for all of them
+                raise
             except Exception:  # its turn comes again when what `take` has set is over
                 log.exception("could not look into a doubt", extra={"unit": doubt.unit.id})
         return len(doubts)
