@@ -1,6 +1,6 @@
 """A1, A2, A3, A5: messages a second, their cost, lateness and memory, beside a floor and a task queue.
 
-    python -m bench.dispatch [N] [--rounds 3] [--databases sqlite,postgresql] [--no-growth] [--fresh-lines]
+    python -m bench.dispatch [N] [--rounds 3] [--databases sqlite,postgresql] [--workers 2] [--no-growth]
 
 N messages (20,000 unless told) are due at one instant and go to a sink that answers at once; every one is
 recorded. In each round the floor, Lanmu and (with a tenth of N, since it takes long) a Huey task for each
@@ -15,7 +15,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
+from typing import IO
 
 from bench.databases import Databases, databases
 from bench.dispatch_house import TEXT, House
@@ -38,9 +40,12 @@ class Run:
 class Bench:
     """Runs subjects against one sink."""
 
-    def __init__(self, databases: Databases, sink: Sink, lines: bool, concurrency: int, lanes: int) -> None:
+    def __init__(
+        self, databases: Databases, sink: Sink, lines: bool, concurrency: int, lanes: int, workers: int
+    ) -> None:
         self._databases = databases
         self._sink = sink
+        self._workers = workers
         self._job = Job("", sink.port, 0, 0.0, concurrency=concurrency, lanes=lanes, fresh_lines=lines)
 
     def floor(self, n: int) -> Run:
@@ -56,14 +61,14 @@ class Bench:
             house.append(House(job.url, job.port))
             house[0].fill(n, job.due_at)
 
-        run = self._run("lanmu", n, fill, 8.0 + n / 900)
+        run = self._run("lanmu", n, fill, 8.0 + n / 900, self._workers)
         books = house[0].books()
         house[0].database.close()
         if books != {"accepted": n, "targets": n, "attempts": n, "unfinished": 0}:
             raise SystemExit(f"the books do not agree with {n} messages sent: {books}")
         return run
 
-    def _run(self, name: str, n: int, fill: Callable[[Job], None], set_up: float) -> Run:
+    def _run(self, name: str, n: int, fill: Callable[[Job], None], set_up: float, processes: int = 1) -> Run:
         """`set_up` is how long (in seconds) filling the database and starting may take before the instant."""
         while True:
             job = replace(
@@ -73,28 +78,37 @@ class Bench:
             settle_statistics(job)
             self._sink.forget()
             command = [sys.executable, "-m", "bench.dispatch_subjects", name, json.dumps(asdict(job))]
-            with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-                assert process.stdout is not None
-                process.stdout.readline()
+            with ExitStack() as stack:
+                said = [_heard(stack, command) for _process in range(processes)]
+                for each in said:
+                    each.readline()
                 in_time = time.time() < job.due - 0.5
                 before = self._databases.cpu()
-                told = json.loads(process.stdout.readline())
+                told = [json.loads(each.readline()) for each in said]
             if in_time:
                 break
             set_up *= 2  # the machine was busy: the instant had passed before all was ready
         server = self._databases.cpu() - before
         came = self._sink.arrivals()
-        if not (told["sent"] == came.count == came.different == n):
-            raise SystemExit(f"{name}: {n} due, {told['sent']} recorded, {came.count} came to the sink")
+        sent = sum(each["sent"] for each in told)
+        if not (sent == came.count == came.different == n):
+            raise SystemExit(f"{name}: {n} due, {sent} recorded, {came.count} came to the sink")
         late = sorted(moment - job.due for moment in came.times)
         return Run(
-            rate=n / told["seconds"],
-            cpu=(told["cpu"] + server) / n * 1000,
+            rate=n / max(each["seconds"] for each in told),
+            cpu=(sum(each["cpu"] for each in told) + server) / n * 1000,
             first=late[0],
             p99=late[int(len(late) * 0.99)],
             early=sum(moment < 0 for moment in late),
-            pss=told["pss"],
+            pss=sum(each["pss"] for each in told),
         )
+
+
+def _heard(stack: ExitStack, command: list[str]) -> IO[str]:
+    """What a process says that runs until the stack ends."""
+    process = stack.enter_context(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
+    assert process.stdout is not None
+    return process.stdout
 
 
 def _median(runs: list[Run]) -> Run:
@@ -118,15 +132,20 @@ def main() -> None:
     arguments.add_argument("--rounds", type=int, default=3)
     arguments.add_argument("--databases", default="sqlite,postgresql")
     arguments.add_argument("--concurrency", type=int, default=256)
-    arguments.add_argument("--lanes", type=int, default=2, help="dispatchers that share the concurrency")
+    arguments.add_argument("--workers", type=int, default=2, help="Lanmu's processes; the floor is one")
+    arguments.add_argument("--lanes", type=int, default=1, help="a worker's, which share its concurrency")
     arguments.add_argument("--fresh-lines", action="store_true", help="a new connection for each message")
     arguments.add_argument("--no-growth", action="store_true")
     given = arguments.parse_args()
     n: int = given.n
     for engine in given.databases.split(","):
         with databases(engine) as (fresh, _folder), Sink() as sink:
-            bench = Bench(fresh, sink, given.fresh_lines, given.concurrency, given.lanes)
-            print(f"{engine}: {n:,} messages due at one instant, {given.rounds} rounds", flush=True)
+            bench = Bench(fresh, sink, given.fresh_lines, given.concurrency, given.lanes, given.workers)
+            print(
+                f"{engine}: {n:,} messages due at one instant, {given.rounds} rounds, "
+                f"{given.workers} workers",
+                flush=True,
+            )
             rounds = [(bench.floor(n), bench.lanmu(n), bench.queue(n // 10)) for _each in range(given.rounds)]
             floor, ours, queue = (_median([round_[place] for round_ in rounds]) for place in range(3))
             _line("floor", floor)
