@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select, update
+from tests.delivery.limited import member
 
 from lanmu.audience.models import Community
 from lanmu.delivery.door import gate
@@ -289,3 +290,12 @@ def test_how_often_the_last_door_said_what_is_kept_for_each_push_with_its_latest
         ("hold", "objection"): (2, "mentions a price"),
         ("drop", "expired"): (2, "Its deadline has passed."),
     }
+
+
+def test_a_push_that_nobody_wants_has_finished_and_not_expired(make_room, database):
+    room = make_room(database, abilities=Abilities(batch_max=1))
+    ids = [member(room, name, opted_out=True) for name in "ab"]
+    push = room.send(recipients=[Recipient(str(each), "", member_id=each) for each in ids])
+    room.run()
+    assert room.states(push) == ["skipped", "skipped"]
+    assert room.push(push).state == "finished"

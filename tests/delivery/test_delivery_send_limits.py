@@ -116,6 +116,6 @@ def test_what_is_used_today_is_told_by_limit(room):
 def test_the_platforms_limits_name_their_source_and_the_day_they_were_checked(room):
     room.limits.seed()
     platform = [each for each in room.limits.everything() if each.origin == "platform"]
-    assert Counter(each.enabled for each in platform) == {True: 2, False: 4}
+    assert Counter(each.enabled for each in platform) == {True: 2, False: 5}
     assert all(each.source and each.checked_on == date(2026, 11, 21) for each in platform)
     assert all((each.most is None) == each.enabled for each in platform)

@@ -7,12 +7,19 @@ from datetime import datetime
 from functools import cache
 from typing import Any, cast
 
-from sqlalchemy import Select, Table, Update, and_, exists, func, select, text, update
+from sqlalchemy import Select, Table, Update, and_, case, exists, func, literal_column, select, text, update
 from sqlalchemy.orm import Session
 
 from lanmu.delivery.expansion import left
 from lanmu.delivery.models import Push, Unit, UnitTarget
-from lanmu.delivery.states import FINISHED_PUSHES, STOPPABLE, PushState, UnitState, push_state_from_units
+from lanmu.delivery.states import (
+    FINISHED_PUSHES,
+    STOPPABLE,
+    UNWANTED,
+    PushState,
+    UnitState,
+    push_state_from_units,
+)
 from lanmu.i18n import _
 from lanmu.storage.rows import Keys, Rows
 
@@ -138,7 +145,14 @@ def _look(dialect: str) -> Select[Any]:
 @cache
 def _count(dialect: str) -> Select[Any]:
     return (
-        select(_UNIT.c.push_id, _UNIT.c.state, func.count())
+        select(
+            _UNIT.c.push_id,
+            _UNIT.c.state,
+            func.count().label("units"),
+            func.count(case((_UNIT.c.code.in_([literal_column(f"'{code}'") for code in UNWANTED]), 1))).label(
+                "unwanted"
+            ),
+        )
         .where(_IDS.hold(dialect, _UNIT.c.push_id))
         .group_by(_UNIT.c.push_id, _UNIT.c.state)
     )
@@ -218,10 +232,12 @@ def settle(session: Session, now: datetime, push_ids: Collection[int]) -> list[i
             moves.append((row.id, PushState.RUNNING, None))
     if done:
         counted: defaultdict[int, dict[str, int]] = defaultdict(dict)
-        for push_id, state, count in connection.execute(_count(dialect), _IDS.pack(dialect, done)):
-            counted[push_id][state] = count
+        unwanted: Counter[int] = Counter()
+        for row in connection.execute(_count(dialect), _IDS.pack(dialect, done)):
+            counted[row.push_id][row.state] = row.units
+            unwanted[row.push_id] += row.unwanted
         for push_id, before in done.items():
-            after = push_state_from_units(counted[push_id])
+            after = push_state_from_units(counted[push_id], unwanted[push_id])
             if after != before:
                 moves.append((push_id, after, now))
     if moves:

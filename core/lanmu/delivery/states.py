@@ -84,8 +84,13 @@ TARGET_STATE_OF_UNIT: dict[UnitState, str] = {
 """What a unit's end means for each of its targets, where the channel says nothing of them one by one."""
 
 
-def push_state_from_units(counts: dict[str, int]) -> PushState:
-    """What a running push is, by how many of its units are in which state.
+UNWANTED = ("opted_out", "switched_off")
+"""Codes of units that were skipped because nobody wants them; all others were skipped for being late."""
+
+
+def push_state_from_units(counts: dict[str, int], unwanted: int = 0) -> PushState:
+    """What a running push is, by how many of its units are in which state, and of how many skipped nobody
+    wanted the message.
 
     One that was cancelled before it was expanded has none.
     """
@@ -94,6 +99,6 @@ def push_state_from_units(counts: dict[str, int]) -> PushState:
         return PushState.RUNNING
     if not present or UnitState.CANCELLED in present:
         return PushState.CANCELLED
-    if present == {UnitState.SKIPPED}:
-        return PushState.EXPIRED  # nothing went out at all: only the gate skips, for what is late
+    if present == {UnitState.SKIPPED} and not unwanted:
+        return PushState.EXPIRED  # nothing went out at all, because it came too late
     return PushState.FINISHED if present <= WELL else PushState.FINISHED_WITH_ISSUES

@@ -23,6 +23,7 @@ HIGHEST = 1_000_000
 
 _CHECKED = date(2026, 11, 21)
 _BROADCASTS = _("WeCom 92135: as many 企业群发 a month as the month has days")
+_APP_MESSAGES = _("WeCom 90312: the corp's account cap × 200 a day; enter your own number and switch it on")
 _OTHER_RULE = _("WeCom 92135: the rule where an administrator has chosen it")
 
 
@@ -50,6 +51,17 @@ SEEDS: Sequence[dict[str, object]] = (
     _platform("wecom.group", "month", None),
     _platform("wecom.group", "week", 7),
     _platform("wecom.group", "day", 1),
+    {
+        "code": "wecom.app.day",
+        "channel": "wecom.app",
+        "scope": "channel",
+        "period": "day",
+        "most": 200,
+        "origin": "platform",
+        "source": _APP_MESSAGES,
+        "checked_on": _CHECKED,
+        "enabled": False,
+    },
 )
 """What a new installation starts with. The platform's are facts with their source and date; all are data."""
 
