@@ -31,6 +31,8 @@ class Filled(str):
     params: dict[str, object]
 
     def __new__(cls, msgid: str, **params: object) -> "Filled":
+        if isinstance(msgid, Filled) and not params:
+            return msgid  # anew it would lose its message, and with that its translation
         self = super().__new__(cls, filled(msgid, params) if params else msgid)
         self.msgid = msgid
         self.params = params

@@ -18,3 +18,11 @@ def test_a_reason_with_slots_comes_back_from_the_database_translatable():
 def test_a_reason_without_slots_is_stored_as_it_stands():
     assert to_store("The push was cancelled.") == "The push was cancelled."
     assert from_store("100% of it") == "100% of it"
+
+
+def test_a_reason_that_is_put_into_another_keeps_its_translation():
+    inner = Filled("The channel has sent all %(most)s messages it may send %(when)s.", most=1, when="today")
+    outer = Filled("%(why)s Its deadline comes first.", why=Filled(inner))
+    told = Catalog().gettext("zh-CN", from_store(to_store(outer)))
+    assert told.startswith("该渠道")
+    assert "channel" not in told
