@@ -119,6 +119,10 @@ class Crowd:
         owners = self.lanmu.query("SELECT owner, count(*) FROM attempt GROUP BY owner")
         return Counter({int(str(owner).split(":")[1]): int(number) for owner, number in owners})
 
+    def looked_up(self) -> int:
+        """Of how many units the answer was lost, so that the far end had to be asked what became of them."""
+        return int(self.lanmu.query("SELECT count(*) FROM unit WHERE code IN ('found', 'not_found')")[0][0])
+
     def all_came(self, patience: float = 90.0) -> None:
         """In the end each group has its message, the books on both sides agree, and nobody has two."""
         wanted = Counter({"accepted": self.count})

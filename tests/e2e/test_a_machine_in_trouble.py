@@ -5,22 +5,14 @@ import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from shutil import which
 
 import pytest
+from tests.e2e.apart import as_root, permitted, seeing
 from tests.e2e.crowd import Crowd, live, log_of, said
 from tests.e2e.installation import Lanmu, until
 
 pytestmark = pytest.mark.long
 AWAY, BACK = "the database cannot be used", "the database can be used again"
-
-
-def _as_root(*command: str) -> list[str]:
-    return [*command] if os.geteuid() == 0 else ["sudo", "-n", *command]
-
-
-def _may(*command: str) -> bool:
-    return which(command[0]) is not None and subprocess.run(command, capture_output=True).returncode == 0
 
 
 @pytest.fixture
@@ -32,23 +24,15 @@ def names(tmp_path: Path) -> Path:
     return names
 
 
-def _with_names(names: Path) -> list[str]:
-    """A command that runs another one which asks nobody else for names."""
-    root = [] if os.geteuid() == 0 else ["--map-root-user"]
-    switch = names.with_name("nsswitch.conf")
-    bind = f'mount --bind {names} /etc/hosts && mount --bind {switch} /etc/nsswitch.conf && exec "$@"'
-    return ["unshare", *root, "--mount", "--propagation", "private", "sh", "-c", bind, "sh"]
-
-
 def test_a_far_end_whose_name_is_not_found_is_tried_again_until_it_is(bare_small: Lanmu, names: Path):
-    if not _may(*_with_names(names), "true"):
-        pytest.skip("a process may not be given names of its own here")
+    nobody_else = {"/etc/hosts": names, "/etc/nsswitch.conf": names.with_name("nsswitch.conf")}
+    through = seeing(nobody_else)
     port = bare_small.sandbox_port
     config = (bare_small.folder / "config.toml").read_text(encoding="utf-8")
     there = config.replace(f"http://127.0.0.1:{port}", f"http://localhost:{port}")
     (bare_small.folder / "worker.toml").write_text(there, encoding="utf-8")
     bare_small.serve("--no-worker")
-    worker = bare_small.worker("worker.toml", _with_names(names))
+    worker = bare_small.worker("worker.toml", through)
     crowd = Crowd(bare_small, 20)
     crowd.gather()
     names.write_text("")
@@ -68,12 +52,12 @@ def small_disk(bare_small: Lanmu) -> Iterator[Path]:
     """The data folder on a disk of its own, with 24 MB."""
     folder = bare_small.folder / "data"
     folder.mkdir()
-    mount = _as_root("mount", "-t", "tmpfs", "-o", f"size=24m,uid={os.geteuid()}", "none", str(folder))
-    if not _may(*mount):
+    mount = as_root("mount", "-t", "tmpfs", "-o", f"size=24m,uid={os.geteuid()}", "none", str(folder))
+    if not permitted(*mount):
         pytest.skip("no disk may be mounted here")
     yield folder
     bare_small.kill_all()
-    subprocess.run(_as_root("umount", "--lazy", str(folder)), check=True)
+    subprocess.run(as_root("umount", "--lazy", str(folder)), check=True)
 
 
 def _fill(file: Path) -> None:

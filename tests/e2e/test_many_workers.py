@@ -1,9 +1,11 @@
 """Several worker processes with one push, one of them killed, one of them stopped in good order."""
 
 import signal
+from pathlib import Path
 
 import pytest
-from tests.e2e.crowd import Crowd, live
+from tests.e2e.apart import seeing
+from tests.e2e.crowd import Crowd, live, log_of
 from tests.e2e.installation import Lanmu, until
 
 
@@ -44,3 +46,22 @@ def test_a_worker_that_is_told_to_stop_finishes_what_is_under_way_and_leaves_the
     bare_lanmu.sandbox("faults", method="DELETE")
     bare_lanmu.worker()
     crowd.all_came()
+
+
+@pytest.mark.long
+def test_a_second_host_is_refused_where_the_database_is_sqlite(bare_small: Lanmu):
+    first = bare_small.worker()
+    other = {"/etc/machine-id": "f" * 32, "/proc/sys/kernel/random/boot_id": "an-other-boot"}
+    files = {}
+    for path, its in other.items():
+        if Path(path).exists():
+            files[path] = bare_small.folder / Path(path).name
+            files[path].write_text(its)
+    second = bare_small.start("worker", through=seeing(files))
+    assert second.wait(timeout=60) not in (0, None)
+    why = log_of(bare_small, second).read_text()
+    assert "is at work on this SQLite database" in why
+    assert "several hosts need PostgreSQL" in why
+    live(first)
+    same_host = bare_small.worker()
+    live(first, same_host)
