@@ -237,6 +237,18 @@ def test_an_objector_that_answers_no_objection_objects_under_its_own_name(start:
     assert ("no prices" in found.reason) == ("no prices" in str(answer))
 
 
+@pytest.mark.parametrize(("ends", "heard"), [(True, True), (False, False), ("no", False)])
+def test_an_exit_that_a_plugin_states_is_handed_on_as_one(start: Start, ends: Any, heard: bool):
+    class Flow(lanmu.Plugin[Any]):
+        @hookimpl
+        def lanmu_objections(self, message: Message, channel: str) -> Any:
+            return [Objection("ordered already", ends)]
+
+    server = start(_Point("flow", Flow), GOOD)
+    (found,) = server.plugins.objections(Message("psh_1", "token", "早安", "早上好"), "good.one")
+    assert (found.reason, found.ends) == ("ordered already", heard)
+
+
 def test_a_plugin_asked_for_by_a_slip_of_its_name_is_told_the_right_one(start: Start):
     server = start(GOOD, goood={})
     assert "Did you mean good?" in _status(server, "goood").reason

@@ -102,7 +102,8 @@ def lanmu_objections(message: Message, channel: str) -> Iterable[Objection]:
     """Say why a message should not go out as it is.
 
     Verb: ask. Called in pre-flight, before the intent to send is stored. Any answer holds the unit for a
-    person, and raising counts as an objection; so does an answer that is no `Objection`.
+    person, and raising counts as an objection; so does an answer that is no `Objection`. One that `ends`
+    the message, an exit rule that has come true, has it skipped.
     """
     raise NotImplementedError
 

@@ -296,8 +296,8 @@ def _of_twin(first: metadata.EntryPoint, twin: metadata.EntryPoint) -> PluginSta
 def _objection(plugin: str, said: object) -> Objection:
     """What a plugin said when it was asked; any answer objects, also one that is no Objection."""
     reason = getattr(said, "reason", None) if isinstance(said, Objection) else None
-    if isinstance(reason, str):
-        return Objection(safe(reason))
+    if isinstance(said, Objection) and isinstance(reason, str):
+        return Objection(safe(reason), said.ends is True)
     log.error("plugin answers no Objection", extra={"plugin": plugin, "answer": type(said).__name__})
     text = _("The plugin %(plugin)s answers lanmu_objections with a %(kind)s, not with Objections. %(said)s")
     kind = type(said).__name__

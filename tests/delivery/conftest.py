@@ -46,6 +46,7 @@ class Room:
     channels: dict[str, Channel] = field(default_factory=dict)
     receipts: list[Receipt] = field(default_factory=list)
     objects: list[str] = field(default_factory=list)
+    exits: list[str] = field(default_factory=list)
     snapshots_read: int = 0
     quiet: QuietHours | None = None
 
@@ -115,7 +116,8 @@ class Room:
             )
 
     def objections(self, message: Message, channel: str) -> list[Objection]:
-        return [Objection(reason) for reason in self.objects]
+        ended = [Objection(reason, ends=True) for reason in self.exits]
+        return [Objection(reason) for reason in self.objects] + ended
 
     def unit(self, push: PushView, number: int = 1) -> Unit:
         with self.database.read() as session:

@@ -187,6 +187,20 @@ def test_an_objection_holds_the_unit_with_its_reason(room):
     assert room.channel.sends() == {"g2": 1}
 
 
+def test_an_exit_that_came_true_since_planning_ends_the_message_when_it_is_to_be_sent(room):
+    """The reminder is planned, then the order comes: nobody is reminded, and nobody is asked."""
+    push = room.send("g1", due_at=room.clock.now() + timedelta(hours=1))
+    room.objects.append("mentions a price")
+    room.exits.append("ordered already")
+    room.clock.advance(timedelta(hours=1))
+    room.run()
+    assert room.channel.writes == []
+    assert (room.unit(push).state, room.unit(push).code) == ("skipped", "exit")
+    assert room.unit(push).reason == "ordered already"
+    assert room.push(push).state == "finished"
+    assert [(each.door, each.code) for each in room.service.gate_answers(push.id)] == [("drop", "exit")]
+
+
 def test_a_channel_that_is_gone_holds_the_push(room):
     push = room.send("g1")
     del room.channels[room.channel.name]

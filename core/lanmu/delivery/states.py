@@ -84,7 +84,10 @@ TARGET_STATE_OF_UNIT: dict[UnitState, str] = {
 """What a unit's end means for each of its targets, where the channel says nothing of them one by one."""
 
 
-UNWANTED = ("opted_out", "switched_off")
+EXIT = "exit"
+"""The code of a unit that a plugin's exit rule has ended, see `Objection.ends`."""
+
+UNWANTED = ("opted_out", "switched_off", EXIT)
 """Codes of units that were skipped because nobody wants them; all others were skipped for being late."""
 
 

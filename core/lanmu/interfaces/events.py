@@ -87,6 +87,11 @@ class MaterialApproved:
 
 @dataclass(frozen=True, slots=True)
 class Objection:
-    """Why a message should not go out without a person's look at it."""
+    """Why a message should not go out without a person's look at it, or, where it `ends` it, not at all.
+
+    What ends a message is an exit rule that has come true, such as an order before its reminder: nobody is
+    asked, and the message counts as not wanted any more.
+    """
 
     reason: str
+    ends: bool = False

@@ -21,7 +21,7 @@ from lanmu.delivery.sending import asking
 from lanmu.delivery.sending.outcomes import Next
 from lanmu.delivery.sending.queue import Claimed
 from lanmu.delivery.sending.uploads import Uploads
-from lanmu.delivery.states import UnitState
+from lanmu.delivery.states import EXIT, UnitState
 from lanmu.i18n import _, told
 from lanmu.interfaces.channels import Asset, Channel, Message, Refusal, Request
 from lanmu.interfaces.clock import Clock
@@ -154,7 +154,10 @@ class Preflight:
             options=sheet.options,
         )
         if objections := self._objections(message, channel.name):
-            why = "; ".join(each.reason for each in objections)
+            over = [each for each in objections if each.ends]
+            why = "; ".join(each.reason for each in over or objections)
+            if over:
+                return Next(UnitState.SKIPPED, why, EXIT, answer=Answer(Door.DROP, EXIT, why))
             return Next(UnitState.HELD, why, "objection", answer=Answer(Door.HOLD, "objection", why))
         request = asking.composed(channel, message, unit.targets)
         if isinstance(request, Refusal):
