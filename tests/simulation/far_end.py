@@ -26,7 +26,7 @@ from lanmu.interfaces.channels import (
 SETTLE = timedelta(minutes=10)
 REMEMBERS = timedelta(hours=4)
 
-LISTING = Abilities(lookup=True, settle=SETTLE, cancel=True, batch_max=2)
+LISTING = Abilities(lookup=True, settle=SETTLE, cancel=True, batch_max=2, by_sender=True)
 """Can be asked afterwards, and can take a message back: a broadcast of 企业微信."""
 MUTE = Abilities(batch_max=1)
 """Can be asked nothing: a group's robot."""
@@ -69,15 +69,22 @@ class Effect:
 
 
 class FarEnd:
-    """What all channels' far ends remember. `calm` ends the faults; `took` is told of each effect at once."""
+    """What all channels' far ends remember. `calm` ends the faults; `took` is told of each effect at once,
+    and `called` of each call by the name of its channel."""
 
     def __init__(
-        self, clock: SimClock, random: Random, took: Callable[[Effect], None], often: float = 1.0
+        self,
+        clock: SimClock,
+        random: Random,
+        took: Callable[[Effect], None],
+        called: Callable[[str], None],
+        often: float = 1.0,
     ) -> None:
         self.clock = clock
         self.random = random
         self.calm = False
         self.took = took
+        self.called = called
         self.often = often
         self.of_token: defaultdict[str, list[Effect]] = defaultdict(list)
         self.of_ref: dict[str, Effect] = {}
@@ -112,9 +119,11 @@ class FarEnd:
 class SimChannel(BaseChannel):
     """One of the three kinds of channel there are. `reach` is where the simulation may stop or kill it."""
 
-    def __init__(self, name: str, far_end: FarEnd, reach: Callable[[str], None]) -> None:
+    def __init__(
+        self, name: str, abilities: Abilities, far_end: FarEnd, reach: Callable[[str], None]
+    ) -> None:
         self.name = self.title = name
-        self.abilities = CHANNELS[name]
+        self.abilities = abilities
         self._far = far_end
         self._reach = reach
 
@@ -127,9 +136,11 @@ class SimChannel(BaseChannel):
         if not self._far.calm and self._far.random.random() < 0.005:
             self._far.did["unreachable"] += 1
             raise NotConnected("connection refused")
+        self._reach("connecting")
 
     def transmit(self, request: Request, line: object) -> Observation:
         far = self._far
+        far.called(self.name)
         does = far.fault()
         if does == "unwritten":
             return Observation(wrote=False, fault="the connection was refused")

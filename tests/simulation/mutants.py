@@ -12,15 +12,19 @@ from textwrap import dedent
 from typing import Any
 from unittest.mock import patch
 
+from tests.simulation.sim_chances import STORMY, Chances
 from tests.simulation.sim_material import Stocked
 from tests.simulation.sim_run import run
-from tests.simulation.sim_world import STORMY, Chances
 
-from lanmu.delivery import intake
+from lanmu.delivery import expansion, intake
+from lanmu.delivery.door import gate
 from lanmu.delivery.door.limits import Room
+from lanmu.delivery.door.rates import Tokens
 from lanmu.delivery.followup.doubts import Doubts
+from lanmu.delivery.installation import clock_watch
 from lanmu.delivery.sending import outcomes, queue, recording
 from lanmu.delivery.sending.dispatcher import Dispatcher
+from lanmu.delivery.service import DeliveryService
 
 
 @dataclass(frozen=True)
@@ -156,13 +160,14 @@ MUTANTS = (
     ),
     Mutant(
         "without one message for each recipient of a push",
-        (),
+        (Change(expansion, "_targets", '["push_id", "account", "recipient_key"]', '["id"]'),),
         ("double",),
         (
             "target",
             "CONSTRAINT uq_target_push_id_account_recipient_key UNIQUE (push_id, account, recipient_key)",
             "CHECK (1)",
         ),
+        storm=replace(STORMY, limit=1.0, sender_limit=1.0, pace=1000),
     ),
     Mutant(
         "without one push for each firing",
@@ -171,7 +176,7 @@ MUTANTS = (
                 intake,
                 "take_in",
                 'new_id = insert_once(session, Push, ["source_key"], values)',
-                "new_id = session.scalar(insert(Push).values(values).returning(Push.id))",
+                "new_id = session.scalar(Push.__table__.insert().values(values).returning(Push.id))",
             ),
         ),
         ("double", "one firing made"),
@@ -226,6 +231,29 @@ MUTANTS = (
         (Change(Room, "full", "if self.left(need) < 1", "if False"),),
         ("above the limit",),
         long=True,
+    ),
+    Mutant(
+        "quiet hours that nobody keeps",
+        (Change(gate, "_quiet", "if question.quiet_until is None or question.is_test:", "if True:"),),
+        ("in quiet hours",),
+        storm=replace(STORMY, stop=0.05, clock=0.0, sets=0),
+    ),
+    Mutant(
+        "calls at any pace",
+        (Change(Tokens, "free_at", "if not empty:", "if True:"),),
+        ("too fast",),
+    ),
+    Mutant(
+        "a clock that nobody watches",
+        (Change(clock_watch, "fault_of", "if gap > AHEAD:", "if False:"),),
+        ("early",),
+        storm=replace(STORMY, stop=0.05, clock=0.1, jumps=0.5, sets=2),
+    ),
+    Mutant(
+        "a journal that nobody reads",
+        (Change(DeliveryService, "reap", "self._journal.bring_in(self._database)", "pass"),),
+        ("kept in the journal",),
+        storm=replace(STORMY, stop=0.05, away=0.05),
     ),
     Mutant(
         "a last door that is not asked",

@@ -1,5 +1,6 @@
 """What must be true at the end of every run: the database's books against what the far end remembers."""
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,14 +8,24 @@ from typing import Any
 
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
-from tests.simulation.sim_material import LIMITED
-from tests.simulation.sim_world import World
+from tests.simulation.sim_material import BY_SENDER, LIMITED, PACED, number_of, sender_of
+from tests.simulation.sim_world import PACE_OF, World
 
 from lanmu.delivery.models import Attempt, Push, Unit, UnitTarget
 from lanmu.delivery.states import FINISHED_PUSHES, TARGET_STATE_OF_UNIT, UnitState
 
 OUT = frozenset({"accepted", "handed_over", "delivered", "partial", "undelivered"})
 NOT_OUT = frozenset({"pending", "leased", "retry_wait", "failed", "skipped", "cancelled", "held"})
+
+
+@dataclass(frozen=True)
+class Most:
+    """What the limits of a run allow: to a channel and to each sender of another, in recipients, and how
+    many calls a minute to a third."""
+
+    channel: int
+    sender: int
+    pace: int
 
 
 @dataclass
@@ -34,7 +45,7 @@ class Found:
         return self.double + self.lost + self.early + self.late + self.unseen
 
 
-def check(world: World, limit: int) -> Found:
+def check(world: World, most: Most) -> Found:
     """Compare the books with the far end's memory, and note everything that is wrong."""
     wrong = world.wrong
     with world.database.read() as session:
@@ -43,14 +54,17 @@ def check(world: World, limit: int) -> Found:
         ).all()
         _pushes_add_up(session, wrong)
         _intents_cover_what_was_written(session, world)
+        _what_was_known_is_in(session, world)
         stale = session.execute(text("SELECT unit_id, fence FROM stale_intent")).all()
     wrong.extend(
         f"stale: unit {unit_id} was intended under {fence}, and is another's" for unit_id, fence in stale
     )
     effective = world.effective()
     out = sum(bool(effective[unit.token]) for unit in units if unit.channel == LIMITED)
-    if out > limit:
-        wrong.append(f"above the limit: {out} of {limit}")
+    if out > most.channel:
+        wrong.append(f"above the limit: {out} of {most.channel}")
+    wrong.extend(_above_a_senders_limit(world, {u.token for u in units if u.channel == BY_SENDER}, most))
+    wrong.extend(_too_fast(world, most.pace))
     double, lost, unseen = _doubles(world, effective), 0, 0
     for unit in units:
         if fault := _books_differ(unit, effective.get(unit.token, Counter()), world):
@@ -129,3 +143,44 @@ def _intents_cover_what_was_written(session: Session, world: World) -> None:
     for token, effects in world.far_end.of_token.items():
         if any((token, effect.body) not in intended for effect in effects):
             world.wrong.append(f"no intent: {token} was written and no attempt says so")
+
+
+def _above_a_senders_limit(world: World, tokens: set[str], most: Most) -> list[str]:
+    """By the far end's memory, where a message that a person had sent again counts once."""
+    reached = {
+        key
+        for token in tokens
+        for effect in world.far_end.of_token.get(token, ())
+        if not effect.cancelled and not effect.echo
+        for key in effect.targets
+    }
+    by_sender = Counter(sender_of(number_of(key)) for key in reached)
+    return [
+        f"above the limit: {sender} reached {number} of {most.sender}"
+        for sender, number in by_sender.items()
+        if number > most.sender
+    ]
+
+
+def _too_fast(world: World, pace: int) -> list[str]:
+    """More calls in a span than its bucket allows, in spans in which nobody set the clock.
+
+    A call belongs to when its worker asked for its token: what comes later is the line's affair.
+    """
+    calls, per, sets = sorted(world.calls[PACED]), PACE_OF.total_seconds(), world.clock.set_at
+    for last, at in enumerate(calls):
+        first = bisect_right(calls, at - per)
+        if last - first + 1 > pace and bisect_right(sets, at) == bisect_right(sets, at - per):
+            return [f"too fast: {last - first + 1} calls within {per:.0f} s, and {pace} may be"]
+    return []
+
+
+def _what_was_known_is_in(session: Session, world: World) -> None:
+    """What a worker put into the journal while the database was away has come into the database.
+
+    An intent that the database never took was given back by the journal too, and has no attempt.
+    """
+    unfinished = select(Attempt.unit_id, Attempt.fence).where(Attempt.finished_at.is_(None))
+    missing = {(unit_id, fence) for unit_id, fence in session.execute(unfinished)} & world.journal.kept
+    if missing:
+        world.wrong.append(f"kept in the journal and never brought in: {sorted(missing)[:5]}")

@@ -10,12 +10,16 @@ _REMEMBERED = 60.0
 
 
 class SimClock:
-    """Wall time is true time plus a skew; boot time is true time, counted in suspend too."""
+    """Wall time is true time plus a skew; boot time is true time, counted in suspend too.
+
+    `set_at` is at which boot times the wall clock was set.
+    """
 
     def __init__(self) -> None:
         self.boot = 1000.0
         self._skew = 0.0
         self._skews: list[tuple[float, float]] = []
+        self.set_at: list[float] = []
 
     def now(self) -> datetime:
         return START + timedelta(seconds=self.boot - 1000.0 + self._skew)
@@ -37,6 +41,9 @@ class SimClock:
 
     def set_ahead(self, seconds: float) -> None:
         """Set the wall clock to be so far ahead of the truth, or behind it."""
+        if seconds == self._skew:
+            return
+        self.set_at.append(self.boot)
         recent = self.boot - _REMEMBERED
         self._skews = [each for each in self._skews if each[0] >= recent]
         self._skews.append((self.boot, self._skew))

@@ -15,6 +15,12 @@ from lanmu.storage.migrate import CORE, upgrade
 
 LIMITED = "sim.mute"
 """The channel that has a limit of its own: fewer messages than are planned for it."""
+BY_SENDER = "sim.listing"
+"""The channel each of whose senders has a limit."""
+PACED = "sim.remembering"
+"""The channel that may be called only so often a minute."""
+
+_SENDERS = 4
 
 Stocked = tuple[Path, Snapshot]
 """A database file to copy for each run, and the material in it."""
@@ -25,6 +31,26 @@ WHEN NEW.fence <> (SELECT fence FROM unit WHERE id = NEW.unit_id)
 BEGIN INSERT INTO stale_intent VALUES (NEW.unit_id, NEW.fence); END
 """
 """Notes an intent by a worker whose lease another one has by then."""
+
+
+def sender_of(number: int) -> str:
+    """Who sends to a recipient of this number."""
+    return f"sender-{number % _SENDERS}"
+
+
+def zone_of(number: int) -> str:
+    """Where a recipient of this number lives: in the zone of the shop, or an hour ahead of it."""
+    return "Asia/Tokyo" if number % _SENDERS else ""
+
+
+def is_quiet_for(key: str) -> bool:
+    """Whether the quiet hours of the run are those of this recipient."""
+    return zone_of(number_of(key)) == ""
+
+
+def number_of(key: str) -> int:
+    """A recipient's number within its push, by its key."""
+    return int(key.partition("/")[2])
 
 
 def with_material(path: Path) -> Snapshot:
@@ -61,10 +87,20 @@ def with_material(path: Path) -> Snapshot:
             created_at=START,
         )
         session.add(revision)
-        # A channel's own limit of the month, so low that not all that is planned has room.
+        # So low that not all that is planned has room; each run sets how low.
         session.add(
             SendLimit(
                 code="sim", channel=LIMITED, scope="channel", period="month", zone="Asia/Shanghai", most=0
+            )
+        )
+        session.add(
+            SendLimit(
+                code="sim.sender",
+                channel=BY_SENDER,
+                scope="sender",
+                period="week",
+                zone="Asia/Shanghai",
+                most=0,
             )
         )
         session.flush()

@@ -11,27 +11,33 @@ from shutil import copy
 from tempfile import TemporaryDirectory
 from unittest.mock import patch
 
+from greenlet import getcurrent
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from tests.simulation.far_end import CHANNELS
-from tests.simulation.sim_checks import Found, check
-from tests.simulation.sim_world import CALM, Chances, SimDatabase, World
+from tests.simulation.sim_chances import CALM, Chances
+from tests.simulation.sim_checks import Found, Most, check
+from tests.simulation.sim_database import SimDatabase
+from tests.simulation.sim_material import sender_of, zone_of
+from tests.simulation.sim_world import World
 
-from lanmu.delivery.door.limit_models import SendLimit
+from lanmu.delivery.door.limit_models import GateCount, SendLimit
 from lanmu.delivery.installation import owner as owners
 from lanmu.delivery.installation.owner import Owner
 from lanmu.delivery.intake import PushRequest, Recipient
 from lanmu.delivery.models import Push, Unit, UnitTarget
-from lanmu.delivery.sending import crash_points
+from lanmu.delivery.sending import crash_points, journal
 from lanmu.delivery.sending.queue import SENDING
 from lanmu.interfaces.errors import Conflict
 from lanmu.library.views import Snapshot
+from lanmu.storage.away import AWAY
 
 PUSHES = 10
 STORM = 2.5 * 3600.0
 """Seconds of chance and people; after them everybody behaves, and what is still open must come to its end."""
 BUSY = 3600.0
 """Seconds in which nearly everything is due, so that the sweeps come often."""
+SWEEP, SELDOM = 45.0, 300.0
 NO_LONGER_THAN = 60 * 3600.0
 
 
@@ -64,14 +70,17 @@ def run(
         path = Path(folder, "lanmu.db")
         copy(template, path)
         database = SimDatabase(path)
-        limit = int(units * (chances or CALM).limit)
+        chances = chances or CALM
+        most = Most(int(units * chances.limit), int(units * chances.sender_limit), chances.pace)
         with database.write() as session:
-            session.execute(update(SendLimit).where(SendLimit.code == "sim").values(most=limit))
+            for code, number in (("sim", most.channel), ("sim.sender", most.sender)):
+                session.execute(update(SendLimit).where(SendLimit.code == code).values(most=number))
         try:
             world = World(seed, database, snapshot, chances)
             with _in_place_of_processes(world):
                 Life(world, units).go()
-                found = check(world, limit)
+                found = check(world, most)
+                _count_what_the_door_said(world)
             return Report(
                 seed,
                 units,
@@ -104,6 +113,8 @@ class Life:
             self._start_a_worker()
         self._start_a_doubter()
         world.at(5, self._sweep)
+        for _time in range(world.chances.sets):
+            world.at(self.random.uniform(30, 1500), world.set_the_clock)
         world.at(world.chances.people, self._people)
         world.at(STORM, self._grow_calm)
         try:
@@ -119,7 +130,7 @@ class Life:
         due = world.clock.now() + timedelta(seconds=chance.uniform(30, 1800))
         deadline = due + timedelta(hours=chance.choice(world.chances.deadlines))
         label = f"p{number}"
-        world.due[label] = (due, deadline)
+        world.promises.due[label] = (due, deadline)
         request = PushRequest(
             source_key=f"sim:{label}",
             title=label,
@@ -130,7 +141,9 @@ class Life:
             body=world.snapshot.body,
             due_at=due,
             zone="Asia/Shanghai",
-            recipients=[Recipient(f"{label}/{n}", f"{n}") for n in range(size * batch)],
+            recipients=[
+                Recipient(f"{label}/{n}", f"{n}", sender_of(n), zone=zone_of(n)) for n in range(size * batch)
+            ],
             approved_by="li",
             approved_at=world.clock.now(),
             created_by="li",
@@ -150,7 +163,7 @@ class Life:
             try:
                 world.service.send(request)
             except BaseException:
-                world.at(1, lambda: self._hand_over(request))
+                world.at(10, lambda: self._hand_over(request))
                 raise
 
         world.spawn(world.new_owner(), life)
@@ -186,16 +199,29 @@ class Life:
         lanes = self.random.choice(world.chances.lanes)
 
         def life() -> None:
-            dispatcher = world.dispatcher(owner, lanes)
             try:
+                world.start_watching()
+                dispatcher = world.dispatcher(owner, lanes)
                 while True:
-                    moved = dispatcher.run_due()
-                    world.rest(self.random.uniform(0.1, 2) if moved else 400 if world.calm else 20)
+                    try:
+                        moved = dispatcher.run_due()
+                        world.rest(self.random.uniform(0.1, 2) if moved else self._until_due())
+                    except AWAY:
+                        world.happened["a job met no database"] += 1
+                        world.rest(15)
             finally:
                 if not self.over:
                     world.at(self.random.uniform(1, 60), self._start_a_worker)
 
         world.spawn(owner, life)
+
+    def _until_due(self) -> float:
+        """Seconds until a worker has something to do: it sleeps till then, but not for long."""
+        world = self.world
+        longest = 400.0 if world.calm else 90.0
+        due = world.service.next_due()
+        wait = longest if due is None else (due - world.clock.now()).total_seconds()
+        return min(max(wait, self.random.uniform(4, 10)), longest)
 
     def _start_a_doubter(self) -> None:
         """A worker's job that finds out what became of units in doubt."""
@@ -203,10 +229,16 @@ class Life:
         owner = world.new_owner()
 
         def life() -> None:
-            doubts = world.doubts(owner)
             try:
+                world.start_watching()
+                doubts = world.doubts(owner)
                 while True:
-                    world.rest(20 if doubts.look() else 240)
+                    try:
+                        looked = doubts.look() if world.may_act(getcurrent()) else 0
+                        world.rest(20 if looked else 240)
+                    except AWAY:
+                        world.happened["a job met no database"] += 1
+                        world.rest(20)
             finally:
                 if not self.over:
                     world.at(30, self._start_a_doubter)
@@ -216,12 +248,18 @@ class Life:
     def _sweep(self) -> None:
         """What every worker's timekeeper does: say that it lives, take back what the dead hold."""
         world = self.world
-        alive = [owner for actor, owner in world.actors.items() if actor not in world.stopped_for_long()]
-        for owner in alive[:2]:
-            world.service.beat(_owner(owner))
-        if alive:
-            world.service.reap(_owner(alive[0]))
-        world.at(30 if world.clock.boot < 1000 + BUSY else 300, self._sweep)
+        awake = world.awake()
+        busy = world.clock.boot < 1000 + BUSY
+        if awake and not world.database.is_away():
+            actor = self.random.choice(awake)
+            owner = _owner(world.actors[actor])
+            world.tick(actor)
+            world.service.beat(owner)
+            if world.may_act(actor):
+                world.service.reap(owner)
+            else:
+                busy = True
+        world.at(SWEEP if busy else SELDOM, self._sweep)
 
     def _people(self) -> None:
         """People look in every few minutes: they decide what is in doubt, go on with what is held, meddle."""
@@ -229,6 +267,10 @@ class Life:
         if world.calm:
             return
         world.at(world.chances.people, self._people)
+        if world.database.is_away():
+            return
+        if world.clock_is_doubted() and chance.random() < 0.5:
+            world.trust_the_clock()
         with world.database.read() as session:
             doubts = session.execute(
                 select(Push.public_id, Unit.number, Unit.token, Unit.fence)
@@ -243,15 +285,20 @@ class Life:
                 answer = chance.choice(world.chances.answers)
                 if self._try(lambda p=public_id, n=number, a=answer: world.service.decide(p, n, a)):  # type: ignore[misc]
                     world.said[token] = answer
+                    world.happened[f"a person said {answer}"] += 1
                     if answer == "again":
                         world.again[token].append(fence)
         for public_id, state in pushes:
             if state in ("paused", "held", "running") and chance.random() < 0.8:
-                self._try(lambda p=public_id: world.service.resume(p))  # type: ignore[misc]
+                self._meddle("resumed", lambda p=public_id: world.service.resume(p))  # type: ignore[misc]
             elif chance.random() < 0.05 * often:
-                self._try(lambda p=public_id: world.service.pause(p))  # type: ignore[misc]
+                self._meddle("paused", lambda p=public_id: world.service.pause(p))  # type: ignore[misc]
             elif chance.random() < 0.02 * often:
-                self._try(lambda p=public_id: world.service.cancel(p))  # type: ignore[misc]
+                self._meddle("cancelled", lambda p=public_id: world.service.cancel(p))  # type: ignore[misc]
+
+    def _meddle(self, what: str, act: Callable[[], object]) -> None:
+        if self._try(act):
+            self.world.happened[f"push {what}"] += 1
 
     def _try(self, act: Callable[[], object]) -> bool:
         try:
@@ -263,7 +310,9 @@ class Life:
     def _grow_calm(self) -> None:
         world = self.world
         world.calm = world.far_end.calm = True
-        world.clock.set_ahead(0.0)
+        world.bring_the_database_back()
+        world.trust_the_clock()
+        world.restart()
         world.at(60, self._look_whether_it_is_over)
 
     def _look_whether_it_is_over(self) -> None:
@@ -281,11 +330,11 @@ class Life:
                     | ((Unit.state == "unknown") & Unit.look_at.is_not(None))
                 )
             )
-        self.over = not moving and not world.stopped_for_long()
+        self.over = not moving and not world.stopped_for_long() and not world.journal.waits()
         if world.clock.boot > 1000 + NO_LONGER_THAN:
             world.wrong.append(f"{moving} units still move after {NO_LONGER_THAN / 3600:.0f} hours")
             self.over = True
-        world.at(300, self._look_whether_it_is_over)
+        world.at(600, self._look_whether_it_is_over)
 
 
 @contextmanager
@@ -293,10 +342,25 @@ def _in_place_of_processes(world: World) -> Iterator[None]:
     """The world in the places where the code looks at processes and passes its crash points."""
     with ExitStack() as stack:
         stack.enter_context(patch.object(crash_points, "reach", world.reach))
+        stack.enter_context(patch.object(journal, "Event", lambda: _Waiting(world)))
         for module in list(sys.modules.values()):
             if getattr(module, "is_dead", None) is owners.is_dead and module is not owners:
                 stack.enter_context(patch.object(module, "is_dead", world.is_dead))
         yield
+
+
+class _Waiting:
+    """In place of an event that nobody ever sets: whoever waits for it lets time pass."""
+
+    def __init__(self, world: World) -> None:
+        self.wait = world.rest
+
+
+def _count_what_the_door_said(world: World) -> None:
+    world.happened["journal: kept"] = len(world.journal.kept)
+    with world.database.read() as session:
+        said = session.execute(select(GateCount.code, func.sum(GateCount.answers)).group_by(GateCount.code))
+        world.happened.update({f"door: {code}": times for code, times in said})
 
 
 def _owner(text: str) -> Owner:

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 from tests.simulation.mutants import MUTANTS, Mutant, noticed_after
+from tests.simulation.sim_chances import STORMY
 from tests.simulation.sim_material import Stocked
 from tests.simulation.sim_run import run
-from tests.simulation.sim_world import STORMY
 
 UNITS = 200
 SEEDS = 30
