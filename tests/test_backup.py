@@ -17,6 +17,7 @@ from sqlalchemy import URL, make_url, select, text
 from lanmu import config
 from lanmu.backup import back_up, without_secrets
 from lanmu.config import Config
+from lanmu.delivery import expansion
 from lanmu.delivery.door.questions import Gatekeeper
 from lanmu.delivery.followup.doubts import Doubts
 from lanmu.delivery.installation.owner import this_process
@@ -198,6 +199,27 @@ def test_a_copy_sends_nothing_until_it_is_released_and_then_exactly_the_rest(
     copy.send()
     assert copy.channel.sends() == dict.fromkeys([*KEYS, "later"], 1)
     assert set(copy.states()) == {"accepted"}
+
+
+def test_what_was_being_prepared_at_the_backup_is_looked_up_too(
+    open_house: Open, clock: FakeClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(expansion, "AT_ONCE", 3)
+    original = open_house()
+    with monkeypatch.context() as nobody_goes_on:
+        nobody_goes_on.setattr(expansion.Expansion, "run", lambda *_push: 0)
+        original.push("g1", "g2", "g3", "g4")
+        file = original.back_up(tmp_path / "backup.tar.gz")
+    original.server.delivery.expand()
+    original.send()
+    original.server.close()
+    there = parsed(tmp_path / "there")
+    restore(file, there, clock)
+    copy = open_house(there)
+    assert copy.states() == {}
+    assert Releasing(copy.server).release("li", About.LOOK_UP).found == 4
+    copy.send()
+    assert copy.channel.sends() == dict.fromkeys(["g1", "g2", "g3", "g4"], 1)
 
 
 def test_what_a_restored_copy_adds_follows_on(

@@ -115,6 +115,7 @@ def counted(push: PushView) -> dict[str, Any]:
         "states": _by(progress.targets, _IN_ORDER),
         "calls": _by(progress.units, _CALLS_IN_ORDER),
         "calls_total": sum(progress.units.values()),
+        "preparing": progress.preparing,
         "legend": legend(progress, sending_of(push.channel)),
         "moves": moves(push, server().clock.now()),
         "every": every(push, server().clock.now()),
@@ -125,9 +126,11 @@ def counted(push: PushView) -> dict[str, Any]:
 def moves(push: PushView, now: datetime) -> bool:
     """Whether something is under way, so that it is worth looking again in two seconds."""
     units = push.progress.units
+    if push.progress.preparing:
+        return True
     if push.state == PushState.SCHEDULED:
         return (push.due_at - now).total_seconds() < SOON
-    if push.state not in (PushState.RUNNING, PushState.EXPANDING) and not push.cancel_requested:
+    if push.state != PushState.RUNNING and not push.cancel_requested:
         return units.get("calling", 0) > 0
     return any(units.get(state) for state in _MOVING) or units.get("unknown", 0) > push.progress.doubts
 
@@ -152,6 +155,9 @@ def _by(counts: Mapping[str, int], order: tuple[str, ...]) -> list[dict[str, Any
     return [{"code": code, "n": counts[code]} for code in (*known, *strange)]
 
 
+_PAUSABLE = (PushState.SCHEDULED, PushState.EXPANDING, PushState.RUNNING)
+
+
 def can(push: PushView) -> dict[str, bool]:
     """What the reader may do with the push as it stands."""
     may, units = signed_in().may, push.progress.units
@@ -163,10 +169,10 @@ def can(push: PushView) -> dict[str, bool]:
     reviewed = push.state == PushState.IN_REVIEW and open_
     return {
         "cancel": (open_ or _can_be_taken_back(push)) and may("push.cancel"),
-        "pause": push.state in (PushState.SCHEDULED, PushState.RUNNING) and open_ and may("push.cancel"),
+        "pause": push.state in _PAUSABLE and open_ and may("push.cancel"),
         "resume": push.state == PushState.PAUSED and open_ and may("push.cancel"),
         "release": held and open_ and may("push.force"),
-        "edit": open_ and untouched and not own_text and may("push.plan"),
+        "edit": open_ and untouched and not push.progress.preparing and not own_text and may("push.plan"),
         "clone": not own_text
         and may("push.plan")
         and any(push.progress.targets.get(state) for state in _NOT_REACHED),
