@@ -97,7 +97,9 @@ def _particulars(found: PushView) -> dict[str, Any]:
         **{name: getattr(found, name) for name in (*names, "binding", "cloned_from", "cancel_requested")},
         # A test has no shop's time of its own; its reader has.
         **({"zone": server().config.server.zone} if found.is_test else {}),
-        "approved_by": called.get(found.approved_by, found.approved_by),
+        "approved_by": say(_("by itself, as its column says"))
+        if found.approved_by and found.approved_by == found.column
+        else called.get(found.approved_by, found.approved_by),
         "created_by": called.get(found.created_by, found.created_by),
         "edited_by": called.get(found.edited_by, found.edited_by),
         "open": found.state not in FINISHED_PUSHES,
