@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import update
 from tests.shop import CHANNEL, Shop, daily, seen
 
+from lanmu.delivery.models import Push
 from lanmu.interfaces.errors import Conflict, NotFound
 from lanmu.schedule.columns import Targets
 from lanmu.schedule.models import Occurrence
@@ -181,3 +182,17 @@ def test_nobody_undoes_what_delivery_takes_over_at_that_moment(planned: Shop, ac
     thread.join()
     assert outcome == ["refused"]
     assert planned.schedule.occurrences.get(first.id).state == "handed_over"
+
+
+def test_what_a_person_has_given_another_time_is_found_by_that_time(planned: Shop):
+    first = next(each for each in planned.all() if each.column == "自动")
+    planned.to(first.due_at)
+    planned.schedule.hand_over()
+    moved = first.due_at + timedelta(days=10)
+    with planned.database.write() as session:
+        session.execute(update(Push).values(due_at=moved))
+    look = planned.schedule.occurrences
+    there = look.moved_into(moved, moved + timedelta(minutes=1))
+    assert [(each.id, each.goes_out_at) for each in there] == [(first.id, moved)]
+    assert look.moved_into(first.due_at, first.due_at + timedelta(days=1)) == []
+    assert look.get(first.id).due_at == first.due_at
