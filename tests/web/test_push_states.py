@@ -83,3 +83,11 @@ def test_what_is_on_hold_says_what_it_asks_of_a_person(
     assert "原因在此" in card
     assert asked in card
     assert "已确认没有发给" in card
+
+
+def test_who_may_not_approve_is_offered_neither_to_approve_nor_to_send_back(sign_in: SignIn, send: Send):
+    push = send("一群", push="in_review")
+    for username, offered in (("writer", False), ("auditor", False), ("reader", True)):
+        page = sign_in(username).get(f"/pushes/{push.id}").text
+        assert ("退回修改" in page, "/approve" in page) == (offered, offered), username
+    assert "需要有「审核与审批」权限的同事来决定" in sign_in("writer").get(f"/pushes/{push.id}").text
