@@ -130,7 +130,8 @@ def take_out(hands: Executor, stocked: Stocked, folder: Path, figures: Figures) 
     """Each guarantee in turn: the simulation must notice. The code as it is must weather the same storms."""
     print(f"2/3  Mutants: {len(MUTANTS)} guarantees, taken out one by one", flush=True)
     watch = Stopwatch()
-    trials = {hands.submit(_noticed, number, stocked, folder): number for number in range(len(MUTANTS))}
+    longest_first = sorted(range(len(MUTANTS)), key=lambda number: not MUTANTS[number].long)
+    trials = {hands.submit(_noticed, number, stocked, folder): number for number in longest_first}
     controls = [hands.submit(_lived, seed, stocked, STORM_UNITS, STORMY) for seed in range(CONTROLS)]
     for trial in as_completed(trials):
         name, storms = MUTANTS[trials[trial]].name, trial.result()
