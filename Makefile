@@ -17,7 +17,7 @@ test: dev ## run every test but the long ones
 	@$(BIN)/python -m pytest -m "not long" -q -n 3 --dist worksteal
 
 test-long: dev ## run the tests that take minutes
-	@$(BIN)/python -m pytest -m long -q
+	@$(BIN)/python -m pytest -m long -q -n 2 --dist worksteal
 
 check: dev ## lint, format, types, import contracts, documents
 	@$(BIN)/ruff check .
