@@ -1,6 +1,6 @@
 """A1, A2, A3, A5: messages a second, their cost, lateness and memory, beside a floor and a task queue.
 
-    python -m bench.dispatch [N] [--rounds 3] [--databases sqlite,postgresql] [--workers 2] [--no-growth]
+    python -m bench.dispatch [N] [--rounds 3] [--databases sqlite,postgresql] [--workers N] [--no-growth]
 
 N messages (20,000 unless told) are due at one instant and go to a sink that answers at once; every one is
 recorded. In each round the floor, Lanmu and (with a tenth of N, since it takes long) a Huey task for each
@@ -132,7 +132,11 @@ def main() -> None:
     arguments.add_argument("--rounds", type=int, default=3)
     arguments.add_argument("--databases", default="sqlite,postgresql")
     arguments.add_argument("--concurrency", type=int, default=256)
-    arguments.add_argument("--workers", type=int, default=2, help="Lanmu's processes; the floor is one")
+    arguments.add_argument(
+        "--workers",
+        type=int,
+        help="Lanmu's processes: 1 on SQLite, which one at a time writes, 2 on PostgreSQL",
+    )
     arguments.add_argument("--lanes", type=int, default=1, help="a worker's, which share its concurrency")
     arguments.add_argument("--fresh-lines", action="store_true", help="a new connection for each message")
     arguments.add_argument("--no-growth", action="store_true")
@@ -140,10 +144,11 @@ def main() -> None:
     n: int = given.n
     for engine in given.databases.split(","):
         with databases(engine) as (fresh, _folder), Sink() as sink:
-            bench = Bench(fresh, sink, given.fresh_lines, given.concurrency, given.lanes, given.workers)
+            workers = given.workers or (1 if engine == "sqlite" else 2)
+            bench = Bench(fresh, sink, given.fresh_lines, given.concurrency, given.lanes, workers)
             print(
                 f"{engine}: {n:,} messages due at one instant, {given.rounds} rounds, "
-                f"{given.workers} workers",
+                f"{workers} worker{'s' if workers > 1 else ''}",
                 flush=True,
             )
             rounds = [(bench.floor(n), bench.lanmu(n), bench.queue(n // 10)) for _each in range(given.rounds)]
