@@ -47,11 +47,11 @@ AT_ONCE = 500
 PORTION = 250
 """Rows, of units and of targets, that one transaction writes at most."""
 
-_LEAVE = 4.0
-"""On SQLite, where one writes at a time, the time left to others for each second of writing, once any write.
+_LEAVE_TO_NOBODY, _LEAVE_TO_OTHERS = 1.0, 4.0
+"""On SQLite, where one writes at a time, the time left free for each second of writing, and once others write.
 
-Who waits for that lock looks for it after 1, 3, 8 … milliseconds: free four times in five, it keeps hardly
-anybody longer than that.
+Who waits for that lock looks for it after 1, 3, 8 … milliseconds: free every other time, it lets the first of
+them in soon; free four times in five, it keeps hardly anybody longer than that.
 """
 
 _WAITED = 0.0009
@@ -172,7 +172,8 @@ class Expansion:
                 ended = self._clock.boottime()
                 if began - asked > _WAITED:
                     others_until = ended + _REMEMBERED
-                self._pause(max(_AT_LEAST, (ended - began) * _LEAVE if ended < others_until else 0.0))
+                leave = _LEAVE_TO_OTHERS if ended < others_until else _LEAVE_TO_NOBODY
+                self._pause(max(_AT_LEAST, (ended - began) * leave))
         return done
 
     def _next(self) -> int | None:
