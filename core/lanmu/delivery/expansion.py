@@ -48,7 +48,7 @@ PORTION = 250
 """Rows, of units and of targets, that one transaction writes at most."""
 
 _LEAVE_TO_NOBODY, _LEAVE_TO_OTHERS = 1.0, 4.0
-"""On SQLite, where one writes at a time, the time left free for each second of writing, and once others write.
+"""On SQLite, where one writes at a time, the time left free for a second of writing, and once others write.
 
 Who waits for that lock looks for it after 1, 3, 8 … milliseconds: free every other time, it lets the first of
 them in soon; free four times in five, it keeps hardly anybody longer than that.
