@@ -14,7 +14,7 @@ run: setup ## start Lanmu with its demo shop: console, API, worker, WeCom sandbo
 	@exec $(BIN)/lanmu serve
 
 test: dev ## run every test but the long ones
-	@$(BIN)/python -m pytest -m "not long" -q -n 3 --dist worksteal
+	@$(BIN)/python -m pytest -m "not long" -q -n 4 --dist worksteal
 
 test-long: dev ## run the tests that take minutes
 	@$(BIN)/python -m pytest -m long -q -n 2 --dist worksteal
