@@ -9,7 +9,7 @@ from sqlalchemy import update
 from lanmu.delivery.door.questions import Gatekeeper
 from lanmu.delivery.followup.doubts import Doubts
 from lanmu.delivery.installation.owner import Owner, this_process
-from lanmu.delivery.models import Unit, WorkerRecord
+from lanmu.delivery.models import Attempt, Unit, WorkerRecord
 from lanmu.delivery.sending.outcomes import Next
 from lanmu.delivery.sending.preflight import Preflight
 from lanmu.delivery.sending.queue import claim, intend
@@ -132,6 +132,36 @@ def test_what_was_not_found_while_the_clock_may_have_been_set_does_not_count(ask
     assert doubts(asked).look() == 1
     assert asked.unit(push).looks == 0
     assert asked.unit(push).look_at == asked.clock.now() + SURELY - SETTLE
+
+
+def test_what_was_written_long_after_its_intent_is_found_though_the_clock_was_set_back_meanwhile(asked):
+    transmit = asked.channel.transmit
+
+    def after_a_sleep(request, line):
+        asked.clock.advance(timedelta(minutes=70))
+        return transmit(request, line)
+
+    asked.channel.transmit = after_a_sleep
+    asked.channel.script(Does.CUT_AFTER)
+    push = asked.send("a")
+    intent_at = asked.clock.now()
+    asked.run()
+    with asked.database.write() as session:
+        session.execute(update(Attempt).values(finished_at=intent_at - timedelta(minutes=30)))
+    look_for(asked, timedelta(hours=1))
+    assert asked.unit(push).code == "found"
+    assert asked.channel.sends() == {"a": 1}
+
+
+def test_an_end_before_the_beginning_says_nothing_of_when_the_far_end_has_settled(asked):
+    asked.channel.script(Does.CUT_BEFORE)
+    push = asked.send("a", late_policy="send")
+    asked.run()
+    with asked.database.write() as session:
+        session.execute(update(Attempt).values(finished_at=asked.clock.now() - timedelta(hours=1)))
+    asked.clock.advance(SETTLE)
+    doubts(asked).look()
+    assert asked.unit(push).look_at == asked.clock.now() + SURELY, "the second look is surely after it"
 
 
 def test_a_worker_that_died_after_its_write_costs_nobody_a_second_message(asked):

@@ -130,13 +130,13 @@ class Doubts:
     # --- asking the far end ---
 
     def _ask(self, doubt: Doubt, channel: Channel) -> None:
-        settled_at = (doubt.finished_at or doubt.intent_at) + channel.abilities.settle
+        settled_at = (doubt.ended_at or doubt.intent_at) + channel.abilities.settle
         if self._clock.now() < settled_at:
             self._look_again(doubt, settled_at)
             return
-        # Whoever has not said that it is done may have slept long after its intent, and then written.
-        written_by = (doubt.finished_at or self._clock.now()) + BEFORE
-        window = Window(doubt.intent_at - BEFORE, max(doubt.intent_at + AFTER, written_by))
+        # Whoever slept after its intent wrote long after it; a clock that was set back meanwhile hides that.
+        begun_at = min(doubt.intent_at, doubt.finished_at or doubt.intent_at)
+        window = Window(begun_at - BEFORE, max(doubt.intent_at + AFTER, self._clock.now() + BEFORE))
         try:
             refs = asking.found(channel, doubt.request, window)
         except NotConnected as error:
@@ -179,7 +179,7 @@ class Doubts:
         looks = doubt.looks + 1
         # A look counts only once nobody can write any more, and what was written last has settled since.
         settle = channel.abilities.settle
-        apart = _surely_settled(channel) if doubt.finished_at is None else min(settle, TWICE_APART)
+        apart = _surely_settled(channel) if doubt.ended_at is None else min(settle, TWICE_APART)
         if not self._owner_is_gone(session, doubt, channel, now):
             if now - doubt.intent_at >= ASK_FOR:
                 keep_to_person(
@@ -187,7 +187,7 @@ class Doubts:
                 )
             else:
                 look_again(session, doubt, now + apart, 0)
-        elif doubt.finished_at is not None and now < (surely := doubt.finished_at + _surely_settled(channel)):
+        elif doubt.ended_at is not None and now < (surely := doubt.ended_at + _surely_settled(channel)):
             look_again(session, doubt, surely, 0)
         elif looks < 2:
             look_again(session, doubt, now + apart, looks)

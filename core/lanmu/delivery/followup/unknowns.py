@@ -45,6 +45,14 @@ class Doubt:
     finished_at: datetime | None
     taken_until: datetime
 
+    @property
+    def ended_at(self) -> datetime | None:
+        """When the worker was done with that attempt; None where it is not known, or the clock was set back
+        meanwhile, so that the end stands before the beginning."""
+        if self.finished_at is None or self.finished_at < self.intent_at:
+            return None
+        return self.finished_at
+
 
 def take(session: Session, now: datetime, lease: timedelta) -> list[Doubt]:
     """The doubts that are due, nobody else's for the length of a lease.
