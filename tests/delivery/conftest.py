@@ -19,6 +19,7 @@ from lanmu.delivery.installation.owner import Owner, this_process
 from lanmu.delivery.intake import PushRequest, Recipient
 from lanmu.delivery.models import Attempt, Push, Unit, UnitTarget
 from lanmu.delivery.sending.dispatcher import Dispatcher
+from lanmu.delivery.sending.journal import Journal
 from lanmu.delivery.sending.preflight import Preflight
 from lanmu.delivery.service import DeliveryService
 from lanmu.delivery.views import PushView
@@ -84,6 +85,7 @@ class Room:
         owner: Owner | None = None,
         concurrency: int = 8,
         clock_is_sane: Callable[[], bool] = lambda: True,
+        journal: Journal | None = None,
     ) -> Dispatcher:
         return Dispatcher(
             self.database,
@@ -95,6 +97,8 @@ class Room:
             self.receipts.append,
             concurrency=concurrency,
             clock_is_sane=clock_is_sane,
+            journal=journal,
+            pause=lambda seconds: self.clock.advance(timedelta(seconds=seconds)),
             gatekeeper=Gatekeeper(self.channels, "Asia/Shanghai", self.quiet),
         )
 

@@ -11,7 +11,6 @@ from lanmu.delivery.door.questions import Gatekeeper
 from lanmu.delivery.followup.doubts import Doubts
 from lanmu.delivery.installation.owner import this_process
 from lanmu.delivery.models import Unit
-from lanmu.delivery.sending.dispatcher import Dispatcher
 from lanmu.delivery.sending.journal import Journal
 from lanmu.delivery.sending.preflight import Preflight
 from lanmu.delivery.service import DeliveryService
@@ -29,18 +28,7 @@ def journal(tmp_path):
 
 @pytest.fixture
 def worker(room, journal):
-    preflight = Preflight(room.database, room.clock, room.read_snapshot, room.objections, "Little Star")
-    return Dispatcher(
-        room.database,
-        room.clock,
-        room.channels,
-        preflight,
-        HERE,
-        room.pool,
-        room.receipts.append,
-        journal=journal,
-        pause=lambda seconds: room.clock.advance(timedelta(seconds=seconds)),
-    )
+    return room.dispatcher(HERE, journal=journal)
 
 
 def gone_at(room, monkeypatch, number, *, stored, times=1):

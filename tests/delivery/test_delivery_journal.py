@@ -7,9 +7,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from lanmu.delivery.installation.owner import Owner, this_process
-from lanmu.delivery.sending.dispatcher import Dispatcher
 from lanmu.delivery.sending.journal import Journal
-from lanmu.delivery.sending.preflight import Preflight
 from lanmu.delivery.sending.recording import record
 from lanmu.delivery.service import DeliveryService
 from lanmu.interfaces.channels import Abilities
@@ -30,18 +28,7 @@ def service(room, journal):
 
 
 def dispatcher(room, journal):
-    preflight = Preflight(room.database, room.clock, room.read_snapshot, room.objections, "Little Star")
-    return Dispatcher(
-        room.database,
-        room.clock,
-        room.channels,
-        preflight,
-        HERE,
-        room.pool,
-        room.receipts.append,
-        journal=journal,
-        pause=lambda seconds: room.clock.advance(timedelta(seconds=seconds)),
-    )
+    return room.dispatcher(HERE, journal=journal)
 
 
 def away(monkeypatch, times=None):
