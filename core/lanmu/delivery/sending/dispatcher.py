@@ -26,7 +26,7 @@ from lanmu.delivery.sending.outcomes import Next, after_gate, after_no_connectio
 from lanmu.delivery.sending.preflight import Preflight, Ready, Sheet
 from lanmu.delivery.sending.queue import Claimed, claim, intend
 from lanmu.delivery.sending.recorded import Recorded
-from lanmu.delivery.sending.recording import record, rehearse
+from lanmu.delivery.sending.recording import compile_statements, record
 from lanmu.delivery.states import UnitState
 from lanmu.i18n import _
 from lanmu.interfaces.channels import Channel, Line, NotConnected, Observation
@@ -115,7 +115,7 @@ class Dispatcher:
         with self._database.write() as session:
             self._gatekeeper.ask(session, now, [])
             intend(session, now, self._owner, self._lease, [])
-            rehearse(session, now)
+            compile_statements(session, now)
 
     def run_due(self, stopping: Callable[[], bool] = lambda: False) -> int:
         """Send everything that is due now, batch after batch; answers how many units were moved."""

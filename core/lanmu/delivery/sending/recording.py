@@ -81,7 +81,7 @@ def _keep_answers(session: Session, now: datetime, moved: Sequence[Recorded]) ->
         part(session, now, parted)
 
 
-def rehearse(session: Session, now: datetime) -> None:
+def compile_statements(session: Session, now: datetime) -> None:
     """Run the statements of a record over nothing, so that they are compiled before they matter."""
     connection = session.connection()
     dialect = connection.dialect.name
