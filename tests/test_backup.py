@@ -76,6 +76,7 @@ class House:
 
     def send(self, batches: int = 1000, batch: int = 4) -> int:
         """Send what is due, in so many batches at most."""
+        self.server.home.tick()
         with ThreadPoolExecutor(4) as pool:
             dispatcher = self.server.dispatcher(this_process(), pool, batch=batch)
             asked = iter([False] * batches)

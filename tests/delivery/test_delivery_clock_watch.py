@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.delivery.conftest import Room
 
-from lanmu.delivery.installation.clock_watch import AGREES, AHEAD, BEHIND, ClockWatch, Pairing, fault_of
+from lanmu.delivery.installation.clock_watch import AGREES, BEHIND, OFF, ClockWatch, Pairing, fault_of, trust
 from lanmu.delivery.installation.instance_models import ClockRecord
 from lanmu.interfaces.channels import Line, Request
 from lanmu.interfaces.clock import FarTime, utc
@@ -25,8 +25,8 @@ class Watched:
         self.heard: list[FarTime] = []
         self.watch = self.another()
 
-    def another(self) -> ClockWatch:
-        return ClockWatch(self.clock, lambda: self.heard)
+    def another(self, boot_id: str = "this boot") -> ClockWatch:
+        return ClockWatch(self.clock, lambda: self.heard, boot_id)
 
     def tick(self, times: int = 1, watch: ClockWatch | None = None) -> None:
         for _time in range(times):
@@ -57,7 +57,7 @@ def test_a_clock_that_goes_on_is_trusted(watched: Watched):
 
 
 def test_a_jump_ahead_is_seen_before_the_next_tick(watched: Watched):
-    watched.clock.jump(AHEAD + 1 * SECOND)
+    watched.clock.jump(OFF + 1 * SECOND)
     assert not watched.watch.sane()
 
 
@@ -95,6 +95,65 @@ def test_a_restart_with_a_clock_that_went_back_is_suspected(watched: Watched):
     watched.tick(watch=fresh)
     assert watched.row().suspect_since is not None
     assert not fresh.sane()
+
+
+def test_a_clock_set_back_while_nobody_looked_is_seen_though_it_shows_a_later_time_than_ever(
+    watched: Watched,
+):
+    watched.clock.advance(timedelta(hours=8))
+    watched.clock.jump(timedelta(hours=-1))
+    assert not watched.watch.sane()
+    watched.tick()
+    assert "set back by 3600 s" in watched.row().suspect_reason
+
+
+@pytest.mark.parametrize("hours", [1, -1])
+def test_a_process_that_starts_after_the_clock_was_set_knows_of_it(watched: Watched, hours: int):
+    watched.clock.advance(timedelta(hours=8))
+    watched.clock.jump(timedelta(hours=hours))
+    fresh = watched.another()
+    assert not fresh.sane()
+    watched.tick(watch=fresh)
+    assert watched.row().suspect_since is not None
+    assert not fresh.sane()
+    watched.clock.jump(timedelta(hours=-hours))
+    watched.tick(4, watch=fresh)
+    assert watched.row().suspect_since is None
+    assert fresh.sane()
+
+
+def test_after_a_reboot_boot_time_says_nothing_about_the_one_before(watched: Watched):
+    watched.clock.jump(timedelta(hours=1))
+    fresh = watched.another("the next boot")
+    watched.tick(watch=fresh)
+    assert watched.row().suspect_since is None
+    assert fresh.sane()
+
+
+def test_what_a_person_trusts_is_trusted_by_a_process_that_starts_afterwards(watched: Watched):
+    watched.clock.jump(timedelta(hours=1))
+    watched.tick()
+    with watched.database.write() as session:
+        trust(session, session.get_one(ClockRecord, 1), watched.clock.now())
+    fresh = watched.another()
+    watched.tick(watch=fresh)
+    assert fresh.sane()
+    watched.tick()
+    assert watched.watch.sane()
+    assert watched.row().suspect_since is None
+
+
+def test_a_process_that_never_heard_of_a_doubt_takes_the_others_word_that_it_is_over(watched: Watched):
+    other = watched.another()
+    watched.tick(watch=other)
+    watched.clock.jump(timedelta(hours=1))
+    watched.tick()
+    watched.far_says(watched.clock.now())
+    watched.tick(3)
+    assert watched.watch.sane()
+    watched.tick(watch=other)
+    assert watched.row().suspect_since is None
+    assert other.sane()
 
 
 def test_a_suspended_machine_is_no_jump(watched: Watched):
@@ -211,7 +270,7 @@ def test_small_steps_ahead_never_add_up_to_a_jump_that_is_not_seen(moves: list[t
         gap = pairing.gap(clock.now(), clock.boottime())
         if fault_of(gap, timedelta(0)):
             return
-        assert moved <= AHEAD + passed * 0.002
+        assert moved <= OFF + passed * 0.002
         pairing.follow(clock.now(), clock.boottime())
 
 
@@ -229,13 +288,15 @@ def test_drift_as_a_time_server_corrects_it_is_never_a_jump(pauses: list[int], d
 
 @given(st.timedeltas(min_value=timedelta(days=-400), max_value=timedelta(days=400)))
 def test_the_two_limits_are_exact(span: timedelta):
-    assert bool(fault_of(span, timedelta(0))) == (span > AHEAD)
+    assert bool(fault_of(span, timedelta(0))) == (abs(span) > OFF)
     assert bool(fault_of(timedelta(0), span)) == (span > BEHIND)
 
 
 def test_a_jump_while_a_message_is_made_ready_holds_it_back(room: Room):
     push = room.send("g1")
     watch = ClockWatch(room.clock)
+    with room.database.write() as session:
+        watch.tick(session)
     connect = room.channel.connect
 
     def jumping(request: Request) -> Line | None:

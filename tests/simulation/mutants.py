@@ -245,7 +245,7 @@ MUTANTS = (
     ),
     Mutant(
         "a clock that nobody watches",
-        (Change(clock_watch, "fault_of", "if gap > AHEAD:", "if False:"),),
+        (Change(clock_watch, "fault_of", "if gap > OFF:", "if False:"),),
         ("early",),
         storm=replace(STORMY, stop=0.05, clock=0.1, jumps=0.5, sets=2),
     ),

@@ -314,7 +314,7 @@ class World:
     def start_watching(self) -> None:
         """What every process does first: it looks at the clock."""
         me = getcurrent()
-        self._watches[me] = ClockWatch(self.clock, lambda: self._far_times(me))
+        self._watches[me] = ClockWatch(self.clock, lambda: self._far_times(me), HOST)
         self.tick(me)
 
     def _far_times(self, actor: greenlet) -> Iterable[FarTime]:
@@ -347,7 +347,7 @@ class World:
         with self.database.write() as session:
             row = session.scalar(select(ClockRecord))
             if row is not None and row.suspect_since is not None:
-                trust(row, self.clock.now())
+                trust(session, row, self.clock.now())
                 self.happened["clock trusted by a person"] += 1
 
     def dispatcher(self, owner: Owner, concurrency: int) -> Dispatcher:

@@ -360,5 +360,6 @@ def test_the_tests_of_a_day_are_counted_once_however_many_channels_run(admin: Br
     address = {CHANNEL: Address("测试群", "admin")}
     made = server.audience.communities.create(CommunityDraft("自己人", tags=("test",), addresses=address))
     admin.post("/pushes/test", {"to": f"{made.id}/{CHANNEL}", "text": "早安"})
+    server.home.tick()
     server.dispatcher(this_process(), ThreadPoolExecutor(1), batch=1).run_due()
     assert "今天已用 1 条 · 最多 20 条" in admin.get("/pushes/test").text

@@ -164,6 +164,7 @@ def test(ctx: click.Context, channel: str, key: str, sender: str, text: str) -> 
 
     with open_server(ctx) as server:
         refuse_customers(server.database, server.audience.communities, channel, key)
+        server.home.tick()  # nothing is sent before a look at the clock
         made = server.delivery.test(channel, key, sender, text, "cli")
         # Sent here and now, so that the outcome can be told even where no worker runs.
         with ThreadPoolExecutor(1) as pool:

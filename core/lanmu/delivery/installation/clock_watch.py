@@ -1,6 +1,7 @@
 """Watches the machine's clock: while it cannot be trusted nothing starts, and nothing is taken for overdue.
 
-Wall time is paired with boot time, which nobody sets, and with the latest wall time in the database.
+Wall time is paired with boot time, which nobody sets, and with the latest wall time in the database. The
+pairing stands in the database too, so that a process that starts after a jump knows of it.
 """
 
 import logging
@@ -8,16 +9,16 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from lanmu.delivery.installation.instance_models import ClockRecord
+from lanmu.delivery.installation.instance_models import ClockAnchor, ClockRecord
 from lanmu.i18n import Filled, _
 from lanmu.interfaces.clock import Clock, FarTime
 
 log = logging.getLogger(__name__)
 
-AHEAD = timedelta(seconds=120)
+OFF = timedelta(seconds=120)
 """How far the wall may stand from where boot time puts it; a time server's corrections are far smaller."""
 BEHIND = timedelta(seconds=5)
 """How far the wall may be behind the latest that was ever seen."""
@@ -27,6 +28,7 @@ GOOD_TICKS = 3
 _STEADY = timedelta(seconds=2)
 _HEARD_LONG_AGO = 3600.0
 _CREEP = 0.001  # of the time that passes: twice what a time server may slew, so that drift is followed
+_LONG_GONE = timedelta(days=30)
 
 
 class Pairing:
@@ -46,19 +48,30 @@ class Pairing:
         self._wall += passed + max(-most, min(most, self.gap(wall, boot)))
         self._boot = boot
 
+    def put_down(self, session: Session, boot_id: str) -> None:
+        """Write it into the database, for all processes of this boot of this machine."""
+        anchor = session.get(ClockAnchor, boot_id)
+        if anchor is None:
+            session.execute(delete(ClockAnchor).where(ClockAnchor.wall < self._wall - _LONG_GONE))
+            anchor = ClockAnchor(boot_id=boot_id)
+            session.add(anchor)
+        anchor.wall, anchor.boot = self._wall, self._boot
+
 
 def fault_of(gap: timedelta, behind: timedelta, lag: timedelta = timedelta(0)) -> str:
     """What is wrong with a clock that jumped by `gap` and is `behind` the latest time seen; "" if nothing.
 
     `lag` is how far behind it was when the far end's clock bore it out.
     """
-    if gap > AHEAD:
+    if gap > OFF:
         return Filled(_("The clock of this machine jumped ahead by %(seconds)s s."), seconds=_seconds(gap))
     if behind > BEHIND + lag:
         return Filled(
             _("The clock of this machine is %(seconds)s s behind the latest time it has shown."),
             seconds=_seconds(behind),
         )
+    if gap < -OFF:
+        return Filled(_("The clock of this machine was set back by %(seconds)s s."), seconds=_seconds(-gap))
     return ""
 
 
@@ -74,17 +87,23 @@ class _Tick:
 
 
 class ClockWatch:
-    """One process's watch; what it finds stands in the database, for all of them."""
+    """One process's watch; what it finds stands in the database, for all of them.
 
-    def __init__(self, clock: Clock, far_times: Callable[[], Iterable[FarTime]] = tuple) -> None:
+    `boot_id` names this boot of this machine; without one the pairing ends with the process.
+    """
+
+    def __init__(
+        self, clock: Clock, far_times: Callable[[], Iterable[FarTime]] = tuple, boot_id: str = ""
+    ) -> None:
         self._clock = clock
         self._far_times = far_times
+        self._boot_id = boot_id
         wall, boot = clock.now(), clock.boottime()
         self._pairing = Pairing(wall, boot)
         self._latest = wall - BEHIND
         self._lag = timedelta(0)
         self._last = _Tick(wall, boot, timedelta(0))
-        self._suspect = False
+        self._suspect = True  # until the first look into the database
         self._suspicion_read = False  # whether this process has seen its suspicion stand in the database
         self._paired_in_time = False  # whether the pairing is from a time when the clock was trusted
 
@@ -104,12 +123,13 @@ class ClockWatch:
             row = ClockRecord(id=1, max_wall_seen=wall)
             session.add(row)
         self._latest = row.max_wall_seen
+        anchored = self._take_up(session)
         gap = self._pairing.gap(wall, boot)
         steady = abs(gap - self._last.gap) <= _STEADY
         if row.suspect_since is not None:
             self._suspect = self._suspicion_read = True
-        elif self._suspicion_read and steady:
-            self._trusted(wall, boot)  # by a person, or by another process
+        elif self._suspicion_read and (anchored or steady):  # trusted by a person, or by another process
+            self._trusted(wall, boot, self._pairing if anchored else Pairing(wall, boot))
         fault = self._fault(wall, boot)
         if fault and row.suspect_since is None:
             log.error("the clock cannot be trusted, so nothing is sent: %s", fault)
@@ -119,13 +139,23 @@ class ClockWatch:
             row.good_ticks = row.good_ticks + 1 if steady else 0
             if row.good_ticks >= GOOD_TICKS and self._borne_out(wall, boot, fault):
                 log.warning("the clock is trusted again")
-                trust(row, wall)
-                self._trusted(wall, boot)
+                trust(session, row, wall)
+                self._trusted(wall, boot, Pairing(wall, boot))
         if row.suspect_since is None:
             row.max_wall_seen = self._latest = max(wall, row.max_wall_seen)
             self._pairing.follow(wall, boot)
+            if self._boot_id:
+                self._pairing.put_down(session, self._boot_id)
             self._suspect, self._paired_in_time = False, True
         self._last = _Tick(wall, boot, self._pairing.gap(wall, boot))
+
+    def _take_up(self, session: Session) -> bool:
+        """Take the pairing that stands in the database for this boot; whether there is one."""
+        anchor = session.get(ClockAnchor, self._boot_id) if self._boot_id else None
+        if anchor is None:
+            return False
+        self._pairing, self._paired_in_time = Pairing(anchor.wall, anchor.boot), True
+        return True
 
     def _fault(self, wall: datetime, boot: float) -> str:
         return fault_of(self._pairing.gap(wall, boot), self._latest - wall, self._lag)
@@ -138,14 +168,15 @@ class ClockWatch:
         latest = max(heard, key=lambda each: each.heard_boot)
         return abs(latest.at + timedelta(seconds=boot - latest.heard_boot) - wall) <= AGREES
 
-    def _trusted(self, wall: datetime, boot: float) -> None:
+    def _trusted(self, wall: datetime, boot: float, pairing: Pairing) -> None:
         self._suspect = self._suspicion_read = False
         self._lag = min(AGREES, max(timedelta(0), self._latest - wall))
-        self._pairing = Pairing(wall, boot)
-        self._last = _Tick(wall, boot, timedelta(0))
+        self._pairing = pairing
+        self._last = _Tick(wall, boot, pairing.gap(wall, boot))
 
 
-def trust(row: ClockRecord, wall: datetime) -> None:
+def trust(session: Session, row: ClockRecord, wall: datetime) -> None:
     """Take the clock as it stands: on a far end's word, or on a person's."""
     row.suspect_since, row.suspect_reason, row.good_ticks = None, "", 0
     row.max_wall_seen = wall
+    session.execute(delete(ClockAnchor))  # each process pairs its own anew

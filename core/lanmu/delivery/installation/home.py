@@ -12,6 +12,7 @@ from sqlalchemy import select
 from lanmu.delivery.installation.clock_watch import ClockWatch, trust
 from lanmu.delivery.installation.instance import Instance
 from lanmu.delivery.installation.instance_models import ClockRecord, InstanceRecord
+from lanmu.delivery.installation.owner import boot_id
 from lanmu.i18n import _
 from lanmu.interfaces.clock import Clock, FarTime
 from lanmu.interfaces.errors import Conflict
@@ -53,7 +54,7 @@ class Home:
         self._clock = clock
         self._audit = audit
         self._instance = Instance(database, folder)
-        self._watch = ClockWatch(clock, far_times)
+        self._watch = ClockWatch(clock, far_times, boot_id())
         self._known: tuple[float, HomeState] | None = None
         self._ousted = False
         self._lock = threading.Lock()
@@ -124,7 +125,7 @@ class Home:
             if row is None or row.suspect_since is None:
                 raise Conflict("", _("Nothing is wrong with the clock."))
             reason = row.suspect_reason
-            trust(row, self._clock.now())
+            trust(session, row, self._clock.now())
         self._known = None
         self._audit.record(by, "clock.trust", detail={"reason": str(reason)})
 

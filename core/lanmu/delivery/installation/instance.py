@@ -15,6 +15,7 @@ from sqlalchemy.exc import NotSupportedError, ProgrammingError
 from sqlalchemy.orm import Session
 
 from lanmu.delivery.installation.instance_models import InstanceRecord
+from lanmu.delivery.installation.owner import boot_id
 from lanmu.i18n import Filled, _
 from lanmu.interfaces.errors import Conflict
 from lanmu.storage import Database
@@ -43,7 +44,7 @@ class Host:
 def this_host() -> Host:
     return Host(
         _read("/etc/machine-id") or _read("/var/lib/dbus/machine-id"),
-        _read("/proc/sys/kernel/random/boot_id") or os.uname().nodename,
+        boot_id() or os.uname().nodename,
         os.uname().nodename,
     )
 

@@ -43,6 +43,16 @@ class ClockRecord(Base):
     good_ticks: Mapped[int] = mapped_column(default=0)
 
 
+class ClockAnchor(Base):
+    """Where the wall stood beside boot time while the clock was trusted; a row for each boot of a machine."""
+
+    __tablename__ = "clock_anchor"
+
+    boot_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    wall: Mapped[datetime] = mapped_column(UtcDateTime)
+    boot: Mapped[float]
+
+
 MAY_SEND = and_(
     ~exists().where(InstanceRecord.frozen_at.is_not(None)),
     ~exists().where(ClockRecord.suspect_since.is_not(None)),

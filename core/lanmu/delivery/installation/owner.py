@@ -20,7 +20,7 @@ class Owner:
 
 def this_process() -> Owner:
     """The owner that this process is."""
-    return Owner(_boot_id(), os.getpid(), f"{_start_of(os.getpid())}-{secrets.token_hex(4)}")
+    return Owner(boot_id() or _name(), os.getpid(), f"{_start_of(os.getpid())}-{secrets.token_hex(4)}")
 
 
 def is_dead(owner: str, here: Owner) -> bool:
@@ -35,11 +35,16 @@ def is_dead(owner: str, here: Owner) -> bool:
     return _start_of(int(pid)) != epoch.partition("-")[0]
 
 
-def _boot_id() -> str:
+def boot_id() -> str:
+    """Names this boot of this machine; empty where the system does not tell."""
     try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
-        return os.uname().nodename.replace(":", "_")
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        return ""
+
+
+def _name() -> str:
+    return os.uname().nodename.replace(":", "_")
 
 
 def _start_of(pid: int) -> str:
