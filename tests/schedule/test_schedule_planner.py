@@ -152,6 +152,7 @@ def requests(draw):
                 every_tag=draw(st.booleans()),
             ),
             draw(st.integers(0, 9)),
+            draw(st.sampled_from((0, 0, 10, -10))),
         )
         for number in range(draw(st.integers(1, 3)))
     ]
@@ -272,6 +273,26 @@ def test_a_place_is_left_empty_only_where_its_reason_is_true(request):
             else EmptyReason.COOLDOWN
         )
         assert empty.reason is expected
+
+
+def rank(place):
+    return -place.column.priority, place.local, place.column.id
+
+
+@settings(max_examples=200, deadline=None)
+@given(requests())
+def test_no_place_stays_empty_for_the_cap_while_one_behind_it_in_line_is_filled(request):
+    result = plan(request)
+    for empty in result.empty:
+        at = empty.opening
+        if empty.reason is EmptyReason.DAILY_CAP:
+            filled = [
+                pick.opening
+                for pick in result.picks
+                if (pick.opening.community_id, pick.opening.local.date())
+                == (at.community_id, at.local.date())
+            ]
+            assert [each for each in filled if rank(each) > rank(at)] == []
 
 
 @settings(max_examples=40, deadline=None)
@@ -494,6 +515,28 @@ def test_the_daily_cap_leaves_the_later_places_of_a_day_empty():
     assert [(empty.opening.local.hour, empty.reason) for empty in result.empty] == [
         (20, EmptyReason.DAILY_CAP)
     ] * 2
+
+
+def test_a_column_of_higher_priority_has_the_places_that_the_cap_leaves_though_it_comes_later():
+    early, late = ColumnRules(1, priority=0), ColumnRules(2, priority=10)
+    openings = [opening(early, day, hour) for day in range(2) for hour in (8, 9)]
+    openings += [opening(late, day, 20) for day in range(2)]
+    result = plan(PlanRequest(openings, ROOMY, [CommunityState(1, daily_cap=2)]))
+    assert sorted((p.opening.local.day, p.opening.local.hour) for p in result.picks) == [
+        (2, 8),
+        (2, 20),
+        (3, 8),
+        (3, 20),
+    ]
+    assert {(e.opening.local.hour, e.reason) for e in result.empty} == {(9, EmptyReason.DAILY_CAP)}
+
+
+def test_a_place_that_the_first_in_line_cannot_use_goes_to_the_next():
+    first, last = ColumnRules(1, pool=Pool(frozenset({"nothing"})), priority=10), ColumnRules(2)
+    openings = [opening(last, 0, 8), opening(last, 0, 9), opening(first, 0, 20)]
+    result = plan(PlanRequest(openings, ROOMY, [CommunityState(1, daily_cap=2)]))
+    assert [pick.opening.local.hour for pick in result.picks] == [8, 9]
+    assert [empty.reason for empty in result.empty] == [EmptyReason.NO_MATERIAL]
 
 
 # Empty pools name the filter that emptied them.

@@ -8,6 +8,7 @@ from sqlalchemy import update
 from tests.shop import Shop, daily, seen
 
 from lanmu.interfaces.errors import Conflict
+from lanmu.schedule.columns import PoolDraft
 from lanmu.schedule.models import Occurrence
 from lanmu.schedule.occurrences import OccurrenceView
 
@@ -48,6 +49,41 @@ def test_a_pick_of_another_column_that_breaks_a_rule_is_exchanged_and_told(shop:
     after = picks(shop, "晚间")
     assert [place for place in before if before[place] != after[place]] == [("一群", lost.local_time)]
     assert report.elsewhere == 1
+
+
+def test_a_column_put_first_gets_its_place_from_the_last_in_line_and_then_nothing_moves(shop: Shop) -> None:
+    shop.stock(20)
+    shop.community("一群", daily_cap=2)
+    shop.column("早间", *daily("08:30"), cooldown_days=1)
+    shop.column("午间", *daily("12:00"), cooldown_days=1, priority="last")
+    evening = shop.column("晚间", *daily("20:00"), cooldown_days=1)
+    shop.schedule.plan_ahead()
+    before = picks(shop, "早间")
+    assert {each.column for each in shop.all(state="planned")} == {"早间", "晚间"}
+    draft = replace(evening.draft, priority="last")
+    lowered = shop.schedule.columns.edit(evening.id, draft, evening.lock)
+    assert shop.schedule.plan_ahead([evening.id]).elsewhere == 0
+    assert {each.column for each in shop.all(state="planned")} == {"早间", "午间"}
+    shop.schedule.columns.edit(evening.id, replace(draft, priority="first"), lowered.lock)
+    shop.schedule.plan_ahead([evening.id])
+    assert {each.column for each in shop.all(state="planned")} == {"早间", "晚间"}
+    assert picks(shop, "早间") == before
+    assert {each.why["empty"] for each in shop.all(state="empty")} == {"daily_cap"}
+    assert shop.schedule.plan_ahead().changed == 0
+
+
+def test_a_column_put_first_that_has_no_material_takes_no_place_from_another(small_shop: Shop) -> None:
+    small_shop.stock(20)
+    small_shop.community("一群", daily_cap=1)
+    small_shop.column("早间", *daily("08:30"), cooldown_days=1)
+    small_shop.schedule.plan_ahead()
+    before = picks(small_shop, "早间")
+    small_shop.column(
+        "晚间", *daily("20:00"), cooldown_days=1, priority="first", pool=PoolDraft(tags=("没有",))
+    )
+    small_shop.schedule.plan_ahead()
+    assert picks(small_shop, "早间") == before
+    assert small_shop.schedule.plan_ahead().changed == 0
 
 
 def test_planning_a_column_again_draws_it_anew_and_uses_what_is_new(small_shop: Shop) -> None:

@@ -290,6 +290,7 @@ def rules_of(row: Column) -> ColumnRules:
             every_tag=True,
         ),
         cooldown_days=row.cooldown_days,
+        priority=row.priority,
     )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from lanmu.schedule.mix import MixBudget
 from lanmu.schedule.problem import Candidate, CommunityState, FixedPick, Key, Opening, PlanRequest
 
 _WEEK = timedelta(days=7)
@@ -34,7 +35,8 @@ def keep(
     `by_hand`: what people have chosen themselves for each community, sent in the last week or still to come.
 
     One is given up where its slot, its column's rules, its material, the community's mix or cap, or what a
-    person has set beside it no longer allow it. Of two that cannot both stay the earlier stays.
+    person has set beside it no longer allow it. Of two that cannot both stay the earlier stays. Where the cap
+    has no place left on a day for a column of higher priority, one of the lowest priority is given up.
     """
     openings = {(each.column.id, each.community_id, each.local): each for each in request.openings}
     materials = {each.id: each for each in request.materials}
@@ -46,12 +48,14 @@ def keep(
     for pick in request.fixed:
         set_by_people[pick.community_id].append(pick)
     kept: list[FixedPick] = []
+    line = _Line(request)
     for community_id, places in by_community.items():
         state = states.get(community_id)
         if state is None:
             continue
         known_mixes = ("", state.budget.text)
         lane = _Lane(state, set_by_people[community_id], places, by_hand.get(community_id, ()))
+        stay: list[FixedPick] = []
         for place in sorted(places, key=lambda each: (each.local, str(each.column_id))):
             opening = openings.get((place.column_id, community_id, place.local))
             material = materials.get(place.material_id)
@@ -60,23 +64,72 @@ def keep(
             if place.mix not in known_mixes:
                 continue
             if (
-                _fits(material, opening, state)
+                _suits(material, opening, state)
+                and _is_valid(material, opening.instant)
                 and lane.has_room(material.id, opening)
                 and not lane.is_owed_less(material.content_class, opening)
             ):
-                kept.append(lane.put(place, material.content_class, opening.column.cooldown_days))
+                stay.append(lane.put(place, material.content_class, opening.column.cooldown_days))
+        kept += line.first(stay, lane, state)
     return kept
 
 
-def _fits(material: Candidate, opening: Opening, state: CommunityState) -> bool:
-    column, instant = opening.column, opening.instant
+class _Line:
+    """Who goes first where a community's cap has fewer places on a day than its columns want."""
+
+    def __init__(self, request: PlanRequest) -> None:
+        self._materials = request.materials
+        columns = {id(each.column): each.column for each in request.openings}.values()
+        self._ranks = {column.id: column.priority for column in columns}
+        self._pools: dict[tuple[Key, MixBudget], list[Candidate]] = {}
+        self._days: dict[tuple[Key, int], list[Opening]] = defaultdict(list)
+        if len(set(self._ranks.values())) > 1:  # else the day's earlier place goes first
+            for each in request.openings:
+                self._days[each.community_id, each.local.toordinal()].append(each)
+
+    def first(self, stay: Sequence[FixedPick], lane: "_Lane", state: CommunityState) -> list[FixedPick]:
+        """Those of the picks that stay although others of their day want a place too."""
+        if state.daily_cap is None or not self._days:
+            return list(stay)
+        days: dict[int, list[FixedPick]] = defaultdict(list)
+        for pick in stay:
+            days[pick.local.toordinal()].append(pick)
+        gone: set[tuple[Key, datetime]] = set()
+        for day, picks in days.items():
+            # The last of the line at the end, where it is given up first.
+            picks.sort(key=lambda pick: (-self._ranks[pick.column_id], pick.local))
+            free = state.daily_cap - lane.filled(day)
+            wishes = self._days[state.id, day]
+            for wish in sorted(wishes, key=lambda each: (-each.column.priority, each.local)):
+                if not picks or wish.column.priority <= self._ranks[picks[-1].column_id]:
+                    break
+                if lane.is_taken(wish) or not self._could_be_filled(wish, lane, state):
+                    continue
+                free -= 1
+                if free < 0:
+                    given_up = picks.pop()
+                    lane.give_up(given_up)
+                    gone.add((given_up.column_id, given_up.local))
+                    free += 1
+        return [pick for pick in stay if (pick.column_id, pick.local) not in gone]
+
+    def _could_be_filled(self, wish: Opening, lane: "_Lane", state: CommunityState) -> bool:
+        key = (wish.column.id, state.budget)
+        pool = self._pools.get(key)
+        if pool is None:
+            pool = self._pools[key] = [each for each in self._materials if _suits(each, wish, state)]
+        return any(_is_valid(each, wish.instant) and lane.is_rested(each.id, wish) for each in pool)
+
+
+def _suits(material: Candidate, opening: Opening, state: CommunityState) -> bool:
+    column = opening.column
     classes = column.classes or tuple(code for code in state.budget.codes if state.budget.share(code))
-    return (
-        material.approved
-        and material.content_class in classes
-        and column.pool.takes(material)
-        and (material.valid_from is None or material.valid_from <= instant)
-        and (material.valid_until is None or instant < material.valid_until)
+    return material.approved and material.content_class in classes and column.pool.takes(material)
+
+
+def _is_valid(material: Candidate, instant: datetime) -> bool:
+    return (material.valid_from is None or material.valid_from <= instant) and (
+        material.valid_until is None or instant < material.valid_until
     )
 
 
@@ -105,11 +158,22 @@ class _Lane:
 
     def has_room(self, material: Key, opening: Opening) -> bool:
         """Whether place, day and cooldowns still allow this material here."""
-        state, day, cooldown = self._state, opening.local.toordinal(), opening.column.cooldown_days
-        if (opening.column.id, opening.local) in self._taken:
+        cap = self._state.daily_cap
+        if self.is_taken(opening) or (cap is not None and self.filled(opening.local.toordinal()) >= cap):
             return False
-        if state.daily_cap is not None and self._a_day[day] >= state.daily_cap:
-            return False
+        return self.is_rested(material, opening)
+
+    def filled(self, day: int) -> int:
+        """How many places of a day (an ordinal) are filled."""
+        return self._a_day[day]
+
+    def is_taken(self, opening: Opening) -> bool:
+        """Whether the place is set already."""
+        return (opening.column.id, opening.local) in self._taken
+
+    def is_rested(self, material: Key, opening: Opening) -> bool:
+        """Whether the cooldowns allow this material here."""
+        day, cooldown = opening.local.toordinal(), opening.column.cooldown_days
         return all(abs(day - then) >= max(cooldown, its) for then, its in self._uses_of(material))
 
     def is_owed_less(self, content_class: str, opening: Opening) -> bool:
@@ -127,6 +191,7 @@ class _Lane:
     def put(self, place: Drawn, content_class: str, cooldown: int) -> FixedPick:
         """Let it stand."""
         self._use(place.material_id, place.local, cooldown)
+        self._taken.add((place.column_id, place.local))
         return FixedPick(
             place.column_id,
             place.community_id,
@@ -136,6 +201,14 @@ class _Lane:
             cooldown,
             by_plan=True,
         )
+
+    def give_up(self, pick: FixedPick) -> None:
+        """Let it stand no more."""
+        if pick.material_id is not None:
+            day = pick.local.toordinal()
+            self._uses[pick.material_id].remove((day, pick.cooldown_days))
+            self._a_day[day] -= 1
+        self._taken.discard((pick.column_id, pick.local))
 
     def _use(self, material: Key, local: datetime, cooldown: int) -> None:
         self._uses[material].append((local.toordinal(), cooldown))

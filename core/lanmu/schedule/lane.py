@@ -1,6 +1,6 @@
 """One community's part of a plan: its places in time order, filled by the class that is owed most."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from operator import attrgetter
 
@@ -13,6 +13,8 @@ WEEK = WEEK_DAYS * 24 * 60
 CAPPED = -2
 _BITS = 16  # a class's count in a packed window: far more than a week can hold
 Ranked = tuple[tuple[int, float], ...]
+Desk = tuple[list[Shelf | None], tuple[int, ...], dict[int, Ranked], int]
+"""What a column's places are filled from: a shelf for each class, the classes, their orders, the cooldown."""
 
 
 class Mix:
@@ -54,6 +56,30 @@ class Mix:
 def minute_of(local: datetime) -> int:
     """Minutes of wall time, so that a week is always 7 × 1,440 of them."""
     return local.toordinal() * 1440 + local.hour * 60 + local.minute
+
+
+def wanted_more(places: Sequence[Opening | FixedPick], state: CommunityState) -> dict[int, int]:
+    """How many places later that day are of a higher priority, for each open place of a day over its cap.
+
+    Empty where the cap binds no day, or no two columns differ in priority: then the earlier place goes first.
+    """
+    cap = state.daily_cap
+    if cap is None or len({place.column.priority for place in places if isinstance(place, Opening)}) < 2:
+        return {}
+    a_day: dict[int, list[int]] = {}
+    for index, place in enumerate(places):
+        a_day.setdefault(place.local.toordinal(), []).append(index)
+    had = [local.toordinal() for local, _code in state.recent]
+    found: dict[int, int] = {}
+    for day, indices in a_day.items():
+        if len(indices) + had.count(day) <= cap:
+            continue
+        ranks = [
+            (index, place.column.priority) for index in indices if isinstance(place := places[index], Opening)
+        ]
+        for number, (index, rank) in enumerate(ranks):
+            found[index] = sum(other > rank for _index, other in ranks[number + 1 :])
+    return found
 
 
 class Lane:
@@ -98,6 +124,7 @@ class Lane:
             begin = minute_of(self.places[0].local)
             spans = ((minute_of(local), mix.index[code]) for local, code in state.recent)
             self.past = sorted(span for span in spans if begin - WEEK < span[0])
+        self._wanted_more = wanted_more(self.places, state)
         self._clear()
 
     def _clear(self) -> None:
@@ -135,6 +162,9 @@ class Lane:
     def fill(self, script: Sequence[int] | None = None) -> bool:
         """Fill every open place in time order, the class with the largest claim first.
 
+        Of a day with more places than its cap, one is held back while those that go before it may yet want
+        what the cap leaves; at the day's end it gets what they could not use.
+
         A `script` sets each place's class instead (NOTHING: leave it empty), and the answer is False, with
         the lane half filled, where a class has no material to offer at its place.
         """
@@ -148,7 +178,9 @@ class Lane:
             window += unit[code]
         cap = state.daily_cap
         a_day = self._fixed_a_day() if cap is not None else {}
-        desks: dict[int, tuple[list[Shelf | None], tuple[int, ...], dict[int, Ranked], int]] = {}
+        wanted_more = self._wanted_more if script is None else {}
+        held: list[int] = []
+        desks: dict[int, Desk] = {}
         shelves: dict[tuple[object, int], Shelf] = {}
         last, free_from = uses.last, uses.free
         head = 0
@@ -157,6 +189,9 @@ class Lane:
             day = local.toordinal()
             minute = day * 1440 + local.hour * 60 + local.minute
             edge = minute - WEEK
+            if held and days[-1] != day:
+                window += self._let_in(held, days[-1], a_day, desks)
+                held = []
             while gone < len(past) and past[gone][0] <= edge:
                 window -= unit[past[gone][1]]
                 gone += 1
@@ -188,8 +223,13 @@ class Lane:
             ranked = orders.get(window) or mix.rank(window, allowed)
             self.ranks.append(ranked)
             if cap is not None and a_day.get(day, 0) >= cap:
-                if script is not None and script[len(classes)] >= 0:
+                if script is None:
+                    self._leave(CAPPED)
+                    continue
+                if script[len(classes)] >= 0:
                     return False
+            if wanted_more and self._goes_behind(place, held, a_day.get(day, 0)):
+                held.append(len(classes))
                 self._leave(CAPPED)
                 continue
             if script is not None:
@@ -218,7 +258,39 @@ class Lane:
             window += unit[code]
             if cap is not None:
                 a_day[day] = a_day.get(day, 0) + 1
+        if held:
+            self._let_in(held, days[-1], a_day, desks)
         return True
+
+    def _goes_behind(self, place: Opening, held: Sequence[int], filled: int) -> bool:
+        """Whether what the day's cap leaves may all be wanted by places that go before this one."""
+        more = self._wanted_more.get(len(self.classes))
+        if more is None:
+            return False
+        rank = place.column.priority
+        more += sum(rank <= each.column.priority for each in map(self.openings.__getitem__, held) if each)
+        return filled + more >= (self.state.daily_cap or 0)
+
+    def _let_in(self, held: Sequence[int], day: int, a_day: dict[int, int], desks: Mapping[int, Desk]) -> int:
+        """Fill what was held back on a day as far as its cap allows; answers what that adds to the window."""
+        more = 0
+        last = self.uses.last
+        places = [(index, place) for index in held if (place := self.openings[index]) is not None]
+        for index, place in sorted(places, key=lambda each: (-each[1].column.priority, each[0])):
+            if a_day.get(day, 0) >= (self.state.daily_cap or 0):
+                break
+            row, _allowed, _orders, cooldown = desks[id(place.column)]
+            self.chosen[index] = NOTHING
+            for code, _shortfall in self.ranks[index]:
+                found = row[code].take(place, day, cooldown)  # type: ignore[union-attr]
+                if found >= 0:
+                    self.classes[index], self.chosen[index] = code, found
+                    self.befores[index] = last.get(found)
+                    self.uses.use(found, day, cooldown)
+                    a_day[day] = a_day.get(day, 0) + 1
+                    more += self.mix.unit[code]
+                    break
+        return more
 
     def _leave(self, mark: int) -> None:
         self.classes.append(NOTHING)

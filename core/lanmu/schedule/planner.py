@@ -145,5 +145,9 @@ def _explain(lane: Lane, timeline: Timeline, place: int, opening: Opening) -> Em
     for count, reason in zip(counts, reasons, strict=True):
         if not count:
             return EmptyPool(opening, reason, *counts)
+    if lane.is_full(lane.days[place]) and timeline.free_on_both_sides(place) is not None:
+        return EmptyPool(
+            opening, EmptyReason.DAILY_CAP
+        )  # freed by the repair, when others had filled the day
     later = timeline.free_behind(place)
     return EmptyPool(opening, EmptyReason.NEEDED_LATER if later else EmptyReason.COOLDOWN, *counts)

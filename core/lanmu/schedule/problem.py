@@ -65,13 +65,15 @@ class ColumnRules:
 
     `classes` empty: every class that has a share in the community's budget. `cooldown_days` are calendar
     days: with 7 a material may come back on the same weekday. Between two columns' uses of one material
-    the longer of their cooldowns holds.
+    the longer of their cooldowns holds. `priority`: where a day has more places than the community's cap
+    lets be filled, those of the column with the higher one are filled.
     """
 
     id: Key
     classes: tuple[str, ...] = ()
     pool: Pool = Pool()
     cooldown_days: int = 0
+    priority: int = 0
 
     def __post_init__(self) -> None:
         if self.cooldown_days < 0:
