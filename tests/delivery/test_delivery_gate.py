@@ -13,7 +13,7 @@ from lanmu.delivery.door import gate
 from lanmu.delivery.door.limit_models import GateCount
 from lanmu.delivery.intake import Recipient
 from lanmu.delivery.models import Push
-from lanmu.interfaces.channels import Abilities
+from lanmu.interfaces.channels import Abilities, Outcome, Verdict
 from lanmu.interfaces.clock import utc
 
 NOON = utc(2026, 11, 23, 12)
@@ -267,6 +267,31 @@ def test_a_file_is_uploaded_once_and_again_before_its_name_dies(make_room, datab
     room.run()
     assert len(room.channel.uploads) == 2
     assert b"media-2" in room.channel.writes[-1].body
+
+
+def test_a_name_that_the_far_end_does_not_know_any_more_is_forgotten_by_every_process(
+    make_room, database, picture
+):
+    room = make_room(database, abilities=Abilities(batch_max=1, asset_ttl=timedelta(days=3)))
+    room.change_material(assets=(picture,))
+    one, other = room.dispatcher(), room.dispatcher()
+    for each in (one, other):
+        room.send("g1")
+        each.run_due()
+    assert len(room.channel.uploads) == 1
+    gone = Verdict(Outcome.REFUSED, reason="gone", code="40007", scope="content", stale_files=True)
+    said: list[Verdict] = []
+    classify = room.channel.classify
+    room.channel.classify = lambda seen: said.pop() if said else classify(seen)
+    for refused, tries_again in ((one, other), (other, one)):
+        said.append(gone)
+        push = room.send("g2")
+        refused.run_due()
+        room.clock.advance(timedelta(minutes=1))
+        tries_again.run_due()
+        assert room.states(push) == ["accepted"]
+        assert f"media-{len(room.channel.uploads)}".encode() in room.channel.writes[-1].body
+    assert len(room.channel.uploads) == 3
 
 
 def test_many_hands_that_want_a_file_at_once_upload_it_once(make_room, database, picture):

@@ -17,6 +17,9 @@ RETRY_STEPS = (timedelta(seconds=5), timedelta(seconds=30), timedelta(minutes=2)
 FIRST_RESULTS = timedelta(seconds=2)
 """When a channel that tells results later is asked for the first time."""
 
+FILES_REMEMBERED = timedelta(seconds=10)
+"""So long a process may go by what it knows of uploaded files without a look into the database."""
+
 POISON = "poison"
 """The code of a unit that has taken too many workers with it."""
 
@@ -131,7 +134,8 @@ def _refused(verdict: Verdict, code_before: str) -> Next:
     if verdict.scope == "unclear":
         return Next(UnitState.HELD, verdict.reason, verdict.code, same_code_stops=True)
     if verdict.stale_files and code_before != verdict.code:
-        again = timedelta(0)
+        # By then no process, and none that read just before they were taken out, goes by the old names.
+        again = 2 * FILES_REMEMBERED
         return Next(UnitState.RETRY_WAIT, verdict.reason, verdict.code, again, forget_files=True)
     # The content or the account is refused: the next unit would fare alike, so the push waits.
     account = verdict.scope == "account"
