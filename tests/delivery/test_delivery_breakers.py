@@ -3,12 +3,16 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import select
 
-from lanmu.delivery.sending.breakers import rate_until
-from lanmu.delivery.sending.outcomes import after_write, named
+from lanmu.delivery.door.limit_models import Breaker
+from lanmu.delivery.sending.breakers import Breakers, rate_until
+from lanmu.delivery.sending.outcomes import Next, after_write, named
+from lanmu.delivery.sending.queue import claim
+from lanmu.delivery.sending.recorded import Recorded
 from lanmu.delivery.states import UnitState
 from lanmu.interfaces.channels import Abilities, Outcome, Rate, Verdict
-from lanmu.testing.fakes import Does
+from lanmu.testing.fakes import Does, FakeChannel
 
 ONE = Abilities(batch_max=1)
 RATE = Verdict(Outcome.LATER, reason="limit", code="45009", retry_after=timedelta(seconds=61), trips="rate")
@@ -183,9 +187,14 @@ def test_a_file_that_is_no_longer_known_is_uploaded_anew_once(room):
     answers(room, gone)
     push = room.send("a")
     room.run()
+    assert room.states(push) == ["retry_wait"], "until every process has forgotten the old name"
+    room.clock.advance(timedelta(seconds=20))
+    room.run()
     assert room.states(push) == ["accepted"]
     answers(room, gone, gone)
     push = room.send("b")
+    room.run()
+    room.clock.advance(timedelta(seconds=20))
     room.run()
     assert room.states(push) == ["held"]
     assert room.push(push).state == "held"
@@ -251,3 +260,38 @@ def test_recipients_that_a_far_end_names_in_lower_case_are_marked(make_room, dat
     push = room.send("ZhangSan", "LiSi")
     room.run()
     assert room.target_states(push) == {"ZhangSan": "undelivered", "LiSi": "accepted"}
+
+
+def test_a_lane_that_sends_by_another_way_keeps_no_breaker_closed(room):
+    """Lanes share what a dispatcher knows: what one of them claims tells nothing of the other's channel."""
+    room.channels["other"] = FakeChannel("other", abilities=ONE, clock=room.clock)
+    answers(room, RATE)
+    room.send("a", late_policy="send")
+    room.run()
+    room.clock.advance(timedelta(seconds=61))
+    push = room.send("b", channel="other")
+    breakers, now = Breakers(room.channels, 4), room.clock.now()
+    with room.database.write() as session:
+        mine, others = sorted(
+            claim(session, now, "x", timedelta(minutes=1), 4), key=lambda unit: unit.push_id == push.row
+        )
+        assert breakers.let_through(session, now, [mine]) == ([mine], []), "it tries"
+        assert breakers.let_through(session, now, [others]) == ([others], [])
+        breakers.note(session, now, [Recorded(mine, Next(UnitState.ACCEPTED))])
+    assert room.service.breakers() == []
+
+
+def test_a_way_that_is_closed_for_another_reason_too_is_not_tried(room):
+    answers(room, RATE)
+    room.send("a")
+    room.run()
+    now = room.clock.now()
+    with room.database.write() as session:
+        may_be_tried = {"kind": "config", "level": 1, "opened_at": now, "until": now}
+        session.add(Breaker(channel=room.channel.name, subject="", **may_be_tried))
+    room.send("b")
+    room.run()
+    with room.database.read() as session:
+        config = session.scalars(select(Breaker).where(Breaker.kind == "config")).one()
+    assert config.probe_until is None, "whoever comes first once it is open may still try"
+    assert len(room.channel.writes) == 1

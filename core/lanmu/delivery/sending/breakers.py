@@ -6,7 +6,7 @@ So what one has heard stands in a table, and units that would go that way wait w
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, cast
 from zoneinfo import ZoneInfo
@@ -93,13 +93,25 @@ def rate_until(now: datetime, level: int) -> datetime:
     return now + _MONTH
 
 
+_Key = tuple[str, str, str]
+"""Channel, subject and kind of a breaker."""
+
+
+@dataclass(frozen=True, slots=True)
+class _LetThrough:
+    """What of one claim goes on so far: calls of each channel, and the breakers that one unit tries."""
+
+    calls: Counter[str] = field(default_factory=Counter)
+    tried: set[_Key] = field(default_factory=set)
+
+
 class Breakers:
     """What one dispatcher does with them. `hands` is how many calls it makes at once with no breaker open."""
 
     def __init__(self, channels: Mapping[str, Channel], hands: int) -> None:
         self._channels = channels
         self._hands = hands
-        self._known: set[str] = set()
+        self._known: set[str] = set()  # channels with an open breaker, as any lane has seen last
 
     def let_through(
         self, session: Session, now: datetime, units: Sequence[Claimed]
@@ -107,43 +119,39 @@ class Breakers:
         """The units that may go on, and what becomes of the others; in the transaction of their claim."""
         if not units:
             return [], []
-        rows = session.connection().execute(_OPEN, {"channels": list({unit.channel for unit in units})}).all()
-        self._known = {row.channel for row in rows}
+        asked = {unit.channel for unit in units}
+        rows = session.connection().execute(_OPEN, {"channels": list(asked)}).all()
+        self._known = (self._known - asked) | {row.channel for row in rows}
         if not rows:
             return list(units), []
-        went: Counter[str] = Counter()
-        tried: set[tuple[str, str, str]] = set()
+        # A try is lost on a unit that another breaker turns away: so those that are tried come last.
+        in_the_way = sorted(rows, key=lambda row: (row.kind != "concurrency", now >= row.until))
+        so_far = _LetThrough()
         passed: list[Claimed] = []
         turned_away: list[Recorded] = []
         for unit in units:
             next_ = None
-            for row in rows:
+            for row in in_the_way:
                 if next_ is None and _is_in_the_way(row, unit):
-                    next_ = self._before(session, now, unit, row, tried, went)
+                    next_ = self._before(session, now, unit, row, so_far)
             if next_ is None:
-                went[unit.channel] += 1
+                so_far.calls[unit.channel] += 1
                 passed.append(unit)
             else:
                 turned_away.append(Recorded(unit, next_))
         return passed, turned_away
 
     def _before(
-        self,
-        session: Session,
-        now: datetime,
-        unit: Claimed,
-        row: _AnyRow,
-        tried: set[tuple[str, str, str]],
-        went: Counter[str],
+        self, session: Session, now: datetime, unit: Claimed, row: _AnyRow, so_far: _LetThrough
     ) -> Next | None:
         """What a breaker makes of a unit; None lets it go on."""
         if row.kind == "concurrency":
-            if went[unit.channel] < self._allowed(now, row.level, row.opened_at):
+            if so_far.calls[unit.channel] < self._allowed(now, row.level, row.opened_at):
                 return None
             return Next(UnitState.PENDING, row.reason, row.code, timedelta(seconds=1 + unit.id % 3))
         key = (row.channel, row.subject, row.kind)
-        if now >= row.until and key not in tried and _probes(session, now, key):
-            tried.add(key)
+        if now >= row.until and key not in so_far.tried and _probes(session, now, key):
+            so_far.tried.add(key)
             return None
         if row.kind == "config" and now < row.until:
             return Next(UnitState.HELD, row.reason, "config", hold_push=True)
@@ -237,12 +245,12 @@ def _is_in_the_way(row: _AnyRow, unit: Claimed) -> bool:
     return not row.subject or any(target.key == row.subject for target in unit.targets)
 
 
-def _is(key: tuple[str, str, str]) -> ColumnElement[bool]:
+def _is(key: _Key) -> ColumnElement[bool]:
     channel, subject, kind = key
     return (_BREAKER.c.channel == channel) & (_BREAKER.c.subject == subject) & (_BREAKER.c.kind == kind)
 
 
-def _probes(session: Session, now: datetime, key: tuple[str, str, str]) -> bool:
+def _probes(session: Session, now: datetime, key: _Key) -> bool:
     """Whether this is the unit that tries: one at a time, until what became of it is known or overdue."""
     probe = (
         update(_BREAKER)
