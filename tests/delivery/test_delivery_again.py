@@ -1,5 +1,7 @@
 """What a person has sent again: its first attempt may be out, whatever becomes of the second."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -11,13 +13,13 @@ from lanmu.delivery.door.limit_models import LimitUse, SendLimit
 from lanmu.delivery.intake import Recipient
 from lanmu.delivery.models import Unit
 from lanmu.delivery.sending.outcomes import Next
-from lanmu.delivery.sending.queue import as_claimed, reap
+from lanmu.delivery.sending.queue import as_claimed, claim, intend, reap
 from lanmu.delivery.sending.recorded import Recorded
 from lanmu.delivery.sending.recording import record
 from lanmu.delivery.states import UnitState
 from lanmu.delivery.stopping import Stopped
 from lanmu.delivery.verify import verify
-from lanmu.interfaces.channels import Abilities, Observation, Ref
+from lanmu.interfaces.channels import Abilities, Observation, Ref, Request
 from lanmu.interfaces.errors import Conflict
 from lanmu.testing.fakes import Does
 
@@ -170,15 +172,60 @@ def test_an_attempt_that_nobody_asked_for_beside_one_that_is_out_is_named(doubte
     assert any("2 attempts say that it went out" in each for each in _wrong(room))
 
 
+def test_what_is_learnt_of_the_first_while_the_second_is_written_down_spares_the_third(
+    make_room, postgres_database
+):
+    """Two workers: one writes down what its attempt came to while the other learns that the first is out."""
+    room = make_room(postgres_database, abilities=Abilities(batch_max=1))
+    room.channel.script(Does.CUT_AFTER)
+    room.doubt = room.send("a")
+    room.run()
+    before, now = room.unit(room.doubt), room.clock.now()
+    room.service.decide(room.doubt.id, 1, "again")
+    with room.database.write() as session:
+        (second,) = claim(session, now, "second", timedelta(minutes=1), 1)
+    with room.database.write() as session:
+        intend(session, now, "second", timedelta(minutes=1), [(second, Request("send", b"", ("a",)))])
+
+    def write_down():
+        later = Next(UnitState.RETRY_WAIT, "busy", wait=timedelta(0))
+        with room.database.write() as session:
+            record(session, now, [Recorded(second, later, Observation(wrote=True))])
+
+    with ThreadPoolExecutor(1) as other:
+        with room.database.write() as session:
+            _record_the_first(room, session, before)
+            writing = other.submit(write_down)
+            assert _waits_for_a_lock(room.database)
+        writing.result(timeout=10)
+    assert room.states(room.doubt) == ["accepted"]
+    room.run()
+    assert room.channel.sends() == {"a": 1}
+
+
+def _waits_for_a_lock(database):
+    pause = threading.Event()
+    for _try in range(500):
+        with database.glance() as connection:
+            if connection.execute(text("SELECT count(*) FROM pg_locks WHERE NOT granted")).scalar():
+                return True
+        pause.wait(0.01)
+    return False
+
+
 def _learn_that_it_is_out(room, unit):
     """The worker of the first attempt was slow, and says now what it saw."""
     with room.database.write() as session:
-        session.execute(text("UPDATE attempt SET finished_at = NULL WHERE fence = 1"))
-        found = Next(UnitState.ACCEPTED, ref=Ref("late-1"))
-        seen = Observation(wrote=True, status=200, body=b"{}")
-        mine = as_claimed(session.merge(unit, load=False), [])
-        session.expunge_all()
-        record(session, room.clock.now(), [Recorded(mine, found, seen)])
+        _record_the_first(room, session, unit)
+
+
+def _record_the_first(room, session, unit):
+    session.execute(text("UPDATE attempt SET finished_at = NULL WHERE fence = 1"))
+    found = Next(UnitState.ACCEPTED, ref=Ref("late-1"))
+    seen = Observation(wrote=True, status=200, body=b"{}")
+    mine = as_claimed(session.merge(unit, load=False), [])
+    session.expunge_all()
+    record(session, room.clock.now(), [Recorded(mine, found, seen)])
 
 
 def test_three_deaths_over_a_resend_leave_it_in_doubt(doubted):

@@ -27,7 +27,10 @@ _ENDED = (UnitState.FAILED, UnitState.SKIPPED, UnitState.CANCELLED, UnitState.HE
 
 
 def kept_in_doubt(session: Session, results: Sequence[Recorded]) -> Sequence[Recorded]:
-    """The same results, but for units of which an earlier attempt may be out, or is known to be by now."""
+    """The same results, but for units of which an earlier attempt may be out, or is known to be by now.
+
+    The caller holds the lock of their pushes.
+    """
     if not any(result.unit.counted for result in results):
         return results
     ids = [result.unit.id for result in results if result.unit.counted]

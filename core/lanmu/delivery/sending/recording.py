@@ -33,9 +33,10 @@ def record(session: Session, now: datetime, results: Sequence[Recorded]) -> list
     """
     if not results:
         return []
-    results = doubted.kept_in_doubt(session, results)
     pushes = {result.unit.push_id for result in results}
     lock_pushes(session, pushes)
+    # Under the lock: of an earlier attempt another worker may be learning just now that it is out.
+    results = doubted.kept_in_doubt(session, results)
     connection = session.connection()
     dialect = connection.dialect.name
     ours = set(
