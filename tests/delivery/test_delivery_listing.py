@@ -52,4 +52,4 @@ def test_a_push_lists_its_recipients_in_their_order(room):
     room.run()
     lines = room.service.recipients(push.id)
     assert [line.key for line in lines] == list("abcde")
-    assert {line.state for line in lines} == {"accepted"}
+    assert {line.standing.state for line in lines} == {"accepted"}

@@ -1,10 +1,12 @@
 """A large push whose recipients are still being put into batches says so where it is shown."""
 
+import csv
+import io
 from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
-from tests.web.conftest import CHANNEL, Browser
+from tests.web.conftest import CHANNEL, Browser, Program
 
 from lanmu.delivery import expansion
 from lanmu.delivery.intake import PushRequest, Recipient, text_hash
@@ -58,3 +60,34 @@ def test_a_push_that_is_being_prepared_says_so_and_how_far_it_is(
     ready = admin.get(f"/pushes/{push.id}").text
     assert "在分批准备" not in ready
     assert "准备中" not in admin.get("/pushes").text
+
+
+def _lines(browser: Browser, push: PushView) -> list[dict[str, str]]:
+    text = browser.get(f"/pushes/{push.id}/recipients.csv").data.decode("utf-8-sig")
+    return list(csv.DictReader(io.StringIO(text, newline="")))
+
+
+def test_the_list_of_a_push_that_is_being_prepared_is_whole_and_says_who_is_in_no_batch_yet(
+    admin: Browser, server: Server, ask: Callable[..., PushView]
+):
+    push = ask("一群", "二群", "三群")
+    lines = _lines(admin, push)
+    assert [line["接收对象"] for line in lines] == ["一群", "二群", "三群"]
+    assert {line["状态"] for line in lines} == {"准备中"}
+    assert "分批准备" in lines[0]["原因"]
+    server.delivery.expand()
+    assert {line["状态"] for line in _lines(admin, push)} == {"待发送"}
+
+
+def test_a_program_is_told_how_many_recipients_are_in_no_unit_yet(
+    program: Callable[..., Program], server: Server, ask: Callable[..., PushView]
+):
+    push, get = ask("一群", "二群", "三群"), program("push:read")
+    units = get("GET", f"/pushes/{push.id}/units").get_json()
+    assert (units["items"], units["next_after"], units["preparing"]) == ([], 0, 3)
+    told = get("GET", f"/pushes/{push.id}").get_json()
+    assert (told["preparing"], told["targets"], told["planned"]) == (3, {"expanding": 3}, 3)
+    server.delivery.expand()
+    units = get("GET", f"/pushes/{push.id}/units").get_json()
+    assert [len(unit["targets"]) for unit in units["items"]] == [3]
+    assert units["preparing"] == 0

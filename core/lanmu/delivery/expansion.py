@@ -5,6 +5,7 @@ Each portion then becomes units and targets in a short transaction that also rem
 cursor, so whoever comes next goes on after any death. The push waits as `expanding`; nothing of it is sent.
 """
 
+import json
 import zlib
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
@@ -121,6 +122,28 @@ class Left:
     communities: int
     members: int
     cancelled: bool
+    push_state: str
+
+
+@dataclass(frozen=True, slots=True)
+class StillPacked:
+    """A recipient that is no target yet, and the number and sender of the unit that it will be in."""
+
+    unit: int
+    sender: str
+    key: str
+    name: str
+
+
+def still_packed(session: Session, push_id: int) -> list[StillPacked]:
+    """The recipients of a push that are left to be expanded, in their order."""
+    found = []
+    waiting = select(_PORTION.c.units, _PORTION.c.targets).where(_PORTION.c.push_id == push_id)
+    for portion in session.execute(waiting.order_by(_PORTION.c.number)):
+        senders = {number: sender for number, sender, *_rest in json.loads(_unsqueezed(portion.units))}
+        for number, key, name, *_rest in json.loads(_unsqueezed(portion.targets)):
+            found.append(StillPacked(number, senders[number], key, name))
+    return found
 
 
 def left(session: Session, pushes: Collection[int]) -> dict[int, Left]:
@@ -129,15 +152,16 @@ def left(session: Session, pushes: Collection[int]) -> dict[int, Left]:
         select(
             Portion.push_id,
             Push.cancel_requested,
+            Push.state,
             func.sum(Portion.recipients),
             func.sum(Portion.communities),
             func.sum(Portion.members),
         )
         .join(Push, Push.id == Portion.push_id)
         .where(Portion.push_id.in_(pushes))
-        .group_by(Portion.push_id, Push.cancel_requested)
+        .group_by(Portion.push_id, Push.cancel_requested, Push.state)
     )
-    return {row[0]: Left(int(row[2]), int(row[3]), int(row[4]), bool(row[1])) for row in rows}
+    return {row[0]: Left(int(row[3]), int(row[4]), int(row[5]), bool(row[1]), row[2]) for row in rows}
 
 
 class Expansion:

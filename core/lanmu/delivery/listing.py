@@ -1,6 +1,6 @@
 """Pushes in a list, by what is to be done about them: counted and filtered by one SQL expression."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -30,19 +30,6 @@ class Group(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class RecipientLine:
-    """One recipient of a push, as a list for a spreadsheet has it."""
-
-    unit: int
-    sender: str
-    key: str
-    name: str
-    state: str
-    reason: str
-    changed_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
 class Decision:
     """A push that waits for a person. `kind` is held, late, doubt or review; the counts are what waits."""
 
@@ -63,7 +50,6 @@ _IN_DOUBT = and_(Unit.state == UnitState.UNKNOWN, Unit.look_at.is_(None))
 _UNDECIDED = or_(Unit.state == UnitState.HELD, _IN_DOUBT)
 _WAITING = (PushState.HELD, PushState.IN_REVIEW)
 """The states in which a push as a whole waits for a person's word."""
-_PAGE = 2000
 
 
 def group_of(people: Collection[str]) -> ColumnElement[Any]:
@@ -192,29 +178,3 @@ def count_awaited(session: Session, people: Collection[str], since: datetime, un
         )
     )
     return found or 0
-
-
-def recipient_lines(session: Session, push_id: int) -> Iterator[RecipientLine]:
-    """Every recipient of a push, in the order in which they were planned, read in portions."""
-    last = 0
-    while True:
-        rows = session.execute(
-            select(UnitTarget, Unit.number, Unit.sender)
-            .join(Unit, Unit.id == UnitTarget.unit_id)
-            .where(UnitTarget.push_id == push_id, UnitTarget.id > last)
-            .order_by(UnitTarget.id)
-            .limit(_PAGE)
-        ).all()
-        for target, number, sender in rows:
-            yield RecipientLine(
-                number,
-                sender,
-                target.recipient_key,
-                target.name,
-                target.state,
-                target.reason,
-                target.changed_at,
-            )
-        if len(rows) < _PAGE:
-            return
-        last = rows[-1][0].id

@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
 from typing import Any, cast
@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from lanmu.delivery.expansion import left
 from lanmu.delivery.models import Push, Unit, UnitTarget
+from lanmu.delivery.recipients import word_of
 from lanmu.delivery.states import (
     FINISHED_PUSHES,
     STOPPABLE,
@@ -34,6 +35,7 @@ class Progress:
     `awaited` are targets that the channel has and of which it will still tell what became, `doubts` units of
     which only a person can tell whether they went out, `communities` and `members` the targets that are such.
     `preparing` are recipients that are to become targets yet; they are among those that are planned.
+    `recipients` counts the same as `targets`, by the word that each is told by, see `word_of`.
     """
 
     planned: int
@@ -44,6 +46,7 @@ class Progress:
     communities: int = 0
     members: int = 0
     preparing: int = 0
+    recipients: dict[str, int] = field(default_factory=dict)
 
     @property
     def out(self) -> int:
@@ -60,6 +63,7 @@ def progress_by_push(session: Session, pushes: Collection[int]) -> dict[int, Pro
     """The units and targets of these pushes, counted in two queries however many they are."""
     units: defaultdict[int, dict[str, int]] = defaultdict(dict)
     targets: defaultdict[int, Counter[str]] = defaultdict(Counter)
+    words: defaultdict[int, Counter[str]] = defaultdict(Counter)
     awaited: Counter[int] = Counter()
     doubts: Counter[int] = Counter()
     communities: Counter[int] = Counter()
@@ -75,13 +79,16 @@ def progress_by_push(session: Session, pushes: Collection[int]) -> dict[int, Pro
             doubts[push_id] += int(count)
     asked = Unit.results_at.is_not(None)
     community, member = UnitTarget.community_id.is_not(None), UnitTarget.member_id.is_not(None)
-    for push_id, state, is_asked, is_community, is_member, count in session.execute(
-        select(UnitTarget.push_id, UnitTarget.state, asked, community, member, func.count())
+    stand = (UnitTarget.state, Unit.state, looked_up, Push.state)
+    for push_id, state, *told_by, is_asked, is_community, is_member, count in session.execute(
+        select(UnitTarget.push_id, *stand, asked, community, member, func.count())
         .join(Unit, Unit.id == UnitTarget.unit_id)
+        .join(Push, Push.id == UnitTarget.push_id)
         .where(UnitTarget.push_id.in_(pushes))
-        .group_by(UnitTarget.push_id, UnitTarget.state, asked, community, member)
+        .group_by(UnitTarget.push_id, *stand, asked, community, member)
     ):
         targets[push_id][str(state)] += int(count)
+        words[push_id][_word(state, *told_by)] += int(count)
         if is_asked and state in TAKEN:
             awaited[push_id] += int(count)
         if is_community:
@@ -90,7 +97,9 @@ def progress_by_push(session: Session, pushes: Collection[int]) -> dict[int, Pro
             members[push_id] += int(count)
     to_come = left(session, pushes)
     for push_id, rest in to_come.items():
-        targets[push_id]["cancelled" if rest.cancelled else "planned"] += rest.recipients
+        state = "cancelled" if rest.cancelled else "planned"
+        targets[push_id][state] += rest.recipients
+        words[push_id][word_of(state, None, False, rest.push_state)] += rest.recipients
         communities[push_id] += rest.communities
         members[push_id] += rest.members
     return {
@@ -103,9 +112,14 @@ def progress_by_push(session: Session, pushes: Collection[int]) -> dict[int, Pro
             communities[push_id],
             members[push_id],
             to_come[push_id].recipients if push_id in to_come and not to_come[push_id].cancelled else 0,
+            dict(words[push_id]),
         )
         for push_id in pushes
     }
+
+
+def _word(target: str, *told_by: Any) -> str:
+    return word_of(target, *told_by)
 
 
 def lock_pushes(session: Session, push_ids: Collection[int]) -> None:

@@ -16,9 +16,10 @@ from lanmu.delivery.followup.results import Results
 from lanmu.delivery.followup.unknowns import note_decision
 from lanmu.delivery.installation.owner import Owner, is_dead
 from lanmu.delivery.intake import PushRequest, Recipient, take_in, text_hash
-from lanmu.delivery.listing import Decision, Group, RecipientLine
+from lanmu.delivery.listing import Decision, Group
 from lanmu.delivery.models import Push, Unit, UnitTarget, WorkerRecord
 from lanmu.delivery.progress import Progress, progress, progress_by_push, settle
+from lanmu.delivery.recipients import RecipientLine, recipient_lines
 from lanmu.delivery.sending.asking import no_such_channel
 from lanmu.delivery.sending.breakers import BreakerView, forget, open_breakers
 from lanmu.delivery.sending.journal import Journal
@@ -185,9 +186,9 @@ class DeliveryService:
         return {public_id: counted[row] for row, public_id in found}
 
     def recipients(self, public_id: str) -> list[RecipientLine]:
-        """Every recipient of a push with what became of it."""
+        """Every recipient of a push with what became of it, also those that are in no unit yet."""
         with self._database.read() as session:
-            return list(listing.recipient_lines(session, _find(session, public_id).id))
+            return list(recipient_lines(session, _find(session, public_id).id, self._clock.now()))
 
     def _people(self) -> list[str]:
         """The channels through which people send or confirm."""
@@ -203,7 +204,8 @@ class DeliveryService:
     ) -> list[UnitView]:
         """The units of a push with recipients and attempts, in order; `states`: only those in one of them."""
         with self._database.read() as session:
-            return unit_views(session, _find(session, public_id).id, limit, after, states)
+            push_id = _find(session, public_id).id
+            return unit_views(session, push_id, self._clock.now(), limit, after, states)
 
     def cancel(self, public_id: str) -> Stopped:
         """Stop what is certainly not written yet, and take back at the channel what is not confirmed there.

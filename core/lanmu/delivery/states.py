@@ -1,5 +1,6 @@
 """The states of pushes, units and targets, in words that say what may have happened (delivery.md 2.3)."""
 
+from datetime import timedelta
 from enum import StrEnum
 
 
@@ -69,6 +70,9 @@ FINISHED_PUSHES = frozenset(
 
 COUNTED_AS_SENT = "counted_as_sent"
 """The code of a unit that nobody could tell of for three days."""
+
+COUNTED_AFTER = timedelta(hours=72)
+"""A doubt that nobody has settled by then counts as sent."""
 
 SAID_SENT = "said_sent"
 """The code of a unit without an attempt of its own, of which a person says that it is out."""

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from lanmu.delivery.door.limit_models import GateCount
 from lanmu.delivery.models import Attempt, Push, Unit, UnitTarget
 from lanmu.delivery.progress import Progress
+from lanmu.delivery.recipients import Waits, standing_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ class AttemptView:
 
 @dataclass(frozen=True, slots=True)
 class TargetView:
-    """One recipient of a unit."""
+    """One recipient of a unit; `state`, `reason`, `waits_for` and `until` as in `recipients.Standing`."""
 
     key: str
     name: str
@@ -76,6 +77,8 @@ class TargetView:
     reason: str
     changed_at: datetime | None
     kind: str = ""
+    waits_for: Waits = Waits.NOBODY
+    until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,36 +162,22 @@ _REQUEST_SHOWN = 4000
 
 
 def unit_views(
-    session: Session, push_id: int, limit: int, after: int = 0, states: Collection[str] = ()
+    session: Session, push_id: int, now: datetime, limit: int, after: int = 0, states: Collection[str] = ()
 ) -> list[UnitView]:
     """The push's units in order from number `after` on, each with its recipients and attempts.
 
     `states` leaves out all that are in none of them.
     """
+    push = session.get_one(Push, push_id)
     query = (
         select(Unit).where(Unit.push_id == push_id, Unit.number > after).order_by(Unit.number).limit(limit)
     )
     if states:
         query = query.where(Unit.state.in_(states))
-    units = session.scalars(query).all()
-    ids = [unit.id for unit in units]
-    targets: dict[int, list[TargetView]] = {unit_id: [] for unit_id in ids}
-    for target in session.scalars(
-        select(UnitTarget).where(UnitTarget.unit_id.in_(ids)).order_by(UnitTarget.id)
-    ):
-        targets[target.unit_id].append(
-            TargetView(
-                target.recipient_key,
-                target.name,
-                target.state,
-                target.reason,
-                target.changed_at,
-                "community" if target.community_id else "member" if target.member_id else "",
-            )
-        )
-    attempts: dict[int, list[AttemptView]] = {unit_id: [] for unit_id in ids}
+    units = {unit.id: unit for unit in session.scalars(query)}
+    attempts: dict[int, list[AttemptView]] = {unit_id: [] for unit_id in units}
     for attempt in session.scalars(
-        select(Attempt).where(Attempt.unit_id.in_(ids)).order_by(Attempt.unit_id, Attempt.fence)
+        select(Attempt).where(Attempt.unit_id.in_(units)).order_by(Attempt.unit_id, Attempt.fence)
     ):
         before = attempts[attempt.unit_id]
         before.append(
@@ -201,6 +190,24 @@ def unit_views(
                 attempt.finished_at,
                 attempt.outcome,
                 attempt.evidence or {},
+            )
+        )
+    targets: dict[int, list[TargetView]] = {unit_id: [] for unit_id in units}
+    for target in session.scalars(
+        select(UnitTarget).where(UnitTarget.unit_id.in_(units)).order_by(UnitTarget.id)
+    ):
+        begun_at = max((each.started_at for each in attempts[target.unit_id]), default=None)
+        stands = standing_of(target, units[target.unit_id], push, begun_at, now)
+        targets[target.unit_id].append(
+            TargetView(
+                target.recipient_key,
+                target.name,
+                stands.state,
+                stands.reason,
+                target.changed_at,
+                "community" if target.community_id else "member" if target.member_id else "",
+                stands.waits_for,
+                stands.until,
             )
         )
     return [
@@ -219,5 +226,5 @@ def unit_views(
             unit.look_at,
             unit.looks,
         )
-        for unit in units
+        for unit in units.values()
     ]

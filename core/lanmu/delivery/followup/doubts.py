@@ -38,7 +38,7 @@ from lanmu.delivery.sending.preflight import Preflight, Ready
 from lanmu.delivery.sending.queue import DEADLY, Claimed
 from lanmu.delivery.sending.recorded import Recorded
 from lanmu.delivery.sending.recording import record
-from lanmu.delivery.states import COUNTED_AS_SENT, UnitState
+from lanmu.delivery.states import COUNTED_AFTER, COUNTED_AS_SENT, UnitState
 from lanmu.i18n import _
 from lanmu.interfaces.channels import Channel, Line, NotConnected, Observation, Ref, Window
 from lanmu.interfaces.clock import Clock
@@ -59,9 +59,6 @@ TWICE_APART = timedelta(minutes=5)
 
 ASK_FOR = timedelta(hours=24)
 """A lookup that fails is tried again for so long; then a person is asked."""
-
-COUNTED_AFTER = timedelta(hours=72)
-"""A doubt that nobody has settled by then counts as sent."""
 
 WINDOW_MARGIN = timedelta(minutes=10)
 """A resend keeps so far from the end of the time in which the far end takes the same bytes once."""

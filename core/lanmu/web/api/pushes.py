@@ -6,6 +6,7 @@ from typing import Any
 from marshmallow import Schema, fields, validate
 
 from lanmu.delivery.models import UNIT_STATES
+from lanmu.delivery.recipients import Waits
 from lanmu.delivery.service import PushFilter
 from lanmu.delivery.states import PushState
 from lanmu.delivery.views import PushView
@@ -16,6 +17,12 @@ from lanmu.web.api.routes import IDEMPOTENCY_HEADER, PageArguments, allowed, roo
 from lanmu.web.people import server, signed_in
 
 blueprint = room(_("Pushes"), _("What goes out, and how far it is."))
+
+
+_PREPARING = _(
+    "Recipients that are in no unit yet: a large push is put into units in portions. 0 once all units are "
+    "there, and nothing goes out before."
+)
 
 
 class PushArguments(PageArguments):
@@ -43,6 +50,7 @@ class PushSchema(Schema):
         values=fields.Integer(),
         metadata={"description": _("Recipients by state; together as many as planned.")},
     )
+    preparing = fields.Integer(metadata={"description": _PREPARING})
     units = fields.Dict(
         keys=fields.String(),
         values=fields.Integer(),
@@ -72,9 +80,24 @@ class TargetSchema(Schema):
 
     key = fields.String()
     name = fields.String()
-    state = fields.String()
+    state = fields.String(
+        metadata={"description": _("While it waits: the word of what it waits for, such as held or paused.")}
+    )
     reason = fields.String()
     changed_at = fields.AwareDateTime(allow_none=True)
+    waits_for = fields.String(
+        validate=validate.OneOf([str(each) for each in Waits]),
+        metadata={"description": _("A time, the channel that is being asked, a person, or nobody (empty).")},
+    )
+    until = fields.AwareDateTime(
+        allow_none=True,
+        metadata={
+            "description": _(
+                "Not before then (time), asked again then (channel), or decided by then (person): what is "
+                "held cannot go out later, and an unknown outcome counts as sent."
+            )
+        },
+    )
 
 
 class UnitSchema(Schema):
@@ -109,6 +132,7 @@ class UnitPageSchema(Schema):
 
     items = fields.List(fields.Nested(UnitSchema))
     next_after = fields.Integer(metadata={"description": _("0 on the last page.")})
+    preparing = fields.Integer(metadata={"description": _PREPARING})
 
 
 @blueprint.route("/pushes")
@@ -135,10 +159,11 @@ def one(push: str) -> dict[str, Any]:
 @blueprint.arguments(UnitArguments, location="query")
 @blueprint.response(200, UnitPageSchema)
 def units(given: dict[str, Any], push: str) -> dict[str, Any]:
+    preparing = server().delivery.get(push).progress.preparing  # asked first: none may be told too early
     found = server().delivery.units(push, given["limit"] + 1, given["after"], given["state"])
     more = len(found) > given["limit"]
     found = found[: given["limit"]]
-    return {"items": found, "next_after": found[-1].number if more else 0}
+    return {"items": found, "next_after": found[-1].number if more else 0, "preparing": preparing}
 
 
 class StoppedSchema(Schema):
@@ -225,7 +250,8 @@ def _push(view: PushView) -> dict[str, Any]:
     return {
         **{name: getattr(view, name) for name in (*named, "approved_by", "finished_at", "deadline_at")},
         "planned": view.progress.planned,
-        "targets": view.progress.targets,
+        "targets": view.progress.recipients,
+        "preparing": view.progress.preparing,
         "units": view.progress.units,
         "doubts": view.progress.doubts,
         "late": view.late_by(server().clock.now()) is not None,

@@ -17,6 +17,7 @@ from lanmu.library.placeholders import render
 from lanmu.library.views import RevisionView
 from lanmu.web.pages.acts import say
 from lanmu.web.pages.advice import advice
+from lanmu.web.pages.recipient_words import follows
 from lanmu.web.pages.standing import is_asked_still, sending_of, standing
 from lanmu.web.people import server, signed_in, translate
 
@@ -45,8 +46,9 @@ _SEGMENTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("none", ("skipped", "cancelled")),
 )
 _IN_ORDER = (
-    "delivered", "accepted", "handed_over", "postponed", "planned", "unknown", "undelivered", "failed",
-    "skipped", "cancelled",
+    "delivered", "accepted", "handed_over", "postponed", "calling", "planned", "expanding", "retry_wait",
+    "checking", "unknown", "held", "paused", "in_review", "draft", "undelivered", "failed", "skipped",
+    "cancelled",
 )  # fmt: skip
 _CALLS_IN_ORDER = (
     "delivered", "partial", "accepted", "handed_over", "calling", "leased", "pending", "retry_wait",
@@ -93,7 +95,7 @@ _LEGEND = {
     "doubt": _("Outcome unknown"),
     "bad": _("Failed or not delivered"),
     "none": _("Skipped or cancelled"),
-    "empty": _("Still to go"),
+    "empty": _("Not out yet"),
 }
 
 
@@ -112,7 +114,7 @@ def counted(push: PushView) -> dict[str, Any]:
     progress = push.progress
     return {
         "bar": bar(progress, sending_of(push.channel)),
-        "states": _by(progress.targets, _IN_ORDER),
+        "states": _by(progress.recipients, _IN_ORDER),
         "calls": _by(progress.units, _CALLS_IN_ORDER),
         "calls_total": sum(progress.units.values()),
         "preparing": progress.preparing,
@@ -237,6 +239,8 @@ def unit(found: UnitView, push: PushView, called: Mapping[str, str]) -> dict[str
                 "name": target.name or target.key,
                 "state": target.state,
                 "reason": translate(target.reason) if target.reason else "",
+                "follows": follows(target.state, target.waits_for, target.until),
+                "until": target.until,
                 "changed_at": target.changed_at,
             }
             for target in found.targets

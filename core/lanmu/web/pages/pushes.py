@@ -9,6 +9,7 @@ from flask import Response as FlaskResponse
 from werkzeug.wrappers import Response
 
 from lanmu.delivery.listing import Group
+from lanmu.delivery.recipients import Standing
 from lanmu.delivery.service import PushFilter
 from lanmu.delivery.states import FINISHED_PUSHES
 from lanmu.delivery.views import PushView
@@ -19,6 +20,7 @@ from lanmu.web.pages import choices, push_shown
 from lanmu.web.pages.acts import say
 from lanmu.web.pages.formats import zone_name
 from lanmu.web.pages.limits import used_of
+from lanmu.web.pages.recipient_words import follows
 from lanmu.web.pages.spreadsheet import as_csv
 from lanmu.web.pages.words import word
 from lanmu.web.people import locale, server, translate
@@ -155,29 +157,39 @@ def _shown(found: PushView) -> dict[str, Any]:
 @blueprint.get("/pushes/<push>/recipients.csv")
 @requires("push.view")
 def recipients(push: str) -> Response:
-    """Every recipient with what became of it, for a spreadsheet."""
+    """Every recipient with what became of it, for a spreadsheet; also those not in a batch yet."""
     server().delivery.get(push)  # one that is not there is told as such
     name = server().config.server.zone
     zone = ZoneInfo(name)
     called = push_shown.names()
     texts = (_("Recipient"), _("Address"), _("Batch"), _("Sent by"), _("State"), _("Reason"), _("Since"))
-    head = [say(each) for each in texts]
-    head[-1] += f" ({zone_name(name, locale(), server().clock.now())})"
+    head = [say(each) for each in (*texts, _("What follows"))]
+    here = zone_name(name, locale(), server().clock.now())
+    head[6:] = [f"{each} ({here})" for each in head[6:]]
+
+    def at(moment: datetime | None) -> str:
+        return f"{moment.astimezone(zone):%Y-%m-%d %H:%M:%S}" if moment else ""
+
     rows = (
         (
             line.name,
             line.key,
             line.unit,
             called.get(line.sender, line.sender),
-            say(word(line.state, "unit")),
-            translate(line.reason) if line.reason else "",
-            f"{line.changed_at.astimezone(zone):%Y-%m-%d %H:%M:%S}" if line.changed_at else "",
+            say(word(line.standing.state, "unit")),
+            translate(line.standing.reason) if line.standing.reason else "",
+            at(line.changed_at),
+            say(text, time=at(line.standing.until)) if (text := _follows(line.standing)) else "",
         )
         for line in server().delivery.recipients(push)
     )
     answer = FlaskResponse(as_csv(head, rows), mimetype="text/csv")
     answer.headers["Content-Disposition"] = f'attachment; filename="{push}.csv"'
     return answer
+
+
+def _follows(standing: Standing) -> str:
+    return follows(standing.state, standing.waits_for, standing.until)
 
 
 def _after(text: str) -> tuple[datetime, int] | None:

@@ -56,6 +56,12 @@ WORDS: dict[str, dict[str, str]] = {
         "held": _("On hold"),
         "planned": _("Still to go"),
         "postponed": _("Postponed"),
+        # Not states but what a recipient waits for: see `lanmu.delivery.recipients`.
+        "checking": _("Being checked"),
+        "expanding": _("Preparing"),
+        "paused": _("Paused"),
+        "in_review": _("Waiting for approval"),
+        "draft": _("Draft"),
     },
     "experiment": {
         "draft": _("Test in preparation"),
