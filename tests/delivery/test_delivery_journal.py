@@ -2,6 +2,7 @@
 
 import json
 from datetime import timedelta
+from threading import Event
 
 import pytest
 from sqlalchemy.exc import OperationalError
@@ -71,6 +72,22 @@ def test_an_outcome_that_finds_no_database_is_kept_and_brought_in_before_the_rea
     assert room.push(push).state == "finished"
     assert room.attempts(push)[0].evidence["status"] == 200
     assert journal.path.read_text() == ""
+
+
+def test_a_worker_that_is_told_to_stop_does_not_take_what_it_saw_with_it(room, journal, service, monkeypatch):
+    away(monkeypatch)
+    push = room.send("a")
+    begun, stopping, transmit = room.clock.now(), Event(), room.channel.transmit
+
+    def told_while_it_writes(*arguments):
+        stopping.set()
+        return transmit(*arguments)
+
+    monkeypatch.setattr(room.channel, "transmit", told_while_it_writes)
+    dispatcher(room, journal).run_due(stopping.is_set)
+    assert room.clock.now() - begun < timedelta(seconds=10), "it would be killed before its lease is over"
+    service.reap(HERE)
+    assert room.states(push) == ["accepted"]
 
 
 def test_bringing_in_twice_changes_nothing(room, journal, monkeypatch):

@@ -131,11 +131,11 @@ class Dispatcher:
                 sheets = self._preflight.read_sheets({unit.push_id for unit in units})
                 results = self._send(batch, sheets) + turned_away
             except AWAY:
-                self._give_back(units)
+                self._give_back(units, stopping)
                 raise
             crash_points.reach("before_record")
             now = self._clock.now()
-            written = self._recorder.write(results, partial(self._record, now, results, stopping))
+            written = self._recorder.write(results, partial(self._record, now, results, stopping), stopping)
             if written is None:  # the database is away, and the journal has them
                 return moved
             recorded, batch, turned_away = written
@@ -160,11 +160,11 @@ class Dispatcher:
             return recorded, [], []
         return recorded, *self._claim(session)
 
-    def _give_back(self, units: Sequence[Claimed]) -> None:
+    def _give_back(self, units: Sequence[Claimed], stopping: Callable[[], bool]) -> None:
         """The database was away before anything was written."""
         results, now = unwritten.back(units), self._clock.now()
         self._recorder.write(
-            results, lambda session: record(session, now, unwritten.as_stored(session, results))
+            results, lambda session: record(session, now, unwritten.as_stored(session, results)), stopping
         )
 
     def _send(self, batch: Sequence[Claimed], sheets: Mapping[int, Sheet]) -> list[Recorded]:

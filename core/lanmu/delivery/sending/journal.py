@@ -106,10 +106,16 @@ class Recorder:
         self._lease = lease
         self._pause = pause or Event().wait
 
-    def write(self, results: Sequence[Recorded], work: Callable[[Session], T]) -> T | None:
+    def write(
+        self,
+        results: Sequence[Recorded],
+        work: Callable[[Session], T],
+        stopping: Callable[[], bool] = lambda: False,
+    ) -> T | None:
         """Do the work that records `results` in one transaction; None where they went to the journal.
 
-        Without a journal, what the database raises at last is raised.
+        There they go once the lease is over, and at once where the process is `stopping`: it has no time left
+        to wait for the database. Without a journal, what the database raises at last is raised.
         """
         give_up = self._clock.boottime() + self._lease.total_seconds()
         pause = _FIRST_PAUSE
@@ -119,7 +125,8 @@ class Recorder:
                 with self._database.write() as session:
                     return work(session)
             except AWAY as error:
-                if self._clock.boottime() + pause < give_up:
+                in_a_hurry = stopping() and self._journal is not None
+                if self._clock.boottime() + pause < give_up and not in_a_hurry:
                     if not told:  # once for each batch: it is tried again every few seconds
                         why = {"cause": cause_of(error)}
                         log.warning("the database does not take an outcome; trying on", extra=why)
