@@ -1,6 +1,8 @@
 """The database goes away while a worker holds an answer in memory (crash point C9)."""
 
+import errno
 import json
+import os
 from datetime import timedelta
 from threading import Event
 
@@ -127,6 +129,36 @@ def test_half_a_line_is_put_aside_and_the_others_are_brought_in(room, journal, m
     assert journal.bring_in(room.database) == 1
     assert room.states(push) == ["accepted"]
     assert journal.path.with_suffix(".unread").read_text() == '{"at": "2026-\n'
+
+
+def test_a_line_that_a_death_cut_off_takes_no_other_with_it(room, journal, monkeypatch):
+    journal.path.write_text('{"at": "2026-')
+    away(monkeypatch)
+    push = room.send("a")
+    dispatcher(room, journal).run_due()
+    assert journal.bring_in(room.database) == 1
+    assert room.states(push) == ["accepted"]
+
+
+def test_a_disk_that_has_no_room_for_all_of_it_leaves_the_journal_as_it_was(
+    room, journal, monkeypatch, caplog
+):
+    away(monkeypatch)
+    journal.path.write_text("\n")
+    write, room_left = os.write, [100]
+
+    def fills_up(file, text):
+        if not room_left[0]:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        written = write(file, text[: room_left[0]])
+        room_left[0] -= written
+        return written
+
+    room.send("a")
+    monkeypatch.setattr("lanmu.delivery.sending.journal.os.write", fills_up)
+    dispatcher(room, journal).run_due()
+    assert journal.path.read_text() == "\n"
+    assert "outcomes are lost but for this line" in caplog.text
 
 
 def test_nothing_is_forgotten_while_the_database_is_still_away(room, journal, monkeypatch):

@@ -52,8 +52,8 @@ class Journal:
         lines = [_line(at, result, result.seen) for result in results if result.seen is not None]
         if lines:
             with self._locked() as file:
-                os.write(file, "".join(lines).encode())
-                os.fsync(file)
+                _append(file, "".join(lines).encode())
+                self._make_lasting()
         return len(lines)
 
     def bring_in(self, database: Database) -> int:
@@ -79,6 +79,14 @@ class Journal:
         log.warning("brought in outcomes that the database had not been there for", extra={"units": moved})
         return moved
 
+    def _make_lasting(self) -> None:
+        """A file that is new must be found in its folder after a loss of power, too."""
+        folder = os.open(self.path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
     @contextmanager
     def _locked(self) -> Iterator[int]:
         file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
@@ -87,6 +95,20 @@ class Journal:
             yield file
         finally:
             os.close(file)
+
+
+def _append(file: int, text: bytes) -> None:
+    """All of the text, lasting, or none of it. Raises OSError."""
+    size = os.fstat(file).st_size
+    if size and os.pread(file, 1, size - 1) != b"\n":
+        text = b"\n" + text  # whoever wrote last died at it: half a line must not take another with it
+    try:
+        while text:
+            text = text[os.write(file, text) :]
+        os.fsync(file)
+    except OSError:
+        os.ftruncate(file, size)
+        raise
 
 
 class Recorder:
