@@ -2,6 +2,7 @@
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -81,6 +82,13 @@ def test_a_live_owner_here_keeps_what_it_holds(room):
     assert not is_dead(str(HERE), HERE)
     assert is_dead(str(Owner(HERE.host, os.getpid(), "1-other")), HERE), "its number was taken over"
     assert room.service.reap(HERE) == {"leased": 0, "calling": 0}
+
+
+def test_a_worker_in_another_container_of_this_machine_is_not_looked_for_among_our_processes(monkeypatch):
+    monkeypatch.setattr(os, "readlink", lambda _path: "pid:[7]")
+    there = replace(this_process(), pid=DEAD.pid)
+    assert there.host != HERE.host
+    assert not is_dead(str(there), HERE), "its number means nothing here"
 
 
 def test_a_slow_preflight_leaves_the_write_a_whole_lease(room):

@@ -8,7 +8,8 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """A worker process. `host` names this boot of this machine, `epoch` this life of the process."""
+    """A worker process. `host` names this boot of this machine, and the container where there is one; `epoch`
+    this life of the process."""
 
     host: str
     pid: int
@@ -20,7 +21,8 @@ class Owner:
 
 def this_process() -> Owner:
     """The owner that this process is."""
-    return Owner(boot_id() or _name(), os.getpid(), f"{_start_of(os.getpid())}-{secrets.token_hex(4)}")
+    host = f"{boot_id() or _name()}{_container()}"
+    return Owner(host, os.getpid(), f"{_start_of(os.getpid())}-{secrets.token_hex(4)}")
 
 
 def is_dead(owner: str, here: Owner) -> bool:
@@ -41,6 +43,15 @@ def boot_id() -> str:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     except (OSError, ValueError):
         return ""
+
+
+def _container() -> str:
+    """Tells containers of one machine apart: they share its boot, but each counts its processes anew."""
+    try:
+        space = os.readlink("/proc/self/ns/pid")  # such as pid:[4026531836]
+    except OSError:
+        return ""
+    return f"/{space.partition('[')[2].rstrip(']')}"
 
 
 def _name() -> str:
