@@ -3,12 +3,13 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
-from itertools import count
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import URL, create_engine, make_url, text
+from sqlalchemy import URL, CursorResult, create_engine, make_url, text
+from tests.postgres_copies import Copies, Run
 
 import lanmu.every_model  # noqa: F401  the tables must be known before they are migrated
 from lanmu.storage import Database
@@ -52,12 +53,12 @@ def postgres_url() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def postgres(postgres_url: str) -> Iterator[Callable[[str], object]]:
+def postgres(postgres_url: str) -> Iterator[Run]:
     """What runs a statement on the server: one connection for all, since a new one costs more than most."""
     engine = create_engine(postgres_url, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
 
-        def run(statement: str) -> object:
+        def run(statement: str) -> CursorResult[Any]:
             return connection.execute(text(statement))
 
         # A killed process loses nothing by it and no test pulls the plug; a copy takes an eighth of the time.
@@ -69,8 +70,8 @@ def postgres(postgres_url: str) -> Iterator[Callable[[str], object]]:
 
 
 @pytest.fixture(scope="session")
-def postgres_template(postgres_url: str, postgres: Callable[[str], object]) -> str:
-    """A migrated database to copy; copying takes 30 ms, migrating a second."""
+def postgres_template(postgres_url: str, postgres: Run) -> str:
+    """A migrated database to copy; migrating takes more than a second."""
     postgres("CREATE DATABASE lanmu_template")
     database = Database(_named(postgres_url, "lanmu_template"))
     upgrade(database, CORE)
@@ -87,19 +88,17 @@ def sqlite_database(sqlite_template: Path, tmp_path: Path) -> Iterator[Database]
     database.close()
 
 
-_copies = count()
+@pytest.fixture(scope="session")
+def postgres_copies(postgres_url: str, postgres: Run, postgres_template: str) -> Copies:
+    return Copies(postgres_url, postgres, postgres_template)
 
 
 @pytest.fixture
-def postgres_database(
-    postgres_url: str, postgres: Callable[[str], object], postgres_template: str
-) -> Iterator[Database]:
-    name = f"lanmu_{next(_copies)}"
-    postgres(f"CREATE DATABASE {name} TEMPLATE {postgres_template} STRATEGY FILE_COPY")
-    database = Database(_named(postgres_url, name))
+def postgres_database(postgres_copies: Copies) -> Iterator[Database]:
+    database = Database(postgres_copies.take())
     yield database
     database.close()
-    postgres(f"DROP DATABASE {name} WITH (FORCE)")
+    postgres_copies.give_back(database.url)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
