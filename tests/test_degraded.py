@@ -13,7 +13,7 @@ from tests.test_worker import Shop, _free_port, _until
 
 from lanmu.delivery.installation.instance import freeze
 from lanmu.delivery.installation.instance_models import InstanceRecord
-from lanmu.delivery.models import Unit
+from lanmu.delivery.models import Unit, WorkerRecord
 from lanmu.delivery.service import PushFilter
 from lanmu.storage import Database
 from lanmu.testing.clock import FakeClock
@@ -303,6 +303,8 @@ def test_a_stop_does_not_wait_for_ever_for_a_far_end_that_hangs(shop: Open, monk
         assert worker.stop() is False
         with here.server.database.read() as session:
             assert session.scalar(select(Unit.state)) == "calling"
+            retired = select(WorkerRecord.stopped_at).where(WorkerRecord.owner == str(worker.owner))
+            assert session.scalar(retired) is None, "it may still write, so nobody may think it gone"
     finally:
         go_on.set()
         here.workers.clear()

@@ -161,11 +161,12 @@ class Worker:
         finished = finished and not self._running
         for pool in (self._preparing, self._pool, self._spare):
             pool.shutdown(wait=finished, cancel_futures=True)
+        if not finished:  # and so it has not retired: who retires is taken to write nothing any more
+            log.warning("what was under way did not end in time; its units will be looked into")
+            return False
         with contextlib.suppress(Exception):
             self._server.delivery.retire(self.owner)
-        if not finished:
-            log.warning("what was under way did not end in time; its units will be looked into")
-        return finished
+        return True
 
     def _keep_time(self) -> None:
         swept_at = _LONG_AGO
