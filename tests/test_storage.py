@@ -1,5 +1,7 @@
 """The database keeps what it promises, on both engines."""
 
+from typing import Any
+
 from sqlalchemy import text
 
 from lanmu.storage import Database
@@ -19,3 +21,19 @@ def test_what_need_not_last_does_not_wait_for_the_disk_and_the_next_does_again(d
     for write, told in [(database.write_hastily, hasty), (database.write, safe)] * 2:
         with write() as session:
             assert session.scalar(text(ask)) == told
+
+
+def test_a_server_that_went_silent_is_not_waited_for_for_hours(postgres_database: Database):
+    with postgres_database.glance() as connection:
+        driver: Any = connection.connection.driver_connection
+        said = driver.info.get_parameters()
+    assert int(said["connect_timeout"]) <= 10
+    assert int(said["tcp_user_timeout"]) <= 30_000, "while what was sent is not acknowledged"
+    silent = [int(said[f"keepalives_{each}"]) for each in ("idle", "interval", "count")]
+    assert silent[0] + silent[1] * silent[2] <= 30, "while an answer is waited for"
+    own = postgres_database.url.update_query_dict({"connect_timeout": "3"})
+    database = Database(own)
+    with database.glance() as connection:
+        driver = connection.connection.driver_connection
+        assert driver.info.get_parameters()["connect_timeout"] == "3", "who sets it otherwise means it"
+    database.close()

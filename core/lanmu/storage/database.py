@@ -27,6 +27,10 @@ class Database:
         }
         if self.dialect == "sqlite":
             options["connect_args"] = {"timeout": 10, "check_same_thread": False}
+        else:
+            options["connect_args"] = {
+                name: value for name, value in _PATIENCE.items() if name not in parsed.query
+            }
         self.engine: Engine = create_engine(parsed, **options)
         if self.dialect == "sqlite":
             event.listen(self.engine, "connect", _prepare_sqlite)
@@ -56,15 +60,38 @@ class Database:
         """A transaction that only reads; on SQLite it never waits for a writer."""
         with Session(self._reader, expire_on_commit=False) as session:
             yield session
+            session.expunge_all()  # nothing may be written here
+            session.commit()  # after a rollback the driver of PostgreSQL prepares every statement anew
 
     @contextmanager
     def glance(self) -> Iterator[Connection]:
         """A reading connection without an ORM session: a third of the cost, for what every request asks."""
         with self._reader.connect() as connection:
             yield connection
+            connection.commit()  # as in `read`
+
+    def take_stock(self, *tables: str) -> None:
+        """Let PostgreSQL count these tables, which have just grown much.
+
+        By itself it does so only after a minute, and until then goes on with the plans of small tables.
+        """
+        if self.dialect == "postgresql":
+            with self.engine.begin() as connection:
+                connection.exec_driver_sql(f"ANALYZE {', '.join(tables)}")
 
     def close(self) -> None:
         self.engine.dispose()
+
+
+_PATIENCE = {
+    "connect_timeout": 10,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+}
+"""In seconds, the last in milliseconds: a PostgreSQL server that went silent, or the way to it, is found out
+within half a minute. By themselves systems wait for a quarter of an hour, or for two hours for an answer."""
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
