@@ -294,6 +294,14 @@ def rules_of(row: Column) -> ColumnRules:
     )
 
 
+def communities_for(session: Session, draft: ColumnDraft) -> list[Community]:
+    """The active communities that a column would feed and its channel can reach."""
+    row = Column()
+    row.targets = _filters(tags=draft.targets.tags, types=draft.targets.types, stages=draft.targets.stages)
+    row.channel = draft.channel
+    return communities_of(session, row)[0]
+
+
 def communities_of(session: Session, row: Column) -> tuple[list[Community], list[Community]]:
     """The active communities that the column feeds: those its channel can reach, and those it cannot."""
     targets = row.targets

@@ -9,6 +9,7 @@ from sqlalchemy import and_, func, not_, select
 from sqlalchemy.orm import Session
 
 from lanmu.audience.models import Community
+from lanmu.delivery.door.quiet import AT_ANY_HOUR
 from lanmu.delivery.models import Push
 from lanmu.i18n import _
 from lanmu.interfaces.clock import Clock
@@ -31,6 +32,9 @@ class OccurrenceView:
     community: str
     community_id: str
     community_key: int
+    community_zone: str
+    at_any_hour: bool
+    """Whether its column is meant for quiet hours too."""
     due_at: datetime
     local_time: str
     zone: str
@@ -216,6 +220,8 @@ def _view(found: Any) -> OccurrenceView:
         community=community.name,
         community_id=community.public_id,
         community_key=community.id,
+        community_zone=community.zone,
+        at_any_hour=column.options.get(AT_ANY_HOUR) == "yes",
         due_at=row.due_at,
         local_time=row.local_time,
         zone=row.zone,

@@ -200,6 +200,18 @@ class EmptyReason(StrEnum):
     NEEDED_LATER = "needed_later"
 
 
+WHY_EMPTY: Mapping[str, str] = {
+    EmptyReason.DAILY_CAP: _("The community has all the messages it may get on that day."),
+    EmptyReason.NO_MATERIAL: _("No material has the tags, kinds and shelves that the column asks for."),
+    EmptyReason.CLASS: _("What fits is not of the classes that the column may use."),
+    EmptyReason.UNAPPROVED: _("What fits has not been approved yet."),
+    EmptyReason.VALIDITY: _("What fits is not valid at that time."),
+    EmptyReason.COOLDOWN: _("Everything that fits was used here within the cooldown."),
+    EmptyReason.NEEDED_LATER: _("What fits is planned for another day within the cooldown."),
+}
+"""Each reason in words."""
+
+
 class EmptyPool(NamedTuple):
     """An opening that could not be filled, and how many materials each filter left."""
 

@@ -1,19 +1,30 @@
 """The schedule as the rooms above see it: columns, occurrences, planning and handing over."""
 
+from collections import Counter
 from collections.abc import Collection, Mapping
-from datetime import timedelta
+from datetime import date, timedelta
 
 from lanmu.delivery.service import DeliveryService
 from lanmu.experiments.service import Experiments
 from lanmu.interfaces.channels import Channel
 from lanmu.interfaces.clock import Clock
 from lanmu.library.materials import Materials
-from lanmu.schedule.calendar import Workdays
-from lanmu.schedule.columns import Columns, communities_of, find_column, rules_of
+from lanmu.schedule.calendar import Workdays, moments_of, zone_of
+from lanmu.schedule.columns import (
+    PRIORITIES,
+    ColumnDraft,
+    Columns,
+    calendar_slot,
+    communities_for,
+    communities_of,
+    find_column,
+    rules_of,
+)
+from lanmu.schedule.crowding import Crowd, Draft, crowds
 from lanmu.schedule.handover import HandOver
 from lanmu.schedule.occurrences import Occurrences
 from lanmu.schedule.planning import Planning, PlanReport, as_candidate
-from lanmu.schedule.special_days import SpecialDays
+from lanmu.schedule.special_days import SpecialDays, table_of
 from lanmu.storage import Database
 
 
@@ -35,7 +46,11 @@ class ScheduleService:
         zone: str = "Asia/Shanghai",
     ) -> None:
         self._database = database
+        self._clock = clock
         self._materials = materials
+        self._horizon = horizon
+        self._workdays = workdays
+        self._zone = zone
         self.special_days = SpecialDays(database, zone)
         self.columns = Columns(database, clock, channels)
         self.occurrences = Occurrences(database, clock)
@@ -55,6 +70,42 @@ class ScheduleService:
         with self._database.read() as session:
             reached, unreached = communities_of(session, find_column(session, column))
             return [row.name for row in reached], [row.name for row in unreached]
+
+    def crowded(self, since: date, days: int) -> list[Crowd]:
+        """The days on which more is planned than a daily limit lets through; see `crowding.crowds`."""
+        with self._database.read() as session:
+            return crowds(session, self._clock.now(), self._zone, since, days)
+
+    def foreseen(self, draft: ColumnDraft, column: str = "") -> list[Crowd]:
+        """The days planned ahead that a column would help to crowd if it were saved as it stands.
+
+        `column` is its id, empty while it is new. Raises Invalid for slots that cannot be read.
+        """
+        now = self._clock.now()
+        today = now.astimezone(zone_of(self._zone)).date()
+        with self._database.read() as session:
+            row = find_column(session, column) if column else None
+            made = row.created_at if row else now
+            slots = [calendar_slot(slot, draft.zone, made) for slot in draft.slots]
+            workdays = self._workdays or table_of(session)
+            moments = moments_of(slots, now, now + self._horizon, workdays) if draft.active else []
+            reached = communities_for(session, draft)
+            own = Draft(
+                row.id if row else None,
+                draft.name,
+                draft.channel,
+                PRIORITIES.get(draft.priority, 0),
+                [each.id for each in reached],
+                [each.instant for each in moments],
+            )
+            days = self._horizon.days + 1
+            found = crowds(session, now, self._zone, today, days, own)
+            return [each for each in found if any(rival.is_draft for rival in each.rivals)]
+
+    def zones(self, draft: ColumnDraft) -> Mapping[str, int]:
+        """The time zones of the communities that a column would feed, and how many live in each."""
+        with self._database.read() as session:
+            return Counter(each.zone for each in communities_for(session, draft))
 
     def pool_counts(self, column: str) -> dict[str, int]:
         """How many approved materials the column's pool holds, by class."""

@@ -16,6 +16,7 @@ from lanmu.schedule.planning import PlanReport
 from lanmu.schedule.special_days import SpecialDayView
 from lanmu.web.pages import choices
 from lanmu.web.pages.acts import act, say
+from lanmu.web.pages.crowds import in_words
 from lanmu.web.pages.formats import month_day
 from lanmu.web.pages.happenings import Happening, between, gather
 from lanmu.web.people import locale, server
@@ -34,6 +35,8 @@ class Day:
     gone: bool
     """Whether it is over and nothing went out on it: a phone, which lists days, leaves it out."""
     events: Sequence[Happening]
+    over: int
+    """How many messages find no place on it under the daily limits."""
 
 
 @blueprint.get("/calendar")
@@ -51,12 +54,14 @@ def week() -> str:
     special = {
         each.day: each for each in server().schedule.special_days.between(monday, monday + timedelta(days=7))
     }
+    crowded = server().schedule.crowded(max(monday, today), max(0, (monday - max(monday, today)).days + 7))
     days = []
     for number in range(7):
         day = monday + timedelta(days=number)
         own = [event for event in events if event.at.astimezone(zone).date() == day]
         rest, note = _rest(number, special.get(day))
-        days.append(Day(day, day == today, rest, note, day < today and not own, own))
+        over = sum(each.empty + each.held for each in crowded if each.day == day)
+        days.append(Day(day, day == today, rest, note, day < today and not own, own, over))
     return render_template(
         "calendar.html",
         week={
@@ -72,6 +77,7 @@ def week() -> str:
         communities=[(each.id, each.name) for each in server().audience.communities.find()],
         channels=choices.channels(),
         chosen=chosen,
+        crowded=in_words(crowded),
         totals={"planned": len(found), "empty": sum(each.state == "empty" for each in found)},
     )
 

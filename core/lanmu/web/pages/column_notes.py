@@ -1,11 +1,13 @@
 """What a person should know about a column: its pool, changes of the clock, days that months may lack."""
 
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
-from lanmu.delivery.door.quiet import AT_ANY_HOUR
+from lanmu.delivery.door.quiet import AT_ANY_HOUR, QuietHours
 from lanmu.i18n import _
+from lanmu.interfaces.errors import LanmuError
 from lanmu.library.views import Candidate
 from lanmu.schedule.calendar import Moment, RuleSlot, Slot, moments_of
 from lanmu.schedule.columns import ColumnDraft, ColumnView, PoolDraft, calendar_slot
@@ -15,7 +17,9 @@ from lanmu.schedule.problem import Pool
 from lanmu.schedule.recurrence import names_late_day
 from lanmu.web.pages.acts import say
 from lanmu.web.pages.calendar import elsewhere
-from lanmu.web.people import server
+from lanmu.web.pages.formats import zone_name
+from lanmu.web.pages.homes import home_of
+from lanmu.web.people import locale, server
 
 _AHEAD = timedelta(days=366)
 _TWO_MONTHS = timedelta(days=62)
@@ -86,19 +90,42 @@ def _told(moment: Moment) -> str:
     return say(text, at=at, zone=moment.zone)
 
 
-def quiet_times(column: ColumnView) -> list[str]:
-    """In words, each of its times of day that lies in quiet hours, unless the column is meant for them."""
+def quiet_times(draft: ColumnDraft, created: datetime | None = None) -> list[str]:
+    """In words, each of its times of day that lies in the quiet hours of communities that it feeds, unless
+    the column is meant for them. Slots that cannot be read have none."""
     quiet = server().quiet_hours()
-    if quiet is None or column.draft.options.get(AT_ANY_HOUR) == "yes":
+    if quiet is None or draft.options.get(AT_ANY_HOUR) == "yes":
         return []
     now = server().clock.now()
-    walls = {moment.local.time() for moment in moments_of(_slots(column), now, now + _TWO_MONTHS)}
-    text = _("%(at)s lies in the quiet hours (%(since)s–%(until)s): it is held and goes out at %(until)s.")
-    return [
-        say(text, at=f"{at:%H:%M}", since=f"{quiet.since:%H:%M}", until=f"{quiet.until:%H:%M}")
-        for at in sorted(walls)
-        if quiet.holds_at(at)
-    ]
+    try:
+        coming = moments_of(_slots_of(draft, created or now), now, now + _TWO_MONTHS)
+    except LanmuError:
+        return []
+    told: dict[str, None] = {}
+    zones = server().schedule.zones(draft) or {draft.zone: 0}
+    for moment in sorted(coming, key=lambda each: each.local.time()):
+        for name, communities in sorted(zones.items(), key=lambda each: (each[0] != draft.zone, each[0])):
+            zone = home_of(name)
+            over = quiet.over_at(moment.instant, zone)
+            if over > moment.instant:
+                told[_kept_back(moment, zone, over, quiet, communities)] = None
+    return list(told)
+
+
+def _kept_back(moment: Moment, zone: ZoneInfo, over: datetime, quiet: QuietHours, communities: int) -> str:
+    at, there, until = moment.local.time(), moment.instant.astimezone(zone), over.astimezone(zone)
+    if there.replace(tzinfo=None, fold=0) == moment.local.replace(fold=0):
+        text = _("%(at)s lies in the quiet hours (%(since)s–%(end)s): it is held and goes out at %(until)s.")
+        since, end = f"{quiet.since:%H:%M}", f"{quiet.until:%H:%M}"
+        return say(text, at=f"{at:%H:%M}", since=since, end=end, until=f"{until:%H:%M}")
+    text = _(
+        "%(at)s is %(there)s in %(zone)s (communities: %(n)s), which lies in the quiet hours there: it is "
+        "held for them and goes out at %(until)s by their clock."
+    )
+    called = zone_name(zone.key, locale(), moment.instant)
+    return say(
+        text, at=f"{at:%H:%M}", there=f"{there:%H:%M}", zone=called, n=communities, until=f"{until:%H:%M}"
+    )
 
 
 def has_late_days(column: ColumnView) -> bool:
@@ -141,4 +168,8 @@ def pool_shown(draft: PoolDraft, counts: dict[str, int]) -> dict[str, Any]:
 
 
 def _slots(column: ColumnView) -> list[Slot]:
-    return [calendar_slot(slot, column.draft.zone, column.created_at) for slot in column.draft.slots]
+    return _slots_of(column.draft, column.created_at)
+
+
+def _slots_of(draft: ColumnDraft, created: datetime) -> list[Slot]:
+    return [calendar_slot(slot, draft.zone, created) for slot in draft.slots]

@@ -8,6 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
+from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response
 
 from lanmu.i18n import _
@@ -16,7 +17,7 @@ from lanmu.interfaces.errors import LanmuError
 from lanmu.schedule.columns import ColumnDraft, ColumnView, PoolDraft, SlotDraft, Targets
 from lanmu.schedule.occurrences import OccurrenceFilter, OccurrenceView
 from lanmu.schedule.recurrence import read_rule
-from lanmu.web.pages import choices
+from lanmu.web.pages import choices, crowds
 from lanmu.web.pages.acts import Errors, act, by_field, note, say, whole
 from lanmu.web.pages.audit_words import of_column
 from lanmu.web.pages.column_notes import (
@@ -105,7 +106,7 @@ def detail(column: str) -> str:
             if each.needs_approval and now < each.due_at
         ),
         late_days=has_late_days(found),
-        quiet_times=quiet_times(found),
+        quiet_times=quiet_times(found.draft, found.created_at),
         **pool_shown(found.draft.pool, pool),
     )
 
@@ -159,7 +160,10 @@ def save(column: str) -> str | Response | tuple[str, int]:
 
 def _planned(column: ColumnView, before: Plan) -> Response:
     flash(say(_("Saved.")) + " " + plan_anew(column.id, column.draft.name, before), "success")
-    for told in [*clock_changes(column), *quiet_times(column)]:
+    warnings = [*clock_changes(column), *quiet_times(column.draft, column.created_at)]
+    if crowded := crowds.foreseen(column.draft, column.id):
+        warnings.append("\n".join(crowded))
+    for told in warnings:
         flash(told, "warning")
     return redirect(url_for("columns.detail", column=column.id), 303)
 
@@ -187,6 +191,23 @@ def pool() -> str:
     )
     counted = pool_of(draft, request.args.getlist("classes"), server().library.materials.candidates())
     return render_template("columns/_pool.html", **pool_shown(draft, counted))
+
+
+@blueprint.get("/columns/foresight")
+@requires("schedule.plan")
+def foresight() -> str:
+    """What the form would come to, while it is being filled in; `of` is the column's id, if it has one."""
+    column = request.args.get("of", "")
+    found = server().schedule.columns.get(column) if column else None
+    draft = _read(found.draft if found else None, request.args)
+    return render_template("columns/_foresight.html", **_foreseen(found, draft))
+
+
+def _foreseen(column: ColumnView | None, draft: ColumnDraft) -> dict[str, Any]:
+    return {
+        "quiet_times": quiet_times(draft, column.created_at if column else None),
+        "crowded": crowds.foreseen(draft, column.id if column else ""),
+    }
 
 
 def _from_day(zone: str) -> datetime | None:
@@ -261,9 +282,9 @@ def _split(weekdays: str) -> list[str]:
     return [day.strip() for day in weekdays.split(",") if day.strip()]
 
 
-def _read(before: ColumnDraft | None = None) -> ColumnDraft:
+def _read(before: ColumnDraft | None = None, given: MultiDict[str, str] | None = None) -> ColumnDraft:
     """The form as it was filled in, faults and all."""
-    form = request.form
+    form = request.form if given is None else given
     slots = []
     for number in range(_SLOTS_MOST):
         if f"slot-{number}-time" not in form:
@@ -353,5 +374,6 @@ def _form(column: ColumnView | None, draft: ColumnDraft, errors: Errors, lock: i
         community_stages=choices.stages(),
         all_tags=choices.tags(dict.fromkeys([*draft.pool.tags, *list(known_tags)[:40]])),
         time_zones=choices.zones(draft.zone),
+        **_foreseen(column, draft),
         **pool_shown(draft.pool, counted),
     )

@@ -10,7 +10,9 @@ from flask import url_for
 
 from lanmu.i18n import _
 from lanmu.schedule.occurrences import OccurrenceFilter, OccurrenceView
+from lanmu.schedule.problem import WHY_EMPTY
 from lanmu.web.pages.acts import say
+from lanmu.web.pages.homes import home_of
 from lanmu.web.pages.standing import Standing, standings_of, together
 from lanmu.web.people import server
 
@@ -42,9 +44,12 @@ class Happening:
     standing: Standing | None
     mixed: bool
     """Whether `state` is that of a part alone: the worst of several."""
+    held_until: datetime | None
+    """When the quiet hours of all are over in which it is due for some, where it is still to come."""
 
 
 _ALL = OccurrenceFilter()
+_GOES_OUT = ("planned", "approved", "handed_over")
 
 
 def between(since: datetime, until: datetime, wanted: OccurrenceFilter = _ALL) -> list[OccurrenceView]:
@@ -126,19 +131,8 @@ def _why(occurrence: OccurrenceView) -> list[str]:
     return lines
 
 
-_EMPTY = {
-    "daily_cap": _("The community has all the messages it may get on that day."),
-    "no_material": _("No material has the tags, kinds and shelves that the column asks for."),
-    "class_not_allowed": _("What fits is not of the classes that the column may use."),
-    "unapproved": _("What fits has not been approved yet."),
-    "outside_validity": _("What fits is not valid at that time."),
-    "cooldown": _("Everything that fits was used here within the cooldown."),
-    "needed_later": _("What fits is planned for another day within the cooldown."),
-}
-
-
 def _why_empty(why: dict[str, object]) -> list[str]:
-    lines = [say(_EMPTY.get(str(why["empty"]), str(why["empty"])))]
+    lines = [say(WHY_EMPTY.get(str(why["empty"]), str(why["empty"])))]
     if why.get("matched"):
         lines.append(
             say(
@@ -175,7 +169,17 @@ def _happening(
         url=_url(group),
         standing=together([standings[push] for push in pushes]),
         mixed=len(states) > 1,
+        held_until=max((over for each in group if (over := _quiet_until(each, now))), default=None),
     )
+
+
+def _quiet_until(occurrence: OccurrenceView, now: datetime) -> datetime | None:
+    """Until when quiet hours will hold it back where its recipients live; None where they will not."""
+    quiet, at = server().quiet_hours(), occurrence.goes_out_at
+    if quiet is None or occurrence.at_any_hour or at <= now or occurrence.state not in _GOES_OUT:
+        return None
+    over = quiet.over_at(at, home_of(occurrence.community_zone))
+    return over if over > at else None
 
 
 def _url(group: Sequence[OccurrenceView]) -> str:

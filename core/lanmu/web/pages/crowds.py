@@ -1,0 +1,103 @@
+"""Days with more planned than a limit lets through, in words that somebody who plans can act on."""
+
+from collections.abc import Sequence
+from datetime import date
+from itertools import groupby
+
+from lanmu.i18n import _
+from lanmu.interfaces.errors import LanmuError
+from lanmu.schedule.columns import ColumnDraft
+from lanmu.schedule.crowding import Crowd
+from lanmu.web.pages.acts import say
+from lanmu.web.pages.choices import channel_title
+from lanmu.web.pages.formats import month_day
+from lanmu.web.people import locale, server
+
+_MOST = 6
+_RIVALS = 8
+
+_OTHERS = {
+    "community": _("%(n)s more communities are over theirs too."),
+    "recipient": _("%(n)s more communities are over theirs too."),
+    "sender": _("%(n)s more senders are over theirs too."),
+}
+_FIGURES = {
+    "community": _("%(name)s has %(planned)s messages planned and may have %(most)s a day."),
+    "recipient": _("%(name)s has %(planned)s messages planned; %(channel)s lets %(most)s a day through."),
+    "sender": _("%(name)s has %(planned)s messages to send and may send %(most)s a day."),
+    "channel": _("%(channel)s has %(planned)s messages planned and lets %(most)s a day through."),
+    "member": _("%(n)s members are to get more than %(most)s messages, at most %(planned)s."),
+}
+
+
+def foreseen(draft: ColumnDraft, column: str = "") -> list[str]:
+    """The days that a column would help to crowd; none while its slots cannot be read."""
+    try:
+        return in_words(server().schedule.foreseen(draft, column))
+    except LanmuError:
+        return []
+
+
+def in_words(crowds: Sequence[Crowd]) -> list[str]:
+    """A line for each day, or for the days that are alike; behind them what can be done."""
+    if not crowds:
+        return []
+    alike = [list(days) for _key, days in groupby(sorted(crowds, key=_sort), key=_likeness)]
+    alike.sort(key=lambda days: days[0].day)
+    told = [_line(days) for days in alike[:_MOST]]
+    if len(alike) > _MOST:
+        told.append(say(_("So it is on %(n)s more days."), n=sum(map(len, alike[_MOST:]))))
+    told.append(
+        say(
+            _(
+                "Give some of them another day or fewer times, say in the column which goes first, or change "
+                "the limit under “Frequency and quota”."
+            )
+        )
+    )
+    return told
+
+
+def _likeness(crowd: Crowd) -> tuple[object, ...]:
+    return (
+        crowd.scope, crowd.channel, crowd.name, crowd.subjects, crowd.planned, crowd.most, crowd.empty,
+        crowd.held, tuple((rival.title, rival.wanted) for rival in crowd.rivals),
+    )  # fmt: skip
+
+
+def _sort(crowd: Crowd) -> tuple[str, date]:
+    return repr(_likeness(crowd)), crowd.day
+
+
+def _line(days: Sequence[Crowd]) -> str:
+    crowd = days[0]
+    figures = say(
+        _FIGURES[crowd.scope],
+        name=crowd.name,
+        channel=channel_title(crowd.channel),
+        planned=crowd.planned,
+        most=crowd.most,
+        n=crowd.subjects,
+    )
+    told = [say(_("%(days)s: %(told)s"), days=_days([each.day for each in days]), told=figures)]
+    if crowd.subjects > 1 and crowd.scope in _OTHERS:
+        told.append(say(_OTHERS[crowd.scope], n=crowd.subjects - 1))
+    if crowd.empty:
+        told.append(say(_("Places that stay empty: %(n)s."), n=crowd.empty))
+    if crowd.held:
+        told.append(say(_("Messages held until the next day: %(n)s."), n=crowd.held))
+    rivals = [
+        say(_("%(title)s (%(n)s)"), title=rival.title, n=rival.wanted) for rival in crowd.rivals[:_RIVALS]
+    ]
+    if rivals:
+        listed = say(_(", ")).join(rivals) + ("…" if len(crowd.rivals) > _RIVALS else "")
+        told.append(say(_("They compete, the first in line first: %(rivals)s."), rivals=listed))
+    return (" " if locale() == "en" else "").join(told)
+
+
+def _days(days: Sequence[date]) -> str:
+    """One day, or the first and last of several that are alike."""
+    first, last = month_day(days[0], locale()), month_day(days[-1], locale())
+    if len(days) == 1:
+        return first
+    return say(_("%(first)s – %(last)s (%(n)s days)"), first=first, last=last, n=len(days))

@@ -1,0 +1,98 @@
+"""Who plans is warned before: of crowded days and of quiet hours, in the editor and on the calendar."""
+
+import re
+from html import unescape
+
+from tests.web.conftest import CHANNEL, Browser
+
+from lanmu.audience.views import Address, CommunityDraft
+from lanmu.schedule.columns import ColumnDraft, ColumnView, SlotDraft
+from lanmu.server import Server
+
+
+def form_of(column: ColumnView, *times: str, **changes: str) -> dict[str, str]:
+    slots = {f"slot-{number}-time": at for number, at in enumerate(times)}
+    days = {f"slot-{number}-days": "daily" for number in range(len(times))}
+    return {
+        "name": column.draft.name,
+        "channel": column.draft.channel,
+        "lock": str(column.lock),
+        "zone": "Asia/Shanghai",
+        "approval": "each",
+        "late_policy": "ask",
+        "priority": "normal",
+        "cooldown_days": "1",
+        "active": "1",
+        **slots,
+        **days,
+        **changes,
+    }
+
+
+def warnings(page: str) -> list[str]:
+    found = re.findall(r'class="flash flash-warning".*?<p class="prewrap">(.*?)</p>', page, re.S)
+    return [unescape(each) for each in found]
+
+
+def foresight(browser: Browser, form: dict[str, str], of: str) -> str:
+    return browser.client.get("/columns/foresight", query_string={**form, "of": of}).text
+
+
+def limit(server: Server, most: int) -> None:
+    server.limits.change("community.day", most, True, None, "admin")
+
+
+def test_the_editor_warns_of_a_crowded_day_while_it_is_filled_in_and_when_it_is_saved(
+    admin: Browser, stocked: Server
+):
+    stocked.schedule.columns.create(
+        ColumnDraft("晚间", CHANNEL, (SlotDraft("daily", "20:00"),), cooldown_days=1, priority="first")
+    )
+    stocked.schedule.plan_ahead()
+    limit(stocked, 2)
+    column = next(each for each in stocked.schedule.columns.everything() if each.draft.name == "早安")
+    form = form_of(column, "09:00", "12:00")
+    (told,) = warnings(foresight(admin, form, of=column.id))
+    assert "11月23日至12月6日，共 14 天：“一群”排了 3 条，每天上限 2 条。另有 1 个社群也超限。" in told
+    assert "会空着 2 个名额。争名额的有（按先后）：晚间（1 条）、早安（2 条）。" in told
+    assert "频次与配额" in told
+    assert "排了 3 条" in admin.post(f"/columns/{column.id}/edit", form).text
+    assert "排了 3 条" in admin.get(f"/columns/{column.id}/edit").text
+    assert warnings(foresight(admin, form_of(column, "09:00"), of=column.id)) == []
+    assert warnings(foresight(admin, form_of(column, "9 o'clock"), of=column.id)) == []
+
+
+def test_the_calendar_marks_the_days_that_have_more_than_may_go_out(admin: Browser, stocked: Server):
+    assert warnings(admin.get("/calendar").text) == []
+    stocked.schedule.columns.create(
+        ColumnDraft("晚间", CHANNEL, (SlotDraft("wed", "20:00"),), cooldown_days=1, priority="first")
+    )
+    limit(stocked, 1)
+    stocked.schedule.plan_ahead()
+    page = admin.get("/calendar").text
+    assert page.count("超 2 条") == 1, "Wednesday alone, in two communities"
+    (told,) = warnings(page)
+    assert told.startswith("11月25日：“一群”排了 2 条，每天上限 1 条。")
+    assert "晚间（1 条）、早安（1 条）" in told
+    assert warnings(admin.get("/calendar?week=2026-W47").text) == [], "what is past is no plan"
+
+
+def test_a_slot_in_the_quiet_hours_of_those_who_get_it_is_marked_until_when_it_is_held(
+    admin: Browser, stocked: Server
+):
+    for name, zone in (("东京群", "Asia/Tokyo"), ("伦敦群", "Europe/London")):
+        address = {CHANNEL: Address(name, "admin")}
+        stocked.audience.communities.create(CommunityDraft(name, zone=zone, addresses=address))
+    column = stocked.schedule.columns.everything()[0]
+    form = form_of(column, "21:30")
+    asked = warnings(foresight(admin, form, of=column.id))
+    assert len(asked) == 1
+    assert "21:30 发出时" in asked[0]
+    assert "22:30（1 个社群）" in asked[0]
+    assert "当地时间 08:00 再发" in asked[0]
+    assert "13:30" not in asked[0], "London is awake"
+    admin.post(f"/columns/{column.id}/edit", form)
+    # Until 08:00 in Tokyo, which is 07:00 by the shop's clock.
+    assert admin.get("/calendar").text.count("拦到 07:00") == 7
+    admin.post(f"/columns/{column.id}/edit", {**form, "lock": str(column.lock + 1), "slot-0-time": "20:30"})
+    assert "拦到" not in admin.get("/calendar").text
