@@ -98,10 +98,12 @@ def test_the_matrix_holds_what_security_asks_of_it():
         "settings.edit",
         "user.manage",
         "token.manage",
-        "push.force",
         "audit.view",
     ):
         assert kept not in scoped
+    forcing = {scope for scope, given in SCOPES.items() if "push.force" in given}
+    assert forcing == {"push:force"}, "nobody who may stop a push may thereby send one again"
+    assert "push.cancel" not in SCOPES["push:force"]
 
 
 def test_a_refusal_stands_in_the_audit_log(sign_in: Callable[[str], Browser], server: Server):

@@ -238,8 +238,10 @@ class DeliveryService:
             )
             push.state = PushState.PAUSED
 
-    def resume(self, public_id: str, *, although_late: bool = True) -> None:
+    def resume(self, public_id: str, *, although_late: bool = True, held: bool = True) -> None:
         """Go on with a paused or held push, or with the units on hold of one that runs.
+
+        With `held=False` it is only a pause that ends: what the server holds stays on hold.
 
         A person has looked, so being late is decided too; `although_late=False` refuses what is late, so that
         it can be asked. What is past its deadline is dropped by the gate all the same.
@@ -253,7 +255,8 @@ class DeliveryService:
                 .limit(1)
             )
             running = (PushState.RUNNING,) if stuck is not None else ()
-            push = self._found_in(session, public_id, PushState.PAUSED, PushState.HELD, *running)
+            stopped_in = (PushState.HELD, *running) if held else ()
+            push = self._found_in(session, public_id, PushState.PAUSED, *stopped_in)
             begun = now >= push.due_at
             late = now - push.due_at > timedelta(seconds=push.late_after) and not push.late_decided
             if late and not although_late:
@@ -262,17 +265,18 @@ class DeliveryService:
                     _("its time has passed by more than it may."),
                     _("Say that it shall go out although it is late, or cancel it."),
                 )
-            forget(session, push.channel)  # a person has seen to it: the next unit may try
             ready = state_to_go(session, push.id)
             go_on = begun and ready == PushState.SCHEDULED
             push.state, push.held_reason = PushState.RUNNING if go_on else ready, ""
             push.late_decided = push.late_decided or begun
-            session.execute(
-                update(Unit)
-                .where(Unit.push_id == push.id, Unit.state == UnitState.HELD)
-                .values(state=UnitState.PENDING, reason="", code="", tries=0)
-                .execution_options(synchronize_session=False)
-            )
+            if held:
+                forget(session, push.channel)  # a person has seen to it: the next unit may try
+                session.execute(
+                    update(Unit)
+                    .where(Unit.push_id == push.id, Unit.state == UnitState.HELD)
+                    .values(state=UnitState.PENDING, reason="", code="", tries=0)
+                    .execution_options(synchronize_session=False)
+                )
 
     def _found_in(self, session: Session, public_id: str, *states: PushState) -> Push:
         push = _find(session, public_id, lock=True)

@@ -63,13 +63,15 @@ SCOPES: dict[str, frozenset[str]] = {
     "community:write": frozenset({"community.view", "community.edit"}),
     "push:read": frozenset({"push.view"}),
     "push:write": frozenset({"push.view", "push.cancel"}),
+    "push:force": frozenset({"push.view", "push.force"}),
     "member:read": frozenset({"member.view"}),
     "member:write": frozenset({"member.view", "member.edit"}),
     "points:read": frozenset({"points.view"}),
     "points:earn": frozenset({"points.adjust"}),
     "coupon:redeem": frozenset({"coupon.redeem"}),
 }
-"""What a token may be given. There is none for approving, forcing, settings, people or tokens."""
+"""What a token may be given. There is none for approving, settings, people or tokens; sending again and going
+on with what is on hold have one of their own, which nothing else brings along."""
 
 
 def permissions_of(roles: Iterable[str]) -> frozenset[str]:

@@ -1,4 +1,4 @@
-"""推送 over the API: what goes out, how far it is, its units; and to stop it, go on, or decide a doubt."""
+"""推送 over the API: what goes out and how far it is; to stop it, go on, release it, or decide a doubt."""
 
 from datetime import datetime
 from typing import Any
@@ -184,9 +184,29 @@ class GoOnSchema(Schema):
 
 
 class DecideSchema(Schema):
-    """A person's word on a unit in doubt; nothing is sent by it, which no token may ask for."""
+    """A person's word on a unit in doubt; nothing is sent by it."""
 
     answer = fields.String(required=True, validate=validate.OneOf(["sent", "give_up"]))
+    why = fields.String(load_default="", validate=validate.Length(max=500))
+
+
+REASON_AT_LEAST = 4
+"""Characters of a reason: enough for 群里没有."""
+
+
+class AgainSchema(Schema):
+    """Why a unit in doubt shall be sent once more, although its recipients may get it twice."""
+
+    why = fields.String(
+        required=True,
+        validate=validate.Length(max=500),
+        metadata={"description": _("How it is known that it did not arrive; kept in the audit log.")},
+    )
+
+
+class ReleaseSchema(GoOnSchema):
+    """Why what is on hold shall go on, and whether it shall although it is late."""
+
     why = fields.String(load_default="", validate=validate.Length(max=500))
 
 
@@ -203,6 +223,8 @@ def cancel(push: str) -> Any:
 
 @blueprint.route("/pushes/<push>/pause", methods=["POST"])
 @allowed(blueprint, "push.cancel", _("Let nothing more of it go out for now"))
+@blueprint.doc(parameters=[IDEMPOTENCY_HEADER])
+@idempotent
 @blueprint.response(200, PushSchema)
 def pause(push: str) -> dict[str, Any]:
     server().delivery.pause(push)
@@ -212,6 +234,8 @@ def pause(push: str) -> dict[str, Any]:
 
 @blueprint.route("/pushes/<push>/resume", methods=["POST"])
 @allowed(blueprint, "push.cancel", _("Go on with a paused push"))
+@blueprint.doc(parameters=[IDEMPOTENCY_HEADER])
+@idempotent
 @blueprint.arguments(GoOnSchema)
 @blueprint.response(200, PushSchema)
 def resume(given: dict[str, Any], push: str) -> dict[str, Any]:
@@ -219,20 +243,52 @@ def resume(given: dict[str, Any], push: str) -> dict[str, Any]:
         raise Conflict(
             push,
             _("is not paused."),
-            _("What the server holds goes on by a person's word in the console alone."),
+            _("What the server holds goes on by release."),
         )
+    server().delivery.resume(push, although_late=given["although_late"], held=False)
+    _note("push.resume", push, "push.cancel", given)
+    return one_push(push)
+
+
+@blueprint.route("/pushes/<push>/release", methods=["POST"])
+@allowed(blueprint, "push.force", _("Go on with what the server holds"))
+@blueprint.doc(parameters=[IDEMPOTENCY_HEADER])
+@idempotent
+@blueprint.arguments(ReleaseSchema)
+@blueprint.response(200, PushSchema)
+def release(given: dict[str, Any], push: str) -> dict[str, Any]:
+    found = server().delivery.get(push)
+    if found.state != PushState.HELD and not found.progress.units.get("held"):
+        raise Conflict(push, _("nothing of it is on hold."), _("A paused push goes on by resume."))
     server().delivery.resume(push, although_late=given["although_late"])
-    _note("push.resume", push, "push.cancel")
+    _note("push.release", push, "push.force", given)
     return one_push(push)
 
 
 @blueprint.route("/pushes/<push>/units/<int:unit>/decide", methods=["POST"])
 @allowed(blueprint, "push.cancel", _("Count a unit in doubt as sent, or give it up"))
+@blueprint.doc(parameters=[IDEMPOTENCY_HEADER])
+@idempotent
 @blueprint.arguments(DecideSchema)
 @blueprint.response(200, PushSchema)
 def decide(given: dict[str, Any], push: str, unit: int) -> dict[str, Any]:
     server().delivery.decide(push, unit, given["answer"], signed_in().username, given["why"])
     _note("push.decide", f"{push}/{unit}", "push.cancel", given)
+    return one_push(push)
+
+
+@blueprint.route("/pushes/<push>/units/<int:unit>/again", methods=["POST"])
+@allowed(blueprint, "push.force", _("Send a unit in doubt once more"))
+@blueprint.doc(parameters=[IDEMPOTENCY_HEADER])
+@idempotent
+@blueprint.arguments(AgainSchema)
+@blueprint.response(200, PushSchema)
+def again(given: dict[str, Any], push: str, unit: int) -> dict[str, Any]:
+    """Its recipients get the message twice where the first attempt did arrive, and that cannot be undone."""
+    if len(given["why"].strip()) < REASON_AT_LEAST:
+        raise Invalid("why", _("Say in a few words how you know that it did not arrive."))
+    server().delivery.decide(push, unit, "again", signed_in().username, given["why"])
+    _note("push.again", f"{push}/{unit}", "push.force", given)
     return one_push(push)
 
 

@@ -13,15 +13,13 @@ from lanmu.i18n import _
 from lanmu.interfaces.access import requires
 from lanmu.interfaces.errors import Conflict, Invalid, LanmuError
 from lanmu.trying_out import Trial, offered
+from lanmu.web.api.pushes import REASON_AT_LEAST
 from lanmu.web.pages import choices, push_shown
 from lanmu.web.pages.acts import Errors, act, by_field, in_words, local_moment, note, say, whole
 from lanmu.web.pages.audit_words import differences
 from lanmu.web.pages.limits import used_of
 from lanmu.web.pages.pushes import blueprint
 from lanmu.web.people import server, signed_in
-
-_REASON_AT_LEAST = 4
-"""Characters of a reason: enough for 群里没有."""
 
 
 @blueprint.post("/pushes/<push>/cancel")
@@ -56,7 +54,7 @@ def resume(push: str) -> Response:
     def do() -> str:
         if server().delivery.get(push).state != "paused":
             raise Conflict(push, _("it is not paused any more; load the page again."))
-        server().delivery.resume(push, although_late=request.form.get("late") == "send")
+        server().delivery.resume(push, although_late=request.form.get("late") == "send", held=False)
         return say(_("It goes on now."))
 
     return act(do, _page(push), permission="push.cancel", on=push, detail=_late())
@@ -107,7 +105,7 @@ def again(push: str, unit: int) -> Response | tuple[str, int]:
     """Send once more what may already have arrived; who does it says why, and both are kept."""
     why = request.form.get("why", "").strip()
     errors: Errors = {}
-    if len(why) < _REASON_AT_LEAST:
+    if len(why) < REASON_AT_LEAST:
         errors["why"] = [say(_("Say in a few words how you know that it did not arrive."))]
     if request.form.get("twice") != "yes":
         errors["twice"] = [say(_("Confirm that you know this."))]
