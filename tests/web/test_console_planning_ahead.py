@@ -1,6 +1,7 @@
 """Who plans is warned before: of crowded days and of quiet hours, in the editor and on the calendar."""
 
 import re
+from datetime import UTC, datetime
 from html import unescape
 
 from tests.web.conftest import CHANNEL, Browser
@@ -8,6 +9,7 @@ from tests.web.conftest import CHANNEL, Browser
 from lanmu.audience.views import Address, CommunityDraft
 from lanmu.schedule.columns import ColumnDraft, ColumnView, SlotDraft
 from lanmu.server import Server
+from lanmu.testing.clock import FakeClock
 
 
 def form_of(column: ColumnView, *times: str, **changes: str) -> dict[str, str]:
@@ -96,3 +98,36 @@ def test_a_slot_in_the_quiet_hours_of_those_who_get_it_is_marked_until_when_it_i
     assert admin.get("/calendar").text.count("拦到 07:00") == 7
     admin.post(f"/columns/{column.id}/edit", {**form, "lock": str(column.lock + 1), "slot-0-time": "20:30"})
     assert "拦到" not in admin.get("/calendar").text
+
+
+def test_the_board_asks_for_next_years_days_off_from_mid_november_where_a_column_goes_by_workdays(
+    admin: Browser, stocked: Server, clock: FakeClock
+):
+    asked = "2027 年的节假日安排还没录入"
+    assert asked not in admin.get("/").text, "no column goes by workdays"
+    stocked.schedule.columns.create(ColumnDraft("干货", CHANNEL, (SlotDraft("workday", "15:00"),)))
+    page = admin.get("/").text
+    assert asked in page
+    assert "“干货”会把周一到周五都当工作日" in page
+    assert 'href="/settings/workdays"' in page
+    clock.set(datetime(2026, 11, 14, 12, tzinfo=UTC))
+    assert asked not in admin.get("/").text
+    clock.set(datetime(2026, 11, 14, 16, tzinfo=UTC))  # the 15th in Shanghai
+    assert asked in admin.get("/").text
+    stocked.schedule.special_days.read_in(["2027-01-01,rest,元旦"], "notice.csv")
+    assert asked not in admin.get("/").text
+
+
+def test_a_page_lists_this_years_and_next_years_days_off_with_their_source_and_says_how_a_year_gets_in(
+    admin: Browser, stocked: Server
+):
+    page = admin.get("/settings/workdays").text
+    assert "国办发明电〔2025〕7号" in page
+    assert "10月1日 周四 – 10月7日 周三" in page
+    assert "休 · 7 天" in page
+    assert page.count("还没录入") > 0
+    assert "lanmu holidays FILE" in page
+    stocked.schedule.special_days.read_in(["2027-01-01,rest,店休"], "own.csv")
+    page = admin.get("/settings/workdays").text
+    assert "own.csv" in page
+    assert "还没录入" not in page

@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from datetime import date, timedelta
 
+from sqlalchemy import or_, select
+
 from lanmu.delivery.service import DeliveryService
 from lanmu.experiments.service import Experiments
 from lanmu.interfaces.channels import Channel
@@ -22,6 +24,7 @@ from lanmu.schedule.columns import (
 )
 from lanmu.schedule.crowding import Crowd, Draft, crowds
 from lanmu.schedule.handover import HandOver
+from lanmu.schedule.models import Column, Slot
 from lanmu.schedule.occurrences import Occurrences
 from lanmu.schedule.planning import Planning, PlanReport, as_candidate
 from lanmu.schedule.special_days import SpecialDays, table_of
@@ -70,6 +73,17 @@ class ScheduleService:
         with self._database.read() as session:
             reached, unreached = communities_of(session, find_column(session, column))
             return [row.name for row in reached], [row.name for row in unreached]
+
+    def by_workdays(self) -> list[str]:
+        """The names of the columns that are on and come on workdays or days of rest alone."""
+        with self._database.read() as session:
+            days = or_(Slot.weekdays.like("%workday%"), Slot.weekdays.like("%restday%"))
+            mine = select(Slot.column_id).where(days)
+            return list(
+                session.scalars(
+                    select(Column.name).where(Column.active, Column.id.in_(mine)).order_by(Column.id)
+                )
+            )
 
     def crowded(self, since: date, days: int) -> list[Crowd]:
         """The days on which more is planned than a daily limit lets through; see `crowding.crowds`."""

@@ -18,6 +18,9 @@ from lanmu.schedule.calendar import HolidayTable
 from lanmu.schedule.models import SpecialDay
 from lanmu.storage import Database
 
+ANNOUNCED_BY = (11, 15)
+"""Month and day from which next year is asked for; the days of 2026 were announced on 4 November 2025."""
+
 CHINESE_ZONES = ("Asia/Shanghai", "Asia/Urumqi", "Asia/Chongqing", "PRC")
 
 _KINDS = {"rest": False, "休": False, "work": True, "班": True}
@@ -85,6 +88,19 @@ class SpecialDays:
         """The years of which the special days are known; in others a day is judged by its weekday."""
         with self._database.read() as session:
             return _years(session)
+
+    def missing(self, today: date) -> list[int]:
+        """The years whose days should be known by now and are not: this one, from mid-November the next too.
+
+        Asked of a shop in China, and of one that has ever had such days.
+        """
+        known = self.years()
+        if not known and self._zone not in CHINESE_ZONES:
+            return []
+        wanted = [today.year]
+        if (today.month, today.day) >= ANNOUNCED_BY:
+            wanted.append(today.year + 1)
+        return [year for year in wanted if year not in known]
 
     def read_in(self, lines: Iterable[str], source: str) -> list[int]:
         """Read lines of `date,rest|work,name` (or 休|班); answers the years that are now as the file says.

@@ -52,6 +52,7 @@ MENU: tuple[MenuItem, ...] = (
     MenuItem(_("Communities"), "communities.index", "community.view", "people", "users-group"),
     MenuItem(_("Points"), "points.index", "points.view", "people", "coin"),
     MenuItem(_("Frequency and quota"), "limits.index", "push.view", "settings", "adjustments"),
+    MenuItem(_("Workday calendar"), "workdays.index", "schedule.view", "settings", "calendar-event"),
     MenuItem(_("Plugins"), "settings.plugins", "plugin.view", "settings", "plug"),
     MenuItem(_("Audit log"), "audit.log", "audit.view", "settings", "shield-check"),
 )

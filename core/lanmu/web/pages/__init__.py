@@ -22,6 +22,7 @@ from lanmu.web.pages import (
     slots,
     today,
     versions,
+    workdays,
 )
 from lanmu.web.pages.choices import channel_title
 from lanmu.web.people import locale, person, server
@@ -43,6 +44,7 @@ _ROOMS = (
     slots,
     today,
     versions,
+    workdays,
 )
 
 

@@ -81,7 +81,7 @@ def index() -> str:
         now_x=round((now - start) / _DAY * 100, 2),
         mix=mix,
         off=_communities_off([each for each in occurrences if each.due_at >= now]),
-        todo=[_todo(need) for need in needs if need.kind in _TODO] + _awaited(),
+        todo=[_todo(need) for need in needs if need.kind in _TODO] + _awaited() + _holidays(),
         coming=[{"at": each.at, "url": each.url, "text": _told_ahead(each)} for each in ahead[:6]],
         next_in=next(((each.at - now).total_seconds() for each in ahead if each.at < end), None),
     )
@@ -192,6 +192,21 @@ def _awaited() -> list[Todo]:
         return []
     text = say(_("Pushes that employees or executors still have to send: %(n)s"), n=count)
     return [Todo("user-check", "orange", text, "", url_for("pushes.index", state=Group.AWAITED))]
+
+
+def _holidays() -> list[Todo]:
+    """Days off that ought to be known by now, where a column goes by them."""
+    zone = ZoneInfo(server().config.server.zone)
+    missing = server().schedule.special_days.missing(server().clock.now().astimezone(zone).date())
+    columns = server().schedule.by_workdays() if missing else []
+    if not columns or not signed_in().may("schedule.view"):
+        return []
+    text = say(_("The days off of %(year)s are missing"), year=say(_(", ")).join(map(str, missing)))
+    detail = say(
+        _("%(columns)s: Monday to Friday count as workdays there, whatever holidays there are."),
+        columns=say(_(", ")).join(columns),
+    )
+    return [Todo("calendar-event", "orange", text, detail, url_for("workdays.index"))]
 
 
 _WAITS_FOR_NOBODY = ("scheduled", "expanding", "running", "planned", "approved", "handed_over")
