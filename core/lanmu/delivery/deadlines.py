@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from lanmu.delivery.door.quiet import AT_ANY_HOUR, QuietHours
+from lanmu.delivery.door.quiet import AT_ANY_HOUR, QuietHours, zone_called
 from lanmu.delivery.intake import DEFAULT_DEADLINE
 
 
@@ -23,7 +23,7 @@ class Deadlines:
         """The deadline of a push that is due then, to recipients in these zones ("" is the shop's)."""
         if self._quiet is None or options.get(AT_ANY_HOUR) == "yes":
             return due_at + DEFAULT_DEADLINE
-        found = {self._known(zone) for zone in zones} or {self._zone}
+        found = {zone_called(zone, self._zone) for zone in zones} or {self._zone}
         return max(self._quiet.open_for(due_at, DEFAULT_DEADLINE, zone) for zone in found)
 
     def moved(
@@ -39,12 +39,6 @@ class Deadlines:
         if deadline_at in (self.default(due_at, zones, options), due_at + DEFAULT_DEADLINE):
             return self.default(to, zones, options)
         return to + (deadline_at - due_at)
-
-    def _known(self, name: str) -> ZoneInfo:
-        try:
-            return ZoneInfo(name) if name else self._zone
-        except (KeyError, ValueError, OSError):  # a zone that this machine does not know
-            return self._zone
 
 
 NO_QUIET = Deadlines()

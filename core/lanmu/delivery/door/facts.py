@@ -1,6 +1,6 @@
 """The facts that the last door wants of a batch: its pushes, who opted out, and who waits with more right."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -12,9 +12,31 @@ from sqlalchemy.orm import Session
 from lanmu.audience.models import Community, Member
 from lanmu.delivery.installation.instance_models import MAY_SEND
 from lanmu.delivery.sending.preflight import Ready
-from lanmu.delivery.sending.queue import PUSH, SENDING, TARGET, UNIT
+from lanmu.delivery.sending.queue import PUSH, SENDING, TARGET, UNIT, Known
 from lanmu.library.models import Material
 from lanmu.storage.rows import Keys, Rows
+
+_AnyRow = Row[*tuple[Any, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """A batch's pushes and communities by their rows' ids, and its members who have opted out."""
+
+    pushes: Mapping[int, _AnyRow]
+    communities: Mapping[int, _AnyRow]
+    opted_out: Collection[int]
+
+    def push_of(self, ready: Ready) -> _AnyRow:
+        return self.pushes[ready.unit.push_id]
+
+    def community_of(self, known: Known) -> _AnyRow | None:
+        return None if known.community_id is None else self.communities.get(known.community_id)
+
+    @property
+    def refuse_somebody(self) -> bool:
+        """Whether anybody of the batch may not be written to at all."""
+        return bool(self.opted_out) or any(not row.active for row in self.communities.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,28 +49,31 @@ class Waiting:
     at: datetime
 
 
+_PUSH_IDS = Keys("ids")
 _COMMUNITY_IDS = Rows("communities", id=int)
 _MEMBER_IDS = Rows("members", id=int)
 _COMMUNITY = cast(Table, Community.__table__)
 _MEMBER = cast(Table, Member.__table__)
 
 
-def facts(session: Session, batch: Sequence[Ready]) -> tuple[set[int], dict[int, Row[*tuple[Any, ...]]]]:
-    """The members of the batch who have opted out, and its communities as they are now."""
+def facts(session: Session, batch: Sequence[Ready]) -> Facts:
+    """The facts as they are now. The pushes stay so until the transaction ends."""
     known = [each for ready in batch for each in ready.unit.known]
     member_ids = {each.member_id for each in known if each.member_id is not None}
     community_ids = {each.community_id for each in known if each.community_id is not None}
     connection = session.connection()
     dialect = connection.dialect.name
-    members: set[int] = set()
-    communities: dict[int, Row[*tuple[Any, ...]]] = {}
+    push_ids = _PUSH_IDS.pack(dialect, {each.unit.push_id for each in batch})
+    pushes = {row.id: row for row in connection.execute(_pushes(dialect), push_ids)}
+    opted_out: set[int] = set()
+    communities: dict[int, _AnyRow] = {}
     if member_ids:
         packed = _MEMBER_IDS.pack(dialect, [(row_id,) for row_id in member_ids])
-        members = set(connection.execute(_opted_out(dialect), packed).scalars())
+        opted_out = set(connection.execute(_opted_out(dialect), packed).scalars())
     if community_ids:
         packed = _COMMUNITY_IDS.pack(dialect, [(row_id,) for row_id in community_ids])
         communities = {row.id: row for row in connection.execute(_communities(dialect), packed)}
-    return members, communities
+    return Facts(pushes, communities, opted_out)
 
 
 @cache
@@ -65,9 +90,11 @@ def _communities(dialect: str) -> Select[Any]:
     )
 
 
-def ahead(
-    session: Session, going: Sequence[Ready], pushes: Mapping[int, Row[*tuple[Any, ...]]]
-) -> dict[tuple[str, str], list[Waiting]]:
+InLine = Mapping[tuple[str, str], Sequence[Waiting]]
+"""Who waits with more right, by whose place it is: ("community" or "member", the row's id)."""
+
+
+def ahead(session: Session, going: Sequence[Ready], pushes: Mapping[int, _AnyRow]) -> InLine:
     """What waits in pushes of higher priority for the communities and members of the batch.
 
     Where no push that is being sent has a higher one, which is known already, nothing is read.
@@ -132,12 +159,10 @@ def _members_ahead(dialect: str) -> Select[Any]:
 
 _SENDING = PUSH.alias("sending")
 
-PUSH_IDS = Keys("ids")
-
 
 @cache
-def pushes(dialect: str) -> Select[Any]:
-    """The pushes `PUSH_IDS`. The lock lets nobody pause or cancel one until their intents are committed."""
+def _pushes(dialect: str) -> Select[Any]:
+    """The lock lets nobody pause or cancel one until their intents are committed."""
     return (
         select(
             *(PUSH.c[name] for name in ("id", "state", "cancel_requested", "approved_hash", "due_at")),
@@ -152,7 +177,7 @@ def pushes(dialect: str) -> Select[Any]:
             Material.lock,
         )
         .outerjoin(Material, Material.id == PUSH.c.material_id)
-        .where(PUSH_IDS.hold(dialect, PUSH.c.id))
+        .where(_PUSH_IDS.hold(dialect, PUSH.c.id))
         .order_by(PUSH.c.id)
         .with_for_update(read=True, of=PUSH)
     )

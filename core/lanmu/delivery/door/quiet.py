@@ -10,6 +10,14 @@ AT_ANY_HOUR = "at_any_hour"
 _MINUTE = timedelta(minutes=1)
 
 
+def zone_called(name: str, default: ZoneInfo) -> ZoneInfo:
+    """The zone of that name; the default where it is empty or this machine does not know it."""
+    try:
+        return ZoneInfo(name) if name else default
+    except (KeyError, ValueError, OSError):
+        return default
+
+
 @dataclass(frozen=True, slots=True)
 class QuietHours:
     """From `since` until before `until` each day; over midnight where `until` is the earlier."""
