@@ -4,9 +4,9 @@
 
 N messages are due (20,000 unless told) and are sent for some seconds. A4: the sink answers after 30 ms, 64
 calls at once (`calls = 64`, `concurrency = 128`: as many again are ready meanwhile); the floor claims, sends
-over as many kept connections and records, with nothing else. F3: the
-sink answers after 50 and 200 ms, concurrency 4 and 8; B2 = concurrency ÷ latency is what is possible at
-all, B1 = bare commits a second on the same disk. Both run in turn in each round; ratios are of medians.
+over as many kept connections and records, with nothing else. F3: the sink answers after 50 and 200 ms, 4 and
+8 calls at once, as shipped and with as many again ready; B2 = calls ÷ latency is what is possible at all,
+B1 = bare commits a second on the same disk. All run in turn in each round; ratios are of medians.
 Growth: the same seconds with 2 N and 10 N due.
 """
 
@@ -186,19 +186,21 @@ def throughput(fresh: Databases, n: int, rounds: int, seconds: float, growth: bo
     for latency in (0.05, 0.2):
         for lines in (4, 8):
             with Sink(latency) as sink:
-                bench = Bench(fresh, sink, n, seconds, lines, 2)
-                pairs = [(bare_commits(fresh), bench.ours()) for _round in range(rounds)]
-                bare = statistics.median(pair[0] for pair in pairs)
-                ours = _median([pair[1] for pair in pairs])
+                shipped = Bench(fresh, sink, n, seconds, lines, 1 if fresh.engine == "sqlite" else 2)
+                more_ready = Bench(fresh, sink, n, seconds, lines, 2, ahead=2)
+                runs = [(bare_commits(fresh), shipped.ours(), more_ready.ours()) for _round in range(rounds)]
+                bare = statistics.median(run[0] for run in runs)
+                ours, ahead = _median([run[1] for run in runs]), _median([run[2] for run in runs])
                 possible = lines / latency
                 print(
                     f"  F3 {lines} at once, {latency * 1000:.0f} ms: {ours.rate:.1f}/s, "
-                    f"÷ B2 {ours.rate / possible:.2f} (goal 0.75), {ours.commits / ours.rate:.2f} commits a "
-                    f"call (goal ≤ 3), {ours.commits / bare * 100:.1f} % of B1 (goal ≤ 25 %)",
+                    f"÷ B2 {ours.rate / possible:.2f}, with as many again ready {ahead.rate / possible:.2f} "
+                    f"(goal 0.75), {ours.commits / ours.rate:.2f} commits a call (goal ≤ 3), "
+                    f"{ours.commits / bare * 100:.1f} % of B1 (goal ≤ 25 %)",
                     flush=True,
                 )
                 for times in (2, 10) if growth and lines == 8 and latency == 0.05 else ():
-                    more = bench.ours(times)
+                    more = shipped.ours(times)
                     print(f"     × {times} due: rate × {more.rate / ours.rate:.2f}", flush=True)
 
 
@@ -207,7 +209,7 @@ def main() -> None:
     arguments.add_argument("n", nargs="?", type=int, default=20_000)
     arguments.add_argument("--rounds", type=int, default=3)
     arguments.add_argument("--seconds", type=float, default=5.0)
-    arguments.add_argument("--lanes", type=int, default=2, help="of A4; F3 has the two that are shipped")
+    arguments.add_argument("--lanes", type=int, default=2, help="of A4; F3 has those that are shipped")
     arguments.add_argument("--databases", default="sqlite,postgresql")
     arguments.add_argument("--no-growth", action="store_true")
     arguments.add_argument("--quick", action="store_true", help="a small size, one round, no growth")

@@ -4,6 +4,8 @@ from typing import Any
 
 from sqlalchemy import text
 
+from lanmu.delivery.installation.instance_models import ClockRecord
+from lanmu.interfaces.clock import utc
 from lanmu.storage import Database
 from lanmu.storage.migrate import CORE, differences
 
@@ -37,3 +39,26 @@ def test_a_server_that_went_silent_is_not_waited_for_for_hours(postgres_database
         driver = connection.connection.driver_connection
         assert driver.info.get_parameters()["connect_timeout"] == "3", "who sets it otherwise means it"
     database.close()
+
+
+def test_what_was_prepared_is_not_prepared_anew_after_something_was_read(postgres_database: Database):
+    with postgres_database.glance() as connection:
+        server = connection.exec_driver_sql("SELECT pg_backend_pid()").scalar()
+    for _time in range(8):
+        with postgres_database.write() as session:
+            session.execute(text("SELECT count(*) FROM unit"))
+        with postgres_database.read() as session:
+            session.execute(text("SELECT count(*) FROM push"))
+        with postgres_database.glance() as connection:
+            connection.execute(text("SELECT count(*) FROM target"))
+    with postgres_database.glance() as connection:
+        assert connection.exec_driver_sql("SELECT pg_backend_pid()").scalar() == server
+        prepared = connection.exec_driver_sql("SELECT statement FROM pg_prepared_statements").scalars().all()
+    assert {"push", "target", "unit"} <= {each.rpartition(" ")[2] for each in prepared}
+
+
+def test_nothing_is_written_by_who_only_reads(database: Database):
+    with database.read() as session:
+        session.add(ClockRecord(id=1, max_wall_seen=utc(2026, 11, 22)))
+    with database.read() as session:
+        assert session.get(ClockRecord, 1) is None

@@ -73,6 +73,8 @@ class _Trouble:
 
 
 _DATABASE, _QUEUE = "the database", "the queue"
+_LANES = {"sqlite": 1, "postgresql": 2}
+"""Where one at a time writes, a second lane halves the batches and hastens nothing."""
 
 
 class Worker:
@@ -82,7 +84,7 @@ class Worker:
         self._server = server
         config = server.config
         self.owner = this_process()
-        lanes = config.queue.workers
+        lanes = self._lanes = config.queue.workers or _LANES[server.database.dialect]
         # What one crash can leave ambiguous is the concurrency, so the lanes share it.
         calls = config.delivery.calls or config.delivery.concurrency
         self._pool = ThreadPoolExecutor(calls, thread_name_prefix="send")
@@ -99,7 +101,8 @@ class Worker:
         self._running: set[str] = set()
         self._trouble = _Trouble(server.clock)
         self._queue_away_until = 0.0
-        self._spare = ThreadPoolExecutor(lanes + 1, thread_name_prefix="spare")
+        hands = lanes + 2  # while all lanes send, two are left for the other jobs
+        self._spare = ThreadPoolExecutor(hands, thread_name_prefix="spare")
         self._lock = threading.Lock()
         self._jobs: dict[str, Callable[[], object]] = {
             "dispatch": lambda: self._dispatcher.run_due(self._stopping.is_set),
@@ -124,7 +127,7 @@ class Worker:
         self._task = self._queue.task(name="job")(self._run)
         self._consumer = _QuietConsumer(
             self._queue,
-            workers=lanes + 1,  # while all lanes send, one hand is left for the other jobs
+            workers=hands,
             periodic=False,
             max_delay=0.1,
             initial_delay=0.02,
@@ -185,7 +188,7 @@ class Worker:
                 if due is not None:
                     wait = (due - self._server.clock.now()).total_seconds()
                     if wait <= 0:
-                        self._ring("dispatch", lanes=self._server.config.queue.workers)
+                        self._ring("dispatch", lanes=self._lanes)
                         pause = 0.05
                     else:
                         pause = min(wait, _GLANCE)

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, func, select, text, update
 
 from lanmu.delivery import expansion
 from lanmu.delivery.changes import Change
@@ -72,6 +72,19 @@ def test_a_large_push_is_stored_first_and_then_expanded(room):
     assert room.channel.sends() == dict.fromkeys(KEYS, 1)
     assert room.push(push).state == "finished"
     assert is_sound(room)
+
+
+def test_postgresql_is_told_at_once_how_large_its_tables_have_become(
+    make_room, postgres_database, monkeypatch
+):
+    """Else it goes on with plans made for small ones, and each batch looks through all that wait."""
+    monkeypatch.setattr(expansion, "AT_ONCE", 3)
+    room = make_room(postgres_database, abilities=Abilities(batch_max=2))
+    asked(room)
+    Expansion(room.database, room.clock).run()
+    with room.database.read() as session:
+        known = text("SELECT relname, reltuples FROM pg_class WHERE relname IN ('unit', 'target')")
+        assert {name: int(rows) for name, rows in session.execute(known)} == {"unit": 10, "target": 20}
 
 
 def test_who_asks_for_a_large_push_alone_gets_it_expanded(room):

@@ -190,6 +190,8 @@ class Expansion:
             if more is None:
                 break
             done += 1
+            if not more:
+                self._database.take_stock(_UNIT.name, _TARGET.name)
             if not more and push_id is not None:
                 break
             if self._database.dialect == "sqlite":
