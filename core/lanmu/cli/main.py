@@ -19,6 +19,7 @@ _COMMANDS = {
     "library": "lanmu.cli.library:library",
     "plan": "lanmu.cli.schedule:plan",
     "holidays": "lanmu.cli.schedule:holidays",
+    "rehearse": "lanmu.cli.rehearse:rehearse",
     "push": "lanmu.cli.push:push",
     "community": "lanmu.cli.community:community",
     "plugin": "lanmu.cli.plugin:plugin",

@@ -45,6 +45,7 @@ _GROUPS: tuple[tuple[str, str], ...] = (
 MENU: tuple[MenuItem, ...] = (
     MenuItem(_("Board"), "board.index", "push.view", "home", "layout-dashboard"),
     MenuItem(_("Calendar"), "calendar.week", "schedule.view", "home", "calendar-week"),
+    MenuItem(_("Rehearsal"), "rehearsal.index", "schedule.view", "home", "player-play"),
     MenuItem(_("Materials"), "materials.index", "content.view", "content", "books"),
     MenuItem(_("Columns"), "columns.index", "schedule.view", "content", "layout-columns"),
     MenuItem(_("Review"), "materials.review", "content.view", "content", "checkup-list"),

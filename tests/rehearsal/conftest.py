@@ -1,0 +1,50 @@
+"""A shop with communities of its own, and a way to rehearse it."""
+
+from collections.abc import Callable
+from datetime import datetime, time, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+from tests.shop import CHANNEL, Shop
+
+from lanmu.delivery.door.quiet import QuietHours
+from lanmu.delivery.door.send_limits import SendLimits
+from lanmu.rehearsal.report import Report
+from lanmu.rehearsal.running import Asked, House, rehearse
+from lanmu.storage import Database
+from lanmu.testing.clock import FakeClock
+
+ZONE = "Asia/Shanghai"
+Rehearse = Callable[..., Report]
+
+
+def stocked(database: Database, clock: FakeClock, folder: Path) -> Shop:
+    shop = Shop(database, clock, folder)
+    shop.stock(12)
+    shop.schedule.special_days.seed()
+    SendLimits(database, clock, ZONE).seed()
+    for name in ("一群", "二群"):
+        shop.community(name, stage="active")
+    return shop
+
+
+@pytest.fixture
+def shop(sqlite_database: Database, clock: FakeClock, tmp_path: Path) -> Shop:
+    return stocked(sqlite_database, clock, tmp_path / "data")
+
+
+def rehearsed(
+    shop: Shop, first: str = "2026-11-24", days: int = 30, recipients: int = 4, columns: tuple[str, ...] = ()
+) -> Report:
+    start = datetime.combine(datetime.fromisoformat(first), time(), ZoneInfo(ZONE))
+    house = House(
+        ZONE,
+        "小满",
+        QuietHours(time(22), time(8)),
+        timedelta(days=14),
+        timedelta(minutes=10),
+        {CHANNEL: shop.channel.abilities},
+    )
+    asked = Asked(start, start + timedelta(days=days), days, recipients, columns)
+    return rehearse(shop.database, house, asked, lambda _done, _days: None)
