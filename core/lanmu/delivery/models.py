@@ -1,9 +1,19 @@
 """The tables of delivery: push → units → targets, and an attempt for every intent to write."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint, text
+from sqlalchemy import (
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from lanmu.storage import Base, JsonDoc, Public, UtcDateTime
@@ -268,3 +278,10 @@ class WorkerRecord(Base):
     started_at: Mapped[datetime] = mapped_column(UtcDateTime)
     heartbeat_at: Mapped[datetime] = mapped_column(UtcDateTime)
     stopped_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+PUSH = cast(Table, Push.__table__)
+UNIT = cast(Table, Unit.__table__)
+TARGET = cast(Table, UnitTarget.__table__)
+ATTEMPT = cast(Table, Attempt.__table__)
+"""The tables themselves, for statements about many rows at once: no object is made of any."""

@@ -5,13 +5,13 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
-from typing import Any, cast
+from typing import Any
 
-from sqlalchemy import Select, Table, Update, and_, case, exists, func, literal_column, select, text, update
+from sqlalchemy import Select, Update, and_, case, exists, func, literal_column, select, text, update
 from sqlalchemy.orm import Session
 
 from lanmu.delivery.expansion import left
-from lanmu.delivery.models import Push, Unit, UnitTarget
+from lanmu.delivery.models import PUSH, UNIT, Push, Unit, UnitTarget
 from lanmu.delivery.recipients import word_of
 from lanmu.delivery.states import (
     FINISHED_PUSHES,
@@ -133,26 +133,24 @@ def lock_pushes(session: Session, push_ids: Collection[int]) -> None:
         connection.execute(_locked(dialect), _IDS.pack(dialect, push_ids))
 
 
-_PUSH = cast(Table, Push.__table__)
-_UNIT = cast(Table, Unit.__table__)
 _IDS = Keys("ids")
 _MOVES = Rows("moves", id=int, state=str, finished_at=datetime)
 
 
 @cache
 def _locked(dialect: str) -> Select[Any]:
-    return select(_PUSH.c.id).where(_IDS.hold(dialect, _PUSH.c.id)).order_by(_PUSH.c.id).with_for_update()
+    return select(PUSH.c.id).where(_IDS.hold(dialect, PUSH.c.id)).order_by(PUSH.c.id).with_for_update()
 
 
 @cache
 def _look(dialect: str) -> Select[Any]:
     """One probe of a partial index, in its very words: counting would cost more with each unit of a push."""
     waits = exists().where(
-        _UNIT.c.push_id == _PUSH.c.id,
+        UNIT.c.push_id == PUSH.c.id,
         text("unit.state IN ('pending','leased','calling','retry_wait','unknown','held')"),
     )
-    return select(_PUSH.c.id, _PUSH.c.state, _PUSH.c.cancel_requested, waits.label("open")).where(
-        _IDS.hold(dialect, _PUSH.c.id)
+    return select(PUSH.c.id, PUSH.c.state, PUSH.c.cancel_requested, waits.label("open")).where(
+        _IDS.hold(dialect, PUSH.c.id)
     )
 
 
@@ -160,15 +158,15 @@ def _look(dialect: str) -> Select[Any]:
 def _count(dialect: str) -> Select[Any]:
     return (
         select(
-            _UNIT.c.push_id,
-            _UNIT.c.state,
+            UNIT.c.push_id,
+            UNIT.c.state,
             func.count().label("units"),
-            func.count(case((_UNIT.c.code.in_([literal_column(f"'{code}'") for code in UNWANTED]), 1))).label(
+            func.count(case((UNIT.c.code.in_([literal_column(f"'{code}'") for code in UNWANTED]), 1))).label(
                 "unwanted"
             ),
         )
-        .where(_IDS.hold(dialect, _UNIT.c.push_id))
-        .group_by(_UNIT.c.push_id, _UNIT.c.state)
+        .where(_IDS.hold(dialect, UNIT.c.push_id))
+        .group_by(UNIT.c.push_id, UNIT.c.state)
     )
 
 
@@ -176,8 +174,8 @@ def _count(dialect: str) -> Select[Any]:
 def _move(dialect: str) -> Update:
     moves = _MOVES.table(dialect)
     return (
-        update(_PUSH)
-        .where(_PUSH.c.id == moves.c.id)
+        update(PUSH)
+        .where(PUSH.c.id == moves.c.id)
         .values(state=moves.c.state, finished_at=moves.c.finished_at)
     )
 

@@ -11,8 +11,9 @@ from sqlalchemy.orm import Session
 
 from lanmu.audience.models import Community, Member
 from lanmu.delivery.installation.instance_models import MAY_SEND
+from lanmu.delivery.models import PUSH, TARGET, UNIT
 from lanmu.delivery.sending.preflight import Ready
-from lanmu.delivery.sending.queue import PUSH, SENDING, TARGET, UNIT, Known
+from lanmu.delivery.sending.queue import SENDING, Known
 from lanmu.library.models import Material
 from lanmu.storage.rows import Keys, Rows
 

@@ -34,7 +34,7 @@ from sqlalchemy.sql.dml import ReturningInsert
 
 from lanmu.delivery.door.limit_models import LimitUse, SendLimit
 from lanmu.delivery.door.windows import Window, allowed, window_of
-from lanmu.delivery.models import Push, Unit, UnitTarget
+from lanmu.delivery.models import PUSH, TARGET, UNIT
 from lanmu.storage.rows import Rows
 
 COMMUNITY_DAY = "community.day"
@@ -45,9 +45,6 @@ TEST_DAY = "test.day"
 
 _USE = cast(Table, LimitUse.__table__)
 _LIMIT = cast(Table, SendLimit.__table__)
-_UNIT = cast(Table, Unit.__table__)
-_TARGET = cast(Table, UnitTarget.__table__)
-_PUSH = cast(Table, Push.__table__)
 
 Slot = tuple[int, str, date]
 """What is counted: a limit, whose messages, and the day on which the period starts."""
@@ -240,7 +237,7 @@ def counted_in(session: Session, rule: Rule, now: datetime) -> dict[str, int]:
     window = rule.window(now)
     begins = datetime.combine(window.starts_on, time(), ZoneInfo(rule.zone)).astimezone(UTC)
     rows = session.execute(
-        _OF_UNITS.where(_UNIT.c.counted_at >= begins, _UNIT.c.counted_at < window.ends_at)
+        _OF_UNITS.where(UNIT.c.counted_at >= begins, UNIT.c.counted_at < window.ends_at)
     ).all()
     return {subject: number for (_id, subject, _day), number in _amounts([rule], rows).items()}
 
@@ -266,17 +263,17 @@ def _amounts(rules: Sequence[Rule], rows: Iterable[Any]) -> dict[Slot, int]:
 
 _OF_UNITS: Select[Any] = (
     select(
-        *(_UNIT.c[name] for name in ("id", "channel", "sender", "counted_at")),
-        *(_TARGET.c[name] for name in ("account", "recipient_key", "community_id", "member_id")),
-        _PUSH.c.test_text,
+        *(UNIT.c[name] for name in ("id", "channel", "sender", "counted_at")),
+        *(TARGET.c[name] for name in ("account", "recipient_key", "community_id", "member_id")),
+        PUSH.c.test_text,
     )
-    .join(_TARGET, _TARGET.c.unit_id == _UNIT.c.id)
-    .join(_PUSH, _PUSH.c.id == _UNIT.c.push_id)
-    .where(_UNIT.c.counted_at.is_not(None))
+    .join(TARGET, TARGET.c.unit_id == UNIT.c.id)
+    .join(PUSH, PUSH.c.id == UNIT.c.push_id)
+    .where(UNIT.c.counted_at.is_not(None))
 )
 _IDS: BindParameter[int] = bindparam("ids", expanding=True)
-_COUNTED = _OF_UNITS.where(_UNIT.c.id.in_(_IDS))
-_UNCOUNT = update(_UNIT).where(_UNIT.c.id.in_(_IDS)).values(counted_at=None)
+_COUNTED = _OF_UNITS.where(UNIT.c.id.in_(_IDS))
+_UNCOUNT = update(UNIT).where(UNIT.c.id.in_(_IDS)).values(counted_at=None)
 
 
 def _packed(dialect: str, amounts: Mapping[Slot, int]) -> dict[str, str]:

@@ -13,7 +13,8 @@ from sqlalchemy.orm import Session
 
 from lanmu.delivery.door.gate import Answer, Door
 from lanmu.delivery.door.limit_models import GateCount
-from lanmu.delivery.sending.queue import TARGET, UNIT, Claimed
+from lanmu.delivery.models import TARGET, UNIT
+from lanmu.delivery.sending.queue import Claimed
 from lanmu.delivery.states import UnitState
 from lanmu.i18n import to_store
 from lanmu.storage.rows import Rows

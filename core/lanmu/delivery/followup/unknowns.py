@@ -8,8 +8,8 @@ from typing import Any, cast
 from sqlalchemy import CursorResult, and_, case, func, insert, select, text, update
 from sqlalchemy.orm import Session
 
-from lanmu.delivery.models import Attempt, Push, Unit, UnitTarget, WorkerRecord
-from lanmu.delivery.sending.queue import ATTEMPT, UNIT, Claimed, as_claimed
+from lanmu.delivery.models import ATTEMPT, UNIT, Attempt, Push, Unit, UnitTarget, WorkerRecord
+from lanmu.delivery.sending.queue import Claimed, as_claimed
 from lanmu.delivery.states import UnitState
 from lanmu.i18n import to_store
 from lanmu.interfaces.channels import Request

@@ -27,7 +27,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from lanmu.delivery.door.limit_models import Breaker
-from lanmu.delivery.models import Unit, UploadedAsset
+from lanmu.delivery.models import UNIT, UploadedAsset
 from lanmu.delivery.sending.outcomes import Next
 from lanmu.delivery.sending.queue import Claimed
 from lanmu.delivery.sending.recorded import Recorded
@@ -49,7 +49,6 @@ SAME_CODE = 3
 """So many units of a push with the same unknown code stop it."""
 
 _BREAKER = cast(Table, Breaker.__table__)
-_UNIT = cast(Table, Unit.__table__)
 _OPEN = select(_BREAKER).where(_BREAKER.c.channel.in_(bindparam("channels", expanding=True)))
 _AnyRow = Row[*tuple[Any, ...]]
 
@@ -171,7 +170,7 @@ class Breakers:
                 self._mend(session, now, result.unit)
         for push_id, code in {(r.unit.push_id, r.next.code) for r in moved if r.next.same_code_stops}:
             met = select(func.count()).where(
-                _UNIT.c.push_id == push_id, _UNIT.c.state == UnitState.HELD, _UNIT.c.code == code
+                UNIT.c.push_id == push_id, UNIT.c.state == UnitState.HELD, UNIT.c.code == code
             )
             if (session.scalar(met) or 0) >= SAME_CODE:
                 hold_push(session, push_id, Filled(_SAME_CODE, code=code))

@@ -16,7 +16,6 @@ from sqlalchemy import (
     Connection,
     Insert,
     Select,
-    Table,
     and_,
     any_,
     bindparam,
@@ -36,7 +35,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from lanmu.delivery.installation.instance_models import MAY_SEND
-from lanmu.delivery.models import Attempt, Push, Unit, UnitTarget
+from lanmu.delivery.models import ATTEMPT, PUSH, TARGET, UNIT
 from lanmu.delivery.progress import lock_pushes, settle
 from lanmu.delivery.sending.outcomes import POISON
 from lanmu.delivery.states import UnitState
@@ -46,11 +45,6 @@ from lanmu.storage.rows import Rows
 from lanmu.storage.types import UtcDateTime, json_text
 
 CLAIM_AT_MOST = 256  # keeps the write lock short: so many take about four milliseconds
-
-PUSH = cast(Table, Push.__table__)
-UNIT = cast(Table, Unit.__table__)
-TARGET = cast(Table, UnitTarget.__table__)
-ATTEMPT = cast(Table, Attempt.__table__)
 
 # In the very words of the partial indexes: neither database can tell that parameters mean the same.
 SENDING = text("push.state IN ('scheduled','running')")
