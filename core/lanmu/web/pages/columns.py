@@ -30,9 +30,10 @@ from lanmu.web.pages.column_notes import (
     pool_shown,
     quiet_times,
 )
+from lanmu.web.pages.column_presets import new_draft, presets_shown
 from lanmu.web.pages.happenings import state_of, url_of, why_lines
 from lanmu.web.pages.standing import Standing, standings_of
-from lanmu.web.people import server, signed_in
+from lanmu.web.people import server
 
 blueprint = Blueprint("columns", __name__)
 
@@ -76,7 +77,9 @@ def index() -> str:
             }
         )
     shown.sort(key=lambda each: (not each["active"], each["ended"]))
-    return render_template("columns/index.html", columns=shown)
+    return render_template(
+        "columns/index.html", columns=shown, channels=choices.channels(), **presets_shown()
+    )
 
 
 @blueprint.get("/columns/<column>")
@@ -114,14 +117,8 @@ def detail(column: str) -> str:
 @blueprint.get("/columns/new")
 @requires("schedule.plan")
 def new() -> str:
-    draft = ColumnDraft(
-        name="",
-        channel=next(iter(server().plugins.channels), ""),
-        slots=(SlotDraft("daily", "08:30"),),
-        zone=server().config.server.zone,
-        owner=signed_in().name,
-    )
-    return _form(None, draft, {}, 0)
+    """The form for a column; `preset` names what it begins with."""
+    return _form(None, new_draft(request.args.get("preset", "")), {}, 0)
 
 
 @blueprint.post("/columns/new")
@@ -375,5 +372,6 @@ def _form(column: ColumnView | None, draft: ColumnDraft, errors: Errors, lock: i
         all_tags=choices.tags(dict.fromkeys([*draft.pool.tags, *list(known_tags)[:40]])),
         time_zones=choices.zones(draft.zone),
         **_foreseen(column, draft),
+        presets=presets_shown()["presets"] if column is None else (),
         **pool_shown(draft.pool, counted),
     )
