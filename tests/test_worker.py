@@ -6,14 +6,16 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from huey.registry import Message
+from sqlalchemy import select
 
 from lanmu import config
+from lanmu.delivery.door.limit_models import LimitUse, SendLimit
 from lanmu.delivery.intake import PushRequest, Recipient
 from lanmu.delivery.service import PushFilter
 from lanmu.doorbell import SignedJson, UnsignedMessage, make_queue
@@ -210,6 +212,24 @@ def test_rings_that_are_lost_are_made_good(shop: Open, queue_table: dict[str, st
 
     assert _until(sent)
     assert len(lost) == 4
+
+
+def test_what_limits_used_in_periods_long_over_is_forgotten_by_itself(
+    shop: Open, queue_table: dict[str, str], clock: FakeClock
+):
+    opened = shop(queue_table)
+    database = opened.server.database
+    with database.write() as session:
+        first = session.scalars(select(SendLimit.id).order_by(SendLimit.id)).first()
+        days = [clock.now().date() - timedelta(days=each) for each in (60, 0)]
+        session.add_all([LimitUse(limit_id=first, subject="1", starts_on=day, used=1) for day in days])
+    opened.work()
+
+    def kept() -> list[date]:
+        with database.read() as session:
+            return list(session.scalars(select(LimitUse.starts_on)))
+
+    assert _until(lambda: kept() == days[1:])
 
 
 def test_a_job_that_fails_stops_neither_the_others_nor_itself(

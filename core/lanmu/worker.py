@@ -73,8 +73,6 @@ class _Trouble:
 
 
 _DATABASE, _QUEUE = "the database", "the queue"
-_LANES = {"sqlite": 1, "postgresql": 2}
-"""Where one at a time writes, a second lane halves the batches and hastens nothing."""
 
 
 class Worker:
@@ -84,7 +82,7 @@ class Worker:
         self._server = server
         config = server.config
         self.owner = this_process()
-        lanes = self._lanes = config.queue.workers or _LANES[server.database.dialect]
+        lanes = config.queue.workers
         # What one crash can leave ambiguous is the concurrency, so the lanes share it.
         calls = config.delivery.calls or config.delivery.concurrency
         self._pool = ThreadPoolExecutor(calls, thread_name_prefix="send")
@@ -113,6 +111,7 @@ class Worker:
             "plan": server.schedule.plan_ahead,
             "sync": self._sync,
             "ledger": self._keep_ledger,
+            "limits": lambda: server.limits.forget_the_past(self._stopping.is_set),
         }
         self._every = {
             "results": timedelta(seconds=2),
@@ -122,6 +121,7 @@ class Worker:
             "plan": timedelta(minutes=10),
             "sync": timedelta(seconds=30),
             "ledger": timedelta(minutes=1),
+            "limits": timedelta(days=1),
         }
         self._rang_at: dict[str, datetime] = {}
         self._task = self._queue.task(name="job")(self._run)
@@ -188,7 +188,7 @@ class Worker:
                 if due is not None:
                     wait = (due - self._server.clock.now()).total_seconds()
                     if wait <= 0:
-                        self._ring("dispatch", lanes=self._lanes)
+                        self._ring("dispatch", lanes=self._server.config.queue.workers)
                         pause = 0.05
                     else:
                         pause = min(wait, _GLANCE)

@@ -154,10 +154,11 @@ def machine(make_room: Callable[..., Any], template: Path) -> type[RuleBasedStat
             due: dict[str, datetime] = {}
             for push in self.pushes:
                 assert self.room.total_is_planned(push)
+                states = self.room.target_states(push)
                 for view in self.room.service.units(push.id):
                     due |= dict.fromkeys((target.key for target in view.targets), push.due_at)
                     expected = TARGET_STATE_OF_UNIT.get(UnitState(view.state), "planned")
-                    assert {target.state for target in view.targets} <= {expected}
+                    assert {states[target.key] for target in view.targets} <= {expected}
                     if view.state in ("accepted", "handed_over") and view.ref:
                         assert all(self.room.channel.sends()[target.key] for target in view.targets)
             for effect in self.room.channel.effects:

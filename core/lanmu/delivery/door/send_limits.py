@@ -1,6 +1,6 @@
 """The limits as data: what an operator sees and changes of them, and how much of each is used today."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from lanmu.audience.models import Community
 from lanmu.delivery.door.limit_models import LimitUse, SendLimit
 from lanmu.delivery.door.limits import COMMUNITY_DAY, TEST_DAY, recount, rule_of
+from lanmu.delivery.door.pruning import prune
 from lanmu.delivery.door.windows import Window, allowed
 from lanmu.i18n import _
 from lanmu.interfaces.clock import Clock
@@ -108,6 +109,10 @@ class SendLimits:
         self._database = database
         self._clock = clock
         self._zone = ZoneInfo(zone)
+
+    def forget_the_past(self, stopping: Callable[[], bool] = lambda: False) -> int:
+        """Delete what was used in periods long over; answers how many rows that were. Once a day will do."""
+        return prune(self._database, self._clock, stopping)
 
     def seed(self) -> None:
         """Put in what a new installation starts with; what is there already stays as people have set it.
