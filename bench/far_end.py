@@ -186,7 +186,7 @@ def throughput(fresh: Databases, n: int, rounds: int, seconds: float, growth: bo
     for latency in (0.05, 0.2):
         for lines in (4, 8):
             with Sink(latency) as sink:
-                shipped = Bench(fresh, sink, n, seconds, lines, 1 if fresh.engine == "sqlite" else 2)
+                shipped = Bench(fresh, sink, n, seconds, lines, 1)
                 more_ready = Bench(fresh, sink, n, seconds, lines, 2, ahead=2)
                 runs = [(bare_commits(fresh), shipped.ours(), more_ready.ours()) for _round in range(rounds)]
                 bare = statistics.median(run[0] for run in runs)
@@ -209,7 +209,7 @@ def main() -> None:
     arguments.add_argument("n", nargs="?", type=int, default=20_000)
     arguments.add_argument("--rounds", type=int, default=3)
     arguments.add_argument("--seconds", type=float, default=5.0)
-    arguments.add_argument("--lanes", type=int, default=2, help="of A4; F3 has those that are shipped")
+    arguments.add_argument("--lanes", type=int, default=2, help="of A4; F3 has the one that is shipped")
     arguments.add_argument("--databases", default="sqlite,postgresql")
     arguments.add_argument("--no-growth", action="store_true")
     arguments.add_argument("--quick", action="store_true", help="a small size, one round, no growth")

@@ -55,12 +55,12 @@ class DatabaseConfig:
 class QueueConfig:
     """Where Huey keeps its doorbell: a SQLite file in `data_dir`, or Redis/Valkey at `url`.
 
-    `workers` is how many batches are under way side by side; None: as many as hasten anything.
+    `workers` is how many batches are under way side by side, each with its share of `delivery.concurrency`.
     """
 
     backend: str
     url: Secret | None
-    workers: int | None
+    workers: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +174,7 @@ class _DatabaseSchema(Schema):
 class _QueueSchema(Schema):
     backend = fields.String(load_default="sqlite", validate=validate.OneOf(["sqlite", "redis"]))
     url = _SecretField(load_default=None)
-    workers = fields.Integer(strict=True, load_default=None, validate=validate.Range(1, 32))
+    workers = fields.Integer(strict=True, load_default=1, validate=validate.Range(1, 32))
 
 
 class _LibrarySchema(Schema):
