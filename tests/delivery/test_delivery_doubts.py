@@ -43,6 +43,7 @@ def doubts(room, here=HERE, **more):
         gatekeeper,
         here,
         tell=room.receipts.append,
+        pause=lambda seconds: room.clock.advance(timedelta(seconds=seconds)),
         **more,
     )
 
@@ -496,6 +497,56 @@ def test_a_worker_that_slept_before_its_resend_writes_nothing(same):
     looker.look()
     assert len(same.channel.writes) == 1
     assert same.states(push) == ["unknown"]
+
+
+def asleep_while_connecting(room, monkeypatch, *, hours, jump=0):
+    """The next connect takes so many hours, in which the wall clock may be set back."""
+    connect = room.channel.connect
+
+    def slow(request):
+        room.clock.advance(timedelta(hours=hours))
+        room.clock.jump(timedelta(hours=jump))
+        return connect(request)
+
+    monkeypatch.setattr(room.channel, "connect", slow)
+
+
+@pytest.mark.parametrize("jump", [0, -4])
+def test_a_worker_that_slept_while_it_connected_does_not_resend_after_the_window(same, monkeypatch, jump):
+    same.channel.script(Does.CUT_AFTER)
+    push = same.send("a", late_policy="send", deadline_at=same.clock.now() + timedelta(days=2))
+    same.run()
+    same.clock.advance(timedelta(hours=1))
+    asleep_while_connecting(same, monkeypatch, hours=3, jump=jump)
+    doubts(same).look()
+    assert len(same.channel.writes) == 1, "the far end has forgotten the first by now"
+    assert len(same.attempts(push)) == 1, "nor is it written down as if"
+    unit = same.unit(push)
+    assert (unit.state, unit.look_at) == ("unknown", None)
+    assert all(line.closed for line in same.channel.lines)
+
+
+def test_a_worker_that_slept_while_it_connected_resends_within_the_window(same, monkeypatch):
+    same.channel.script(Does.CUT_AFTER)
+    push = same.send("a", late_policy="send", deadline_at=same.clock.now() + timedelta(days=2))
+    same.run()
+    asleep_while_connecting(same, monkeypatch, hours=3)
+    doubts(same).look()
+    assert same.states(push) == ["accepted"]
+    assert same.channel.sends() == {"a": 1}
+
+
+def test_a_worker_that_may_not_send_any_more_once_it_is_connected_resends_nothing(same):
+    same.channel.script(Does.CUT_AFTER)
+    push = same.send("a", late_policy="send", deadline_at=same.clock.now() + timedelta(days=2))
+    same.run()
+    said = iter([True, False])
+    doubts(same, may_send=lambda: next(said)).look()
+    assert len(same.channel.writes) == 1
+    assert same.unit(push).look_at == same.clock.now() + MINUTES
+    doubts(same).look()
+    look_for(same, 2 * MINUTES)
+    assert same.states(push) == ["accepted"]
 
 
 # --- where only a person can tell ---

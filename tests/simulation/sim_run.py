@@ -26,7 +26,7 @@ from lanmu.delivery.installation import owner as owners
 from lanmu.delivery.installation.owner import Owner
 from lanmu.delivery.intake import PushRequest, Recipient
 from lanmu.delivery.models import Push, Unit, UnitTarget
-from lanmu.delivery.sending import crash_points, journal
+from lanmu.delivery.sending import crash_points
 from lanmu.delivery.sending.queue import SENDING
 from lanmu.interfaces.errors import Conflict
 from lanmu.library.views import Snapshot
@@ -344,18 +344,10 @@ def _in_place_of_processes(world: World) -> Iterator[None]:
     """The world in the places where the code looks at processes and passes its crash points."""
     with ExitStack() as stack:
         stack.enter_context(patch.object(crash_points, "reach", world.reach))
-        stack.enter_context(patch.object(journal, "Event", lambda: _Waiting(world)))
         for module in list(sys.modules.values()):
             if getattr(module, "is_dead", None) is owners.is_dead and module is not owners:
                 stack.enter_context(patch.object(module, "is_dead", world.is_dead))
         yield
-
-
-class _Waiting:
-    """In place of an event that nobody ever sets: whoever waits for it lets time pass."""
-
-    def __init__(self, world: World) -> None:
-        self.wait = world.rest
 
 
 def _count_what_the_door_said(world: World) -> None:

@@ -378,6 +378,7 @@ class World:
             lease=LEASE,
             journal=self.journal,
             may_send=self._watches[getcurrent()].sane,
+            pause=self.rest,
         )
 
     def _gatekeeper(self) -> Gatekeeper:

@@ -68,6 +68,8 @@ RESENDS = 3
 
 _SLEPT = 5.0
 
+_TOO_LATE = _("The time has passed in which a resend has no second effect.")
+
 
 class Doubts:
     """Looks into what is due. Any number may, in any number of threads and processes."""
@@ -85,6 +87,7 @@ class Doubts:
         journal: Journal | None = None,
         may_send: Callable[[], bool] = lambda: True,
         tell: Callable[[Receipt], None] = lambda _receipt: None,
+        pause: Callable[[float], object] | None = None,
     ) -> None:
         self._database = database
         self._clock = clock
@@ -96,7 +99,7 @@ class Doubts:
         self._may_send = may_send
         self._tell = tell
         self._breakers = Breakers(channels, 1)
-        self._recorder = Recorder(database, clock, journal, lease)
+        self._recorder = Recorder(database, clock, journal, lease, pause)
 
     def look(self, now: datetime | None = None) -> int:
         """Look into the doubts that are due, a batch of them; answers how many."""
@@ -244,11 +247,12 @@ class Doubts:
     # --- sending the same bytes again ---
 
     def _send_again(self, doubt: Doubt, channel: Channel, ttl: timedelta) -> None:
-        now = self._clock.now()
+        boot, now = self._clock.boottime(), self._clock.now()
+        over_at = doubt.first_at + ttl - WINDOW_MARGIN
         if doubt.deaths >= DEADLY:
             self._to_person(doubt, _("Three workers ended while they sent it; it is not sent again."), POISON)
-        elif now >= doubt.first_at + ttl - WINDOW_MARGIN:
-            self._to_person(doubt, _("The time has passed in which a resend has no second effect."))
+        elif now >= over_at:
+            self._to_person(doubt, _TOO_LATE)
         elif doubt.written > RESENDS:
             self._to_person(doubt, _("It was sent again three times, and still nobody knows."))
         elif not self._may_send() or not self._nobody_writes(doubt, channel, now):
@@ -264,7 +268,15 @@ class Doubts:
                 self._to_person(doubt, fault.reason)
             else:
                 try:
-                    self._write_again(doubt, channel, line)
+                    # Whoever sleeps while it connects may wake when the far end has forgotten these bytes;
+                    # by a clock that was set back meanwhile it would not know.
+                    passed = timedelta(seconds=self._clock.boottime() - boot)
+                    if max(self._clock.now(), now + passed) >= over_at:
+                        self._to_person(doubt, _TOO_LATE)
+                    elif not self._may_send():
+                        self._look_again(doubt, self._clock.now() + timedelta(minutes=1))
+                    else:
+                        self._write_again(doubt, channel, line)
                 finally:
                     asking.closed(channel.name, line)
 
