@@ -97,6 +97,14 @@ def test_a_text_that_its_channel_does_not_take_is_red(shop: Shop):
     assert "4000" in report.faults[0].why, "the reason names the limit"
 
 
+def test_a_column_whose_channel_does_not_run_is_red_and_says_so(shop: Shop):
+    shop.channels["gone.channel"] = shop.channel
+    shop.column("早安", channel="gone.channel")
+    report = rehearsed(shop, days=2)
+    assert not report.green
+    assert report.faults[0].why == "The channel is not running; look at the plugins page."
+
+
 def test_a_month_limit_of_the_platform_is_told_before_it_bites(shop: Shop):
     limits = SendLimits(shop.database, shop.clock, ZONE)
     limits.change(COMMUNITY_DAY, 1, True, None, "li")

@@ -7,8 +7,8 @@ import click
 from lanmu.cli.commands import FAILED, Command
 from lanmu.cli.context import open_server, print_json, progress_bar
 from lanmu.cli.words import say
-from lanmu.i18n import _
-from lanmu.rehearsal.report import HOW, KINDS, VERDICT, Report, reason_text
+from lanmu.i18n import _, from_store
+from lanmu.rehearsal.report import HOW, KINDS, VERDICT, Report
 from lanmu.rehearsal.running import rehearse as play
 from lanmu.rehearsal.service import DAYS, RECIPIENTS, asked_for, house_of
 
@@ -79,11 +79,11 @@ def _print(report: Report) -> None:
         if not column.people:
             click.echo("    " + say(_("None of your communities gets this column.")))
         for reason in column.reasons:
-            click.echo("    " + say(HOW[reason.kept], n=reason.times, why=say(reason_text(reason.text))))
+            click.echo("    " + say(HOW[reason.kept], n=reason.times, why=say(from_store(reason.text))))
     for fault in report.faults:
         when = f"{fault.due}" + (f" → {fault.at}" if fault.at else "")
         where = f"{fault.column}, {fault.recipient}, {when} {fault.zone}"
-        click.echo(f"✗ {say(KINDS[fault.kind])}: {where}. {say(reason_text(fault.why))}")
+        click.echo(f"✗ {say(KINDS[fault.kind])}: {where}. {say(from_store(fault.why))}")
     untold = sum(report.counts.values()) - len(report.faults)
     if untold:
         click.echo(say(_("… and %(n)s more faults."), n=untold))

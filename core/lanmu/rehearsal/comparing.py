@@ -187,7 +187,9 @@ def _explain(place: Place, said: Sequence[Word], rules: Rules, done: Comparison)
         done.explained[place] = said[-1].reason
     else:
         claimed = said[-1].code in ("quiet", "opted_out", "switched_off")
-        done.faults.append(Fault(Kind.MISSING, place, None, _UNTRUE if claimed else said[-1].reason))
+        done.faults.append(
+            Fault(Kind.MISSING, place, None, _UNTRUE if claimed else said[-1].reason or _NO_REASON)
+        )
 
 
 def _holds(word: Word, place: Place, rules: Rules) -> bool:

@@ -10,7 +10,6 @@ from typing import Any, cast
 from sqlalchemy import Connection, Select, Table, event, insert, select, update
 
 from lanmu.audience.models import Community, CommunityAddress, CommunityTag
-from lanmu.backup import one_state
 from lanmu.delivery.door.limit_models import SendLimit
 from lanmu.experiments.models import Arm, Experiment
 from lanmu.i18n import _
@@ -23,6 +22,9 @@ from lanmu.storage import Database
 from lanmu.storage.migrate import CORE, upgrade
 
 _AT_ONCE = 500
+
+SIZE = 100
+"""People in a virtual community, as a text may name them."""
 
 _APPROVED = select(Material.id).where(Material.approved_revision_id.is_not(None), Material.state != "retired")
 _TEXTS = select(Revision.id).where(
@@ -90,7 +92,11 @@ def copy_rules(live: Database, own: Database, columns: Collection[str]) -> dict[
 
 def _snapshot(live: Database) -> AbstractContextManager[Connection]:
     """One state of the database; on SQLite every reading transaction is that."""
-    return one_state(live) if live.dialect == "postgresql" else live.glance()
+    if live.dialect != "postgresql":
+        return live.glance()
+    from lanmu.backup import one_state  # what packs a backup would come along at every start
+
+    return one_state(live)
 
 
 def _profiles(source: Connection) -> dict[Profile, int]:
@@ -122,7 +128,7 @@ def put_in(own: Database, recipients: Sequence[Recipient], now: datetime) -> dic
                 stage=profile.stage,
                 zone=profile.zone,
                 executor=one.key,
-                size=100,
+                size=SIZE,
                 mix=None if profile.mix is None else dict(profile.mix),
                 daily_cap=profile.daily_cap,
                 created_at=now,

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from lanmu.i18n import _, from_store, to_store
+from lanmu.i18n import _, to_store
 from lanmu.rehearsal.comparing import Comparison, Kind, Place
 from lanmu.schedule.columns import ColumnView
 
@@ -185,8 +185,3 @@ def told_faults(done: Comparison, names: Mapping[str, str], zones: Mapping[str, 
 
 def _minute(at: datetime, zone: ZoneInfo) -> str:
     return at.astimezone(zone).replace(tzinfo=None).isoformat(" ", "minutes")
-
-
-def reason_text(stored: str) -> str:
-    """A reason of a report, translatable again."""
-    return from_store(stored)

@@ -5,7 +5,9 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import func, select
@@ -28,7 +30,7 @@ from lanmu.library.service import Library
 from lanmu.library.views import Snapshot
 from lanmu.rehearsal.capturing import AtOnce, Captured, CapturingChannel, NotingGatekeeper, VirtualClock
 from lanmu.rehearsal.comparing import Place, Rules, Sent, Word, compare
-from lanmu.rehearsal.copying import copy_rules, let_leave, own_database, put_in
+from lanmu.rehearsal.copying import SIZE, copy_rules, let_leave, own_database, put_in
 from lanmu.rehearsal.expecting import expected
 from lanmu.rehearsal.people import Recipient, cast, takes
 from lanmu.rehearsal.report import Report, of_columns, told_faults
@@ -229,17 +231,14 @@ def _report(run: _Run, columns: Sequence[ColumnView], people: Mapping[str, int])
 def _what_came(run: _Run, columns: Sequence[ColumnView]) -> tuple[list[Sent], Mapping[Place, Sequence[Word]]]:
     """What the capturing channels got, and what planner and last door said of the rest."""
     ids = {each.draft.name: each.id for each in columns}
-    words: defaultdict[Place, list[Word]] = defaultdict(list)
     with run.own.read() as session:
-        pushes = {
-            row.id: row
-            for row in session.execute(
-                select(Push.id, Push.public_id, Push.column_name, Push.due_at, Push.revision_id)
-            )
-        }
+        pushes = session.execute(
+            select(Push.id, Push.public_id, Push.column_name, Push.due_at, Push.revision_id)
+        ).all()
         unsent = session.execute(
-            select(UnitTarget.push_id, UnitTarget.recipient_key, Unit.reason, Unit.code)
+            select(UnitTarget.push_id, UnitTarget.recipient_key, Unit.reason, Push.held_reason, Unit.code)
             .join(Unit, Unit.id == UnitTarget.unit_id)
+            .join(Push, Push.id == UnitTarget.push_id)
             .where(Unit.state.not_in(OUT))
         ).all()
         holes = session.execute(
@@ -247,21 +246,27 @@ def _what_came(run: _Run, columns: Sequence[ColumnView]) -> tuple[list[Sent], Ma
             .join(Column, Column.id == Occurrence.column_id)
             .where(Occurrence.state.in_(("empty", "missed")))
         ).all()
-    places = {row.id: (ids.get(row.column_name, row.column_name), row.due_at) for row in pushes.values()}
-    for push, key, reason, code in unsent:
-        words[Place(places[push][0], key, places[push][1])].append(Word(places[push][1], code, reason))
-    for (push, key), said in run.gate.words.items():
-        words[Place(places[push][0], key, places[push][1])] += said
-    for column, row in holes:
-        key = run.recipients[row.community_id].key
-        words[Place(column, key, row.due_at)].append(_word_of_planner(row, run.snapshot))
-    of_push = {row.public_id: row for row in pushes.values()}
-    checked = _Texts(run)
-    sent = []
-    for each in run.captured:
-        its_push = of_push[each.push]
-        place = Place(places[its_push.id][0], each.recipient, its_push.due_at)
-        sent.append(Sent(place, each.at, checked.fault(each, its_push.revision_id)))
+    by_row = {row.id: row for row in pushes}
+    by_id = {row.public_id: row for row in pushes}
+
+    def place(push: Any, recipient: str) -> Place:
+        return Place(ids.get(push.column_name, push.column_name), recipient, push.due_at)
+
+    words: defaultdict[Place, list[Word]] = defaultdict(list)
+    for row, key, reason, held, code in unsent:
+        push = by_row[row]
+        words[place(push, key)].append(Word(push.due_at, code, reason or held))
+    for (row, key), said in run.gate.words.items():
+        words[place(by_row[row], key)] += said
+    for column, hole in holes:
+        key = run.recipients[hole.community_id].key
+        words[Place(column, key, hole.due_at)].append(_word_of_planner(hole, run.snapshot))
+    fault = _checking(run)
+    sent = [
+        Sent(place(push, each.recipient), each.at, fault(each, push.revision_id))
+        for each in run.captured
+        for push in (by_id[each.push],)
+    ]
     return sent, words
 
 
@@ -277,26 +282,22 @@ def _word_of_planner(row: Occurrence, snapshot: Callable[[int], Snapshot]) -> Wo
     return Word(row.due_at, "material" if true else "missed", str(row.why.get("missed", "")))
 
 
-class _Texts:
-    """Whether a text is what was approved, as the library has it."""
+def _checking(run: _Run) -> Callable[[Captured, int | None], str]:
+    """What says what is wrong with a text, by what the library has approved; empty where nothing is."""
 
-    def __init__(self, run: _Run) -> None:
-        self._snapshot = run.snapshot
-        self._shop = run.house.shop_name
-        self._bodies: dict[int, str | None] = {}
+    @cache
+    def approved(revision: int | None) -> str | None:
+        try:
+            return None if revision is None else run.snapshot(revision).body
+        except LanmuError:
+            return None
 
-    def fault(self, captured: Captured, revision: int | None) -> str:
-        """What is wrong with it; empty where nothing is."""
-        if revision is None:
-            return _NOT_APPROVED
-        if revision not in self._bodies:
-            try:
-                self._bodies[revision] = self._snapshot(revision).body
-            except LanmuError:
-                self._bodies[revision] = None
-        body = self._bodies[revision]
+    def fault(captured: Captured, revision: int | None) -> str:
+        body = approved(revision)
         if body is None:
             return _NOT_APPROVED
-        values = {"shop.name": self._shop, "sender.name": captured.sender}
-        values |= {"community.name": captured.recipient, "community.size": "100"}
+        values = {"shop.name": run.house.shop_name, "sender.name": captured.sender}
+        values |= {"community.name": captured.recipient, "community.size": str(SIZE)}
         return "" if render(body, values) == captured.text else _OTHER_TEXT
+
+    return fault

@@ -8,9 +8,10 @@ from zoneinfo import ZoneInfo
 from flask import Blueprint, current_app, render_template, request, url_for
 from werkzeug.wrappers import Response
 
+from lanmu.i18n import from_store
 from lanmu.interfaces.access import requires
 from lanmu.rehearsal import service
-from lanmu.rehearsal.report import HOW, KINDS, VERDICT, Report, reason_text
+from lanmu.rehearsal.report import HOW, KINDS, VERDICT, Report
 from lanmu.rehearsal.service import Rehearsals, asked_for
 from lanmu.web.pages.acts import act, day_of, say, whole
 from lanmu.web.people import server, signed_in, translate
@@ -75,7 +76,7 @@ def _state() -> dict[str, Any]:
         "verdict": say(VERDICT[report.green]) if report else "",
         "lines": _lines(report) if report else [],
         "faults": [
-            {"fault": each, "kind": say(KINDS[each.kind]), "why": translate(reason_text(each.why))}
+            {"fault": each, "kind": say(KINDS[each.kind]), "why": translate(from_store(each.why))}
             for each in (report.faults if report else [])
         ],
         "kinds": [(say(KINDS[kind]), n) for kind, n in report.counts.items()] if report else [],
@@ -87,7 +88,7 @@ def _lines(report: Report) -> list[dict[str, Any]]:
         {
             "column": column,
             "reasons": [
-                say(HOW[each.kept], n=each.times, why=translate(reason_text(each.text)))
+                say(HOW[each.kept], n=each.times, why=translate(from_store(each.text)))
                 for each in column.reasons
             ],
         }
