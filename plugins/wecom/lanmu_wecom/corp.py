@@ -40,7 +40,7 @@ class Corp:
         return open_line(self.client, self._path(call, token), token)
 
     def write(self, request: Request, line: OpenLine) -> Observation:
-        """Write the request's bytes once. A token that turns out to be dead is dropped for everybody."""
+        """Write the request's bytes once. A token that turns out to be dead is not taken again."""
         observation = self.client.write(line, request.body)
         if token_is_gone(observation.body):
             self._tokens.drop(line.token)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TypeGuard
 
 from sqlalchemy import update
 from sqlalchemy.exc import IntegrityError
@@ -67,30 +68,34 @@ class Tokens:
         self._fingerprint = hashlib.sha256(f"{account}\n{secret_hint}".encode()).hexdigest()[:16]
         self._fetch = fetch
         self._known: _Known | None = None
+        self._dead: set[str] = set()
         self._lock = threading.Lock()
 
     def get(self) -> str:
         """A token that is good for some minutes at least. Raises NotConnected."""
         known = self._known
-        if known is not None and self._clock.now() + MARGIN < known.expires_at:
+        if self._is_good(known):
             return known.token
         with self._lock:  # the threads of one process need not race for the lease
             known = self._known
-            if known is None or self._clock.now() + MARGIN >= known.expires_at:
+            if not self._is_good(known):
                 known = self._known = self._shared()
             return known.token
 
     def drop(self, token: str) -> None:
-        """Forget a token that the far end no longer knows, unless somebody has renewed it already."""
-        with self._lock:
-            if self._known is not None and self._known.token == token:
-                self._known = None
-        with self._database.write() as session:
-            session.execute(
-                update(TokenRow)
-                .where(TokenRow.account == self._account, TokenRow.token == token)
-                .values(token="", expires_at=None)
-            )
+        """Take no more of a token that the far end no longer knows.
+
+        Only memory is touched, because this is said in the middle of a send: a database that is locked or
+        away must neither hold that up nor put its outcome in doubt. The next `get` clears the table of it.
+        """
+        self._dead.add(token)
+
+    def _is_good(self, known: _Known | None) -> TypeGuard[_Known]:
+        return (
+            known is not None
+            and known.token not in self._dead
+            and self._clock.now() + MARGIN < known.expires_at
+        )
 
     def _shared(self) -> _Known:
         lease = secrets.token_hex(16)
@@ -115,6 +120,8 @@ class Tokens:
                 row.fingerprint = self._fingerprint
                 row.token, row.expires_at = "", None
                 row.refusals, row.refused_since = 0, None
+            if row.token in self._dead:
+                row.token, row.expires_at = "", None
             if row.token and row.expires_at is not None and now + MARGIN < row.expires_at:
                 return _Known(row.token, row.expires_at)
             if row.refused_since is not None and now - row.refused_since >= REFUSALS_PER:
@@ -176,6 +183,7 @@ class Tokens:
                     refused_since=None,
                 )
             )
+        self._dead.clear()
         return known
 
     def _store_refusal(self, lease: str, code: int) -> None:

@@ -7,8 +7,9 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
-from lanmu.interfaces.channels import NotConnected, Outcome
+from lanmu.interfaces.channels import NotConnected, Outcome, Request, Target
 from lanmu.interfaces.secrets import Secret
 from lanmu.storage import Database
 from lanmu.testing.clock import FakeClock
@@ -116,6 +117,34 @@ def test_a_token_that_another_process_renewed_is_not_dropped(
     corp._tokens.drop("some older token")
     with database.read() as session:
         assert session.query(TokenRow).one().token
+
+
+def test_a_dead_token_is_told_by_the_far_end_though_the_database_is_locked(
+    sandbox: Sandbox, corp: Corp, database: Database
+) -> None:
+    channel = GroupChannel(corp)
+    request = channel.compose(message("一"), [Target("wrDEMO0001")])
+    assert isinstance(request, Request)
+    line = channel.connect(request)
+    sandbox.call("/sandbox/api/void_token", {})
+    with database.write() as session:  # on SQLite nobody else can write now, on PostgreSQL not that row
+        session.execute(select(TokenRow).with_for_update()).one()
+        verdict = channel.classify(channel.transmit(request, line))
+    line.close()
+    assert (verdict.outcome, verdict.code) == (Outcome.LATER, "40014"), "it is proven not to be out"
+
+
+def test_a_dead_token_is_taken_out_of_the_table_for_the_other_processes_by_the_next_who_asks(
+    sandbox: Sandbox, corp: Corp, database: Database, clock: FakeClock, client: Client
+) -> None:
+    first = corp._tokens.get()
+    sandbox.call("/sandbox/api/void_token", {})
+    corp._tokens.drop(first)
+    second = corp._tokens.get()
+    assert second != first
+    other = Corp(client, SEED.corp.corpid, Secret(SEED.corp.secret), SEED.corp.agentid, database, clock)
+    assert other._tokens.get() == second
+    assert len(sandbox.received("gettoken")) == 2
 
 
 class Fetch:
