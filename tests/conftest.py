@@ -21,6 +21,11 @@ if "XDG_RUNTIME_DIR" not in os.environ:  # the embedded PostgreSQL wants a folde
     _runtime.mkdir(mode=0o700, exist_ok=True)
     os.environ["XDG_RUNTIME_DIR"] = str(_runtime)
 
+_memory = Path("/dev/shm")
+if _memory.is_dir() and os.access(_memory, os.W_OK) and shutil.disk_usage(_memory).free > 2**30:
+    # SQLite waits for the disk with each commit, on purpose; no test pulls the plug.
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_memory))
+
 
 @pytest.fixture
 def clock() -> FakeClock:
@@ -32,12 +37,17 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("template") / "lanmu.db"
     database = Database(f"sqlite:///{path}")
     upgrade(database, CORE)
+    into_one_file(database)
+    return path
+
+
+def into_one_file(database: Database) -> None:
+    """Close an SQLite database so that its file alone can be copied."""
     with database.engine.connect() as connection:
         connection.exec_driver_sql("COMMIT")
         connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
         connection.exec_driver_sql("BEGIN")
     database.close()
-    return path
 
 
 @pytest.fixture(scope="session")
