@@ -105,8 +105,13 @@ _TYPES: dict[type, TypeEngine[Any]] = {
 _SQLITE_TYPES: dict[type, TypeEngine[Any]] = {**_TYPES, datetime: Text()}
 
 
-def _array(kind: type, values: Iterable[Any]) -> str:
+def _array(kind: type, values: Collection[Any]) -> str:
     """The values as PostgreSQL writes an array."""
+    if kind is str and values and None not in values:
+        # Few texts hold what must be masked: a look at all of them together takes a third of the time.
+        together = "".join(values)
+        if '"' not in together and "\\" not in together:
+            return '{"' + '","'.join(values) + '"}'
     element = _ELEMENTS[kind]
     return "{" + ",".join(["NULL" if value is None else element(value) for value in values]) + "}"
 

@@ -65,15 +65,15 @@ def facts(session: Session, batch: Sequence[Ready]) -> Facts:
     connection = session.connection()
     dialect = connection.dialect.name
     push_ids = _PUSH_IDS.pack(dialect, {each.unit.push_id for each in batch})
-    pushes = {row.id: row for row in connection.execute(_pushes(dialect), push_ids)}
+    pushes = {row.id: row for row in connection.execute(_pushes(dialect), push_ids).all()}
     opted_out: set[int] = set()
     communities: dict[int, _AnyRow] = {}
     if member_ids:
         packed = _MEMBER_IDS.pack(dialect, [(row_id,) for row_id in member_ids])
-        opted_out = set(connection.execute(_opted_out(dialect), packed).scalars())
+        opted_out = set(connection.execute(_opted_out(dialect), packed).scalars().all())
     if community_ids:
         packed = _COMMUNITY_IDS.pack(dialect, [(row_id,) for row_id in community_ids])
-        communities = {row.id: row for row in connection.execute(_communities(dialect), packed)}
+        communities = {row.id: row for row in connection.execute(_communities(dialect), packed).all()}
     return Facts(pushes, communities, opted_out)
 
 
@@ -113,7 +113,7 @@ def ahead(session: Session, going: Sequence[Ready], pushes: Mapping[int, _AnyRow
     ):
         if rows:
             packed = _SUBJECTS.pack(dialect, sorted(rows)) | {"lowest": lowest}
-            for row in connection.execute(statement(dialect), packed):
+            for row in connection.execute(statement(dialect), packed).all():
                 found.setdefault((scope, str(row.subject)), []).append(
                     Waiting(row.id, row.priority, row.title, max(row.due_at, row.not_before))
                 )

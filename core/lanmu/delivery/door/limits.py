@@ -178,7 +178,7 @@ def add(session: Session, amounts: Mapping[Slot, int]) -> Room:
     """Count so many more messages in each slot; answers the room as it was before. Locks the slots."""
     connection = session.connection()
     dialect = connection.dialect.name
-    rows = connection.execute(_adding(dialect), _packed(dialect, amounts))
+    rows = connection.execute(_adding(dialect), _packed(dialect, amounts)).all()
     return Room(
         {(slot := (row.limit_id, row.subject, row.starts_on)): row.used - amounts[slot] for row in rows}
     )

@@ -216,7 +216,7 @@ def _targets_of(session: Session, unit_ids: Sequence[int]) -> dict[int, list[Any
     dialect = connection.dialect.name
     found: dict[int, list[Any]] = {unit_id: [] for unit_id in unit_ids}
     taken = _TAKEN.pack(dialect, [(unit_id,) for unit_id in unit_ids])
-    for row in connection.execute(_targets(dialect), taken):
+    for row in connection.execute(_targets(dialect), taken).all():
         found[row.unit_id].append(row)
     return found
 
@@ -236,7 +236,9 @@ def intend(
     connection = session.connection()
     dialect = connection.dialect.name
     held = _HELD.pack(dialect, [(unit.id, unit.fence) for unit, _request in ready])
-    ours = set(connection.execute(_calling(dialect), held | {"at": now, "until": now + lease}).scalars())
+    ours = set(
+        connection.execute(_calling(dialect), held | {"at": now, "until": now + lease}).scalars().all()
+    )
     attempts = [
         (
             unit.id,

@@ -42,7 +42,9 @@ def record(session: Session, now: datetime, results: Sequence[Recorded]) -> list
     ours = set(
         connection.execute(
             _move_units(dialect), _UNITS.pack(dialect, [_unit_row(result, now) for result in results])
-        ).scalars()
+        )
+        .scalars()
+        .all()
     )
     moved = [result for result in results if result.unit.id in ours]
     at = {"at": now}
