@@ -20,9 +20,10 @@ def with_column(lanmu, folder):
 
 
 def test_a_green_rehearsal_says_what_is_explained_and_exits_with_0(lanmu, with_column):
-    done = lanmu("rehearse", "--days", "3", "--recipients", "4")
+    done = lanmu("rehearse", "--days", "3", "--recipients", "4", "--by-day")
     assert done.exit_code == 0, done.output
     assert "expected 12, produced 0, explained 12, faults 0" in done.stdout, "there is no material"
+    assert done.stdout.count("expected 4, produced 0") == 3, "each day"
     assert "None of your communities gets this column." in done.stdout
     assert "Green:" in done.stdout
     assert "通过：" in lanmu("rehearse", "--days", "1", lang="zh").stdout

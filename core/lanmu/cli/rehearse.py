@@ -8,7 +8,7 @@ from lanmu.cli.commands import FAILED, Command
 from lanmu.cli.context import open_server, print_json, progress_bar
 from lanmu.cli.words import say
 from lanmu.i18n import _, from_store
-from lanmu.rehearsal.report import HOW, KINDS, VERDICT, Report
+from lanmu.rehearsal.report import HOW, KINDS, VERDICT, Day, OfColumn, Report
 from lanmu.rehearsal.running import rehearse as play
 from lanmu.rehearsal.service import DAYS, RECIPIENTS, asked_for, house_of
 
@@ -37,6 +37,7 @@ from lanmu.rehearsal.service import DAYS, RECIPIENTS, asked_for, house_of
     metavar=_("DATE"),
     help=_("The first day, tomorrow unless given."),
 )
+@click.option("--by-day", is_flag=True, help=_("Show every day of every column."))
 @click.option("--json", "as_json", is_flag=True, help=_("Print JSON."))
 @click.pass_context
 def rehearse(
@@ -45,6 +46,7 @@ def rehearse(
     recipients: int,
     columns: tuple[str, ...],
     first: datetime | None,
+    by_day: bool,
     as_json: bool,
 ) -> None:
     with open_server(ctx) as server:
@@ -54,11 +56,21 @@ def rehearse(
     if as_json:
         print_json(report.as_document())
     else:
-        _print(report)
+        _print(report, by_day)
     ctx.exit(0 if report.green else FAILED)
 
 
-def _print(report: Report) -> None:
+def _numbers(of: OfColumn | Day) -> str:
+    return say(
+        _("expected %(expected)s, produced %(produced)s, explained %(explained)s, faults %(faults)s"),
+        expected=of.expected,
+        produced=of.produced,
+        explained=of.explained,
+        faults=of.faults,
+    )
+
+
+def _print(report: Report, by_day: bool) -> None:
     span = say(
         _("%(first)s to %(last)s, %(days)s days, %(n)s virtual recipients"),
         first=report.first_day,
@@ -68,14 +80,10 @@ def _print(report: Report) -> None:
     )
     click.echo(span)
     for column in report.columns:
-        numbers = say(
-            _("expected %(expected)s, produced %(produced)s, explained %(explained)s, faults %(faults)s"),
-            expected=column.expected,
-            produced=column.produced,
-            explained=column.explained,
-            faults=column.faults,
-        )
-        click.echo(f"{'✗' if column.faults else '✓'} {column.name}  {numbers}")
+        click.echo(f"{'✗' if column.faults else '✓'} {column.name}  {_numbers(column)}")
+        for day in column.days:
+            if by_day or day.faults:
+                click.echo(f"    {day.day}  {_numbers(day)}")
         if not column.people:
             click.echo("    " + say(_("None of your communities gets this column.")))
         for reason in column.reasons:

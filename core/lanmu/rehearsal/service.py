@@ -92,13 +92,15 @@ class Rehearsals:
         self._server = server
         self._folder = server.config.server.data_dir / "rehearsal"
         self._thread: threading.Thread | None = None
+        self._beginning = threading.Lock()
 
     def begin(self, asked: Asked, by: str) -> None:
         """Run it in a thread of its own. Raises Conflict while another runs."""
-        if self.running() is not None:
-            raise Conflict("", _("A rehearsal is under way."), _("Wait until it is done."))
-        self._folder.mkdir(mode=0o700, exist_ok=True)
-        self._note(by, 0, asked.days)
+        with self._beginning:
+            if self.running() is not None:
+                raise Conflict("", _("A rehearsal is under way."), _("Wait until it is done."))
+            self._folder.mkdir(mode=0o700, exist_ok=True)
+            self._note(by, 0, asked.days)
         self._thread = threading.Thread(target=self._run, args=(asked, by), name="rehearsal", daemon=True)
         self._thread.start()
 
