@@ -1,13 +1,18 @@
 """The database keeps what it promises, on both engines."""
 
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
-from sqlalchemy import text
+import pytest
+from sqlalchemy import URL, make_url, text
 
 from lanmu.delivery.installation.instance_models import ClockRecord
 from lanmu.interfaces.clock import utc
 from lanmu.storage import Database
-from lanmu.storage.migrate import CORE, differences
+from lanmu.storage.migrate import CORE, differences, is_newest
 
 
 def test_the_migrated_tables_are_those_of_the_models(database: Database):
@@ -62,3 +67,46 @@ def test_nothing_is_written_by_who_only_reads(database: Database):
         session.add(ClockRecord(id=1, max_wall_seen=utc(2026, 11, 22)))
     with database.read() as session:
         assert session.get(ClockRecord, 1) is None
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """A database in which there is nothing yet."""
+    url: str | URL = f"sqlite:///{tmp_path / 'empty.db'}"
+    if request.param == "postgresql":
+        request.getfixturevalue("postgres")("CREATE DATABASE lanmu_empty")
+        url = make_url(request.getfixturevalue("postgres_url")).set(database="lanmu_empty")
+    database = Database(url)
+    yield database
+    database.close()
+    if request.param == "postgresql":
+        request.getfixturevalue("postgres")("DROP DATABASE lanmu_empty WITH (FORCE)")
+
+
+_MIGRATE = """
+import sys
+from lanmu.storage import Database
+from lanmu.storage.migrate import CORE, upgrade
+print("ready", flush=True)
+sys.stdin.readline()
+upgrade(Database(sys.argv[1]), CORE)
+"""
+
+
+def test_processes_that_start_at_once_do_not_get_into_each_others_way(empty: Database):
+    command = [sys.executable, "-c", _MIGRATE, empty.url.render_as_string(hide_password=False)]
+    started = [
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _each in "12"
+    ]
+    for each in started:
+        assert each.stdout is not None
+        assert each.stdout.readline() == "ready\n"
+    for each in started:
+        assert each.stdin is not None
+        each.stdin.write("go\n")
+        each.stdin.flush()
+    for each in started:
+        each.communicate(timeout=60)
+    assert [each.returncode for each in started] == [0, 0]
+    with empty.glance() as connection:
+        assert is_newest(connection, CORE)

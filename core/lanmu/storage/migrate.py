@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, MetaData, inspect
+from sqlalchemy import Connection, MetaData, func, inspect, select
 
 from lanmu.interfaces.errors import Conflict
 from lanmu.storage.base import Base
@@ -15,6 +15,8 @@ if TYPE_CHECKING:  # Alembic takes a third of a second to import, and most comma
     from alembic.config import Config
 
 _HERE = Path(__file__).parent / "migrations"
+_MIGRATING = 7_225_003  # any number that no other advisory lock of ours has
+_AN_HOUR = 3_600_000
 _STEP = re.compile(r'^(revision|down_revision)\b[^=\n]*=\s*["\']([^"\']+)["\']', re.MULTILINE)
 
 
@@ -48,12 +50,12 @@ def plugin_chain(plugin: str, versions: Path, metadata: MetaData) -> Chain:
 
 
 def upgrade(database: Database, chain: Chain) -> None:
-    """Bring the owner's tables to the newest version; each step is a transaction of its own.
+    """Bring the owner's tables to the newest version, step by step; on SQLite all of them or none.
 
-    Raises Conflict where the database is newer than this program: an old program on new tables would
-    write what the new one does not expect.
+    Processes that start at once wait for the one that does it. Raises Conflict where the database is newer
+    than this program: an old program on new tables would write what the new one does not expect.
     """
-    with database.engine.connect() as connection:
+    with database.glance() as connection:
         if is_newest(connection, chain):
             return
 
@@ -62,6 +64,7 @@ def upgrade(database: Database, chain: Chain) -> None:
     from alembic.script import ScriptDirectory
 
     with database.engine.connect() as connection:
+        _wait_for_others(connection)
         config = _config(chain, connection)
         script = ScriptDirectory.from_config(config)
         context = MigrationContext.configure(connection, opts={"version_table": chain.version_table})
@@ -79,6 +82,20 @@ def upgrade(database: Database, chain: Chain) -> None:
         if current != script.get_current_head():
             command.upgrade(config, "head")
             connection.commit()
+
+
+def _wait_for_others(connection: Connection) -> None:
+    """Who starts at the same time waits, for as long as it takes, and finds it done.
+
+    What does that is the connection's, which is closed afterwards and used for nothing else.
+    """
+    driver: Any = connection.connection.driver_connection
+    connection.detach()
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_lock(_MIGRATING)))
+        connection.commit()
+    else:  # it waits at the beginning of its transaction, see env.py
+        driver.execute(f"PRAGMA busy_timeout={_AN_HOUR}")
 
 
 def is_newest(connection: Connection, chain: Chain) -> bool:
