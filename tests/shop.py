@@ -14,6 +14,8 @@ from sqlalchemy import event, insert, select
 from lanmu.audience.models import Community, CommunityAddress, CommunityTag
 from lanmu.audience.service import AudienceService
 from lanmu.audience.views import Address, CommunityDraft, CommunityView
+from lanmu.delivery.door.questions import Gatekeeper
+from lanmu.delivery.door.quiet import QuietHours
 from lanmu.delivery.installation.owner import this_process
 from lanmu.delivery.models import Push
 from lanmu.delivery.sending.dispatcher import Dispatcher
@@ -146,8 +148,8 @@ class Shop:
         with self.database.read() as session:
             return list(session.scalars(select(Push).order_by(Push.id)))
 
-    def dispatch(self) -> int:
-        """Send what is due, through the real dispatcher."""
+    def dispatch(self, quiet: QuietHours | None = None) -> int:
+        """Send what is due, through the real dispatcher and its last door."""
         preflight = Preflight(
             self.database, self.clock, self.library.materials.snapshot, lambda _message, _channel: [], "小满"
         )
@@ -161,6 +163,7 @@ class Shop:
                 pool,
                 lambda _receipt: None,
                 concurrency=4,
+                gatekeeper=Gatekeeper(self.channels, "Asia/Shanghai", quiet) if quiet else None,
             ).run_due()
 
     @contextmanager

@@ -4,11 +4,13 @@ import os
 import time
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
+from datetime import time as wall
 
 import pytest
 from tests.delivery.conftest import Room
 from tests.shop import Shop, daily
 
+from lanmu.delivery.door.quiet import QuietHours
 from lanmu.interfaces.clock import utc
 from lanmu.interfaces.errors import Invalid
 from lanmu.schedule.calendar import moments, parse_days, slot_from
@@ -121,6 +123,33 @@ def test_an_evening_greeting_comes_at_eight_in_the_evening_whatever_zone_the_ser
     shop.clock.set(first.due_at)
     shop.dispatch()
     assert [effect.at for effect in shop.channel.effects] == [utc(2026, 11, 23, 12)]
+
+
+def test_a_blessing_that_a_wrong_zone_puts_at_three_in_the_night_is_held_by_the_last_door_until_eight(
+    shop: Shop,
+) -> None:
+    """A tool had the wrong zone; here each community has its own, which is asked when it is sent."""
+    shop.stock(5)
+    shop.community("一群")
+    shop.community("纽约群", zone="America/New_York")
+    shop.column("祝福", *daily("14:00"), zone="America/New_York")
+    shop.schedule.plan_ahead()
+    first = shop.all()[0]
+    assert (first.zone, first.due_at) == ("America/New_York", utc(2026, 11, 23, 19))  # 03:00 in Shanghai
+    quiet = QuietHours(wall(22), wall(8))
+    shop.to(first.due_at)
+    shop.schedule.hand_over()
+    shop.clock.set(first.due_at)
+    shop.dispatch(quiet)
+    assert _when(shop) == [("key-纽约群", utc(2026, 11, 23, 19))]
+    shop.clock.set(utc(2026, 11, 24))  # 08:00 in Shanghai
+    shop.dispatch(quiet)
+    assert _when(shop)[1:] == [("key-一群", utc(2026, 11, 24))]
+
+
+def _when(shop: Shop) -> list[tuple[str, datetime]]:
+    """Who got something, and when."""
+    return [(target, effect.at) for effect in shop.channel.effects for target in effect.request.targets]
 
 
 def test_every_monday_is_monday_and_workdays_are_monday_to_friday(small_shop: Shop) -> None:

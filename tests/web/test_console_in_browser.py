@@ -25,7 +25,7 @@ pytestmark = pytest.mark.skipif(
 PAGES = (
     "/", "/calendar", "/materials", "/materials/new", "/review", "/columns", "/columns/new", "/pushes",
     "/today", "/communities", "/points", "/settings/limits", "/settings/plugins", "/settings/audit",
-    "/api/docs",
+    "/settings/workdays", "/columns/new?preset=papers", "/api/docs",
 )  # fmt: skip
 OUT_OF_PAGE = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
 

@@ -73,9 +73,14 @@ def test_the_calendar_marks_the_days_that_have_more_than_may_go_out(admin: Brows
     stocked.schedule.plan_ahead()
     page = admin.get("/calendar").text
     assert page.count("超 2 条") == 1, "Wednesday alone, in two communities"
+    assert page.count(">名额已满<") == 1, "and not that material is wanting"
+    assert "个缺素材" not in page
     (told,) = warnings(page)
     assert told.startswith("11月25日：“一群”排了 2 条，每天上限 1 条。")
     assert "晚间（1 条）、早安（1 条）" in told
+    board = admin.get("/").text
+    assert "2 个排期当天名额已满" in board
+    assert "个排期缺素材" not in board
     assert warnings(admin.get("/calendar?week=2026-W47").text) == [], "what is past is no plan"
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, Text, cast, func, not_, select
 from sqlalchemy.orm import Session
 
 from lanmu.audience.models import Community
@@ -131,7 +131,8 @@ class Reports:
                 _need(session, "held", _pushes(select(Push).where(Push.state == "held"))),
                 _need(session, "held_units", _pushes(held_units)),
                 _need(session, "missed", _occurrences("missed", now - MIX_WINDOW, now + MIX_WINDOW)),
-                _need(session, "empty", _occurrences("empty", now, now + MIX_WINDOW)),
+                _need(session, "empty", _occurrences("empty", now, now + MIX_WINDOW).where(not_(_FULL))),
+                _need(session, "full", _occurrences("empty", now, now + MIX_WINDOW).where(_FULL)),
                 _need(
                     session,
                     "to_approve",
@@ -141,6 +142,9 @@ class Reports:
             ]
         return [need for need in found if need.count]
 
+
+_FULL = cast(Occurrence.why, Text).like('%"daily_cap"%')
+"""An empty place whose day has all the messages it may have: more material would not fill it."""
 
 _APPROVE_WITHIN = timedelta(days=2)
 _IN_REVIEW = (

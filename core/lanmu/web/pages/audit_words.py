@@ -24,6 +24,7 @@ ACTIONS = {
     "columns.replan": _("Planned a column anew"),
     "columns.restore": _("Took a slot back in"),
     "columns.save": _("Changed a column"),
+    "columns.set_up": _("Set up the columns of a template"),
     "columns.skip": _("Skipped a slot"),
     "columns.use": _("Chose the material of a slot"),
     "communities.mix": _("Changed a community's mix"),

@@ -169,6 +169,7 @@ def _decision(each: Decision) -> dict[str, object]:
 _TODO: dict[str, tuple[str, str, str]] = {
     "missed": ("hourglass", "red", _("Missed slots: %(n)s")),
     "empty": ("circle-dashed", "orange", _("Slots without material: %(n)s")),
+    "full": ("alert-triangle", "orange", _("Slots of days that are full already: %(n)s")),
     "to_approve": ("calendar-event", "orange", _("Slots that wait for approval: %(n)s")),
     "to_review": ("checkup-list", "orange", _("Materials that wait for review: %(n)s")),
 }
@@ -180,6 +181,8 @@ def _todo(need: Need) -> Todo:
         url = (
             url_for("materials.detail", material=need.id) if need.count == 1 else url_for("materials.review")
         )
+    elif need.kind == "full":
+        url = url_for("calendar.week")  # where it says who competes
     else:
         url = url_for("board.occurrence", occurrence=need.id)
     return Todo(icon, tone, say(text, n=need.count), need.title, url)
@@ -218,6 +221,12 @@ _AHEAD = {
 
 
 def _told_ahead(each: Happening) -> str:
+    if each.full:
+        return say(
+            _("%(column)s: the day has all the messages it may have (communities: %(n)s)"),
+            column=each.column,
+            n=each.communities,
+        )
     if each.state == "empty":
         return say(
             _("%(column)s has no material (communities: %(n)s)"), column=each.column, n=each.communities

@@ -18,7 +18,7 @@ from lanmu.web.pages import choices
 from lanmu.web.pages.acts import act, say
 from lanmu.web.pages.crowds import in_words
 from lanmu.web.pages.formats import month_day
-from lanmu.web.pages.happenings import Happening, between, gather
+from lanmu.web.pages.happenings import Happening, between, gather, is_full
 from lanmu.web.people import locale, server
 
 blueprint = Blueprint("calendar", __name__)
@@ -78,7 +78,10 @@ def week() -> str:
         channels=choices.channels(),
         chosen=chosen,
         crowded=in_words(crowded),
-        totals={"planned": len(found), "empty": sum(each.state == "empty" for each in found)},
+        totals={
+            "planned": len(found),
+            "empty": sum(each.state == "empty" and not is_full(each) for each in found),
+        },
     )
 
 

@@ -31,7 +31,7 @@ from lanmu.web.pages.column_notes import (
     quiet_times,
 )
 from lanmu.web.pages.column_presets import new_draft, presets_shown
-from lanmu.web.pages.happenings import state_of, url_of, why_lines
+from lanmu.web.pages.happenings import is_full, state_of, url_of, why_lines
 from lanmu.web.pages.standing import Standing, standings_of
 from lanmu.web.people import server
 
@@ -73,7 +73,8 @@ def index() -> str:
                 "communities": len(reached),
                 "next_at": next((each.due_at for each in own if each.state in ("planned", "approved")), None),
                 "pool_size": sum(pool_of(column.draft.pool, column.draft.classes, materials).values()),
-                "empty": sum(each.state == "empty" for each in own),
+                "empty": sum(each.state == "empty" and not is_full(each) for each in own),
+                "full": sum(is_full(each) for each in own),
             }
         )
     shown.sort(key=lambda each: (not each["active"], each["ended"]))
@@ -260,6 +261,7 @@ def _row(occurrence: OccurrenceView, standings: Mapping[str, Standing], now: dat
         "community": occurrence.community,
         "content_class": occurrence.content_class,
         "title": occurrence.material,
+        "full": is_full(occurrence),
         "material_url": url_for("materials.detail", material=occurrence.material_id)
         if occurrence.material_id
         else "",

@@ -10,7 +10,7 @@ from flask import url_for
 
 from lanmu.i18n import _
 from lanmu.schedule.occurrences import OccurrenceFilter, OccurrenceView
-from lanmu.schedule.problem import WHY_EMPTY
+from lanmu.schedule.problem import WHY_EMPTY, EmptyReason
 from lanmu.web.pages.acts import say
 from lanmu.web.pages.homes import home_of
 from lanmu.web.pages.standing import Standing, standings_of, together
@@ -44,6 +44,8 @@ class Happening:
     standing: Standing | None
     mixed: bool
     """Whether `state` is that of a part alone: the worst of several."""
+    full: bool
+    """Whether it is empty because the day has all the messages it may have, and not for want of material."""
     held_until: datetime | None
     """When the quiet hours of all are over in which it is due for some, where it is still to come."""
 
@@ -87,6 +89,11 @@ def state_of(occurrence: OccurrenceView, standings: Mapping[str, Standing]) -> t
 def url_of(occurrence: OccurrenceView) -> str:
     """Where an occurrence is looked at: its push, once it has one, else its place in the column."""
     return _url([occurrence])
+
+
+def is_full(occurrence: OccurrenceView) -> bool:
+    """Whether the place is empty because its day has all the messages it may have."""
+    return occurrence.state == "empty" and occurrence.why.get("empty") == EmptyReason.DAILY_CAP
 
 
 def why_lines(occurrence: OccurrenceView) -> list[str]:
@@ -169,6 +176,7 @@ def _happening(
         url=_url(group),
         standing=together([standings[push] for push in pushes]),
         mixed=len(states) > 1,
+        full=state == "empty" and all(is_full(each) for each in group if each.state == "empty"),
         held_until=max((over for each in group if (over := _quiet_until(each, now))), default=None),
     )
 
