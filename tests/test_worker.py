@@ -23,7 +23,7 @@ from lanmu.library.content import Content
 from lanmu.server import Server
 from lanmu.testing.clock import FakeClock
 from lanmu.testing.fakes import FakeChannel
-from lanmu.worker import Worker
+from lanmu.worker import Worker, _Job
 
 
 def _free_port() -> int:
@@ -261,7 +261,7 @@ def test_a_message_that_we_did_not_write_is_thrown_away(shop: Open, queue_table:
     here = shop(queue_table)
     worker = here.work()
     ran: list[str] = []
-    worker._jobs["forged"] = lambda: ran.append("forged")
+    worker._jobs = worker._jobs | {"forged": _Job(lambda: ran.append("forged"))}
     forged = {"id": "1", "name": "job", "args": ["forged/0"]}
     body = json.dumps(forged).encode()
     other = SignedJson(b"another server's key")

@@ -2,12 +2,12 @@
 
 import contextlib
 import gc
+import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-
-import structlog
 
 from lanmu.delivery.installation.owner import this_process
 from lanmu.doorbell import hush, make_queue
@@ -16,7 +16,7 @@ from lanmu.lean_huey import Consumer
 from lanmu.server import Server
 from lanmu.storage.away import AWAY, cause_of
 
-log = structlog.get_logger(__name__)
+log = logging.getLogger(__name__)
 
 _GLANCE = 0.2
 """Seconds after which the timekeeper looks for what others have put in; it sleeps no longer than that."""
@@ -29,15 +29,15 @@ _QUEUE_AWAY = 5.0
 """Seconds for which a queue that could not be reached is not tried again."""
 
 _TOLD_AGAIN = 60.0
+"""Seconds after which it is told once more what is still away."""
+
 _QUIET = 10.0
+"""Seconds without a fault after which the database counts as back."""
+
 _DRAIN_SECONDS = 16.0  # with what stands around it a stop takes no longer than twenty
 
 _EXPANDS_FOR = 2.0
 """Seconds after which the making of a large push's units lets other jobs have their turn."""
-
-_IN_ANY_CASE = frozenset({"dispatch", "expand", "sync"})
-"""Jobs that run in a frozen installation too, or by a doubted clock: a claim looks at that itself, and what
-is expanded is not sent by that."""
 
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
@@ -60,7 +60,9 @@ class _Trouble:
         told = self._told.get(what)
         if told is None or now - told >= _TOLD_AGAIN:
             self._told[what] = now
-            log.error(f"{what} cannot be used; it is tried again until it can", error=cause_of(error))
+            log.error(
+                f"{what} cannot be used; it is tried again until it can", extra={"error": cause_of(error)}
+            )
 
     def over(self, what: str, quiet: float = 0.0) -> None:
         """It worked; nothing may have failed for `quiet` seconds: a full disk still takes small changes."""
@@ -73,6 +75,19 @@ class _Trouble:
 
 
 _DATABASE, _QUEUE = "the database", "the queue"
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """What a ring has done, and how often it is rung at least; None: only when something is due.
+
+    `in_any_case`: in a frozen installation too, or by a doubted clock. A claim looks at that itself, and what
+    is expanded is not sent by that.
+    """
+
+    do: Callable[[], object]
+    every: timedelta | None = None
+    in_any_case: bool = False
 
 
 class Worker:
@@ -102,27 +117,7 @@ class Worker:
         hands = lanes + 2  # while all lanes send, two are left for the other jobs
         self._spare = ThreadPoolExecutor(hands, thread_name_prefix="spare")
         self._lock = threading.Lock()
-        self._jobs: dict[str, Callable[[], object]] = {
-            "dispatch": lambda: self._dispatcher.run_due(self._stopping.is_set),
-            "results": lambda: server.results.poll(stop=self._stopping.is_set),
-            "doubts": server.doubts(self.owner).look,
-            "hand_over": server.schedule.hand_over,
-            "expand": self._expand,
-            "plan": server.schedule.plan_ahead,
-            "sync": self._sync,
-            "ledger": self._keep_ledger,
-            "limits": lambda: server.limits.forget_the_past(self._stopping.is_set),
-        }
-        self._every = {
-            "results": timedelta(seconds=2),
-            "doubts": timedelta(seconds=5),
-            "hand_over": timedelta(seconds=config.delivery.sweep_seconds),
-            "expand": timedelta(seconds=2),
-            "plan": timedelta(minutes=10),
-            "sync": timedelta(seconds=30),
-            "ledger": timedelta(minutes=1),
-            "limits": timedelta(days=1),
-        }
+        self._jobs = self._made_jobs()
         self._rang_at: dict[str, datetime] = {}
         self._task = self._queue.task(name="job")(self._run)
         self._consumer = _QuietConsumer(
@@ -136,6 +131,21 @@ class Worker:
         )
         hush(server.clock)
         self._timekeeper = threading.Thread(target=self._keep_time, name="timekeeper", daemon=True)
+
+    def _made_jobs(self) -> dict[str, _Job]:
+        server, stopping = self._server, self._stopping.is_set
+        sweep = timedelta(seconds=server.config.delivery.sweep_seconds)
+        return {
+            "dispatch": _Job(lambda: self._dispatcher.run_due(stopping), in_any_case=True),
+            "results": _Job(lambda: server.results.poll(stop=stopping), timedelta(seconds=2)),
+            "doubts": _Job(server.doubts(self.owner).look, timedelta(seconds=5)),
+            "hand_over": _Job(server.schedule.hand_over, sweep),
+            "expand": _Job(self._expand, timedelta(seconds=2), in_any_case=True),
+            "plan": _Job(server.schedule.plan_ahead, timedelta(minutes=10)),
+            "sync": _Job(self._sync, timedelta(seconds=30), in_any_case=True),
+            "ledger": _Job(self._keep_ledger, timedelta(minutes=1)),
+            "limits": _Job(lambda: server.limits.forget_the_past(stopping), timedelta(days=1)),
+        }
 
     def start(self) -> None:
         """Begin. Raises Conflict where another host is at work on the same SQLite database."""
@@ -206,7 +216,7 @@ class Worker:
             return  # by a clock that jumped every lease would seem to be over
         taken = self._server.delivery.reap(self.owner)
         if any(taken.values()):
-            log.warning("took units back from workers that are gone", **taken)
+            log.warning("took units back from workers that are gone", extra=taken)
 
     def _may_act(self) -> bool:
         return self._server.home.state().ok and self._server.home.may_send()
@@ -215,10 +225,10 @@ class Worker:
         return not self._server.home.may_send() and self._server.home.state().ok
 
     def _ring_what_is_due(self, now: datetime) -> None:
-        for job, pace in self._every.items():
-            if abs(now - self._rang_at.get(job, _LONG_AGO)) >= pace:
-                self._rang_at[job] = now
-                self._ring(job)
+        for name, job in self._jobs.items():
+            if job.every is not None and abs(now - self._rang_at.get(name, _LONG_AGO)) >= job.every:
+                self._rang_at[name] = now
+                self._ring(name)
 
     def _ring(self, job: str, lanes: int = 1) -> None:
         for lane in range(lanes):
@@ -252,14 +262,14 @@ class Worker:
             if ring in self._running:
                 return
             self._running.add(ring)
-        job = ring.partition("/")[0]
         try:
-            if job in _IN_ANY_CASE or self._may_act():
-                self._jobs[job]()
+            job = self._jobs[ring.partition("/")[0]]
+            if job.in_any_case or self._may_act():
+                job.do()
         except AWAY as error:
             self._trouble.met(_DATABASE, error)
         except Exception:
-            log.exception("a job failed; the next sweep tries again", job=ring)
+            log.exception("a job failed; the next sweep tries again", extra={"job": ring})
         finally:
             with self._lock:
                 self._running.discard(ring)
@@ -276,10 +286,12 @@ class Worker:
             if report.added or report.changed or report.retired or report.conflicts:
                 log.info(
                     "the library's files were synced",
-                    added=len(report.added),
-                    changed=len(report.changed),
-                    retired=len(report.retired),
-                    conflicts=len(report.conflicts),
+                    extra={
+                        "added": len(report.added),
+                        "changed": len(report.changed),
+                        "retired": len(report.retired),
+                        "conflicts": len(report.conflicts),
+                    },
                 )
 
     def _keep_ledger(self) -> None:
