@@ -65,7 +65,11 @@ class Server:
         data = config.server.data_dir
         data.mkdir(parents=True, exist_ok=True)
         os.chmod(data, 0o700)  # database, secrets and attachments are nobody else's business
-        self.database = Database(config.database_url, pool_size=config.database.pool_size)
+        self.database = Database(
+            config.database_url,
+            pool_size=config.database.pool_size,
+            patience=config.delivery.lease_seconds,  # an answer after that finds the unit in doubt
+        )
         upgrade(self.database, CORE)
         self.signer = Signer(self._signing_secret(), self.clock)
         self._open_rooms()

@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy.exc import OperationalError
 from tests.delivery.conftest import Room
 
 from lanmu.delivery.installation import instance as instances
@@ -120,6 +121,22 @@ def test_a_database_put_back_under_a_running_worker_is_frozen(
         session.get_one(InstanceRecord, 1).beats = 1
     home.tick()
     assert home.state().kind == "frozen"
+
+
+def test_a_heartbeat_whose_commit_the_database_lost_freezes_nothing(database: Database, open_home: Open):
+    home = open_home(database)
+    home.tick()
+
+    def lost(_session: object) -> None:
+        raise OperationalError("COMMIT", {}, Exception("the server is gone"))
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(home._watch, "tick", lost)
+        with pytest.raises(OperationalError):
+            home.tick()
+    home.tick()
+    assert home.state().ok
+    assert _row(database).beats == 2
 
 
 def test_a_released_copy_is_at_home_from_then_on(sqlite_database: Database, tmp_path: Path, open_home: Open):

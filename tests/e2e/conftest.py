@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, make_url, text
 from tests.e2e.installation import Lanmu, bare, free_port, install
+from tests.e2e.servers import Postgres
 
 
 @pytest.fixture
@@ -69,6 +70,21 @@ def bare_lanmu(request: pytest.FixtureRequest) -> Lanmu:
     found = request.getfixturevalue(f"bare_{request.param}")
     assert isinstance(found, Lanmu)
     return found
+
+
+@pytest.fixture
+def postgres() -> Iterator[Postgres]:
+    server = Postgres()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def on_postgres(tmp_path: Path, postgres: Postgres, valkey_url: str) -> Iterator[Lanmu]:
+    """With a PostgreSQL that may be killed."""
+    lanmu = bare(tmp_path, f'[database]\nurl = "{postgres.url}"', f'backend = "redis"\nurl = "{valkey_url}"')
+    yield lanmu
+    lanmu.kill_all()
 
 
 @contextmanager

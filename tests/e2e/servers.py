@@ -38,6 +38,21 @@ class Postgres:
             return True
         return False
 
+    def hang(self) -> None:
+        """Let it say nothing more from now on, though all its connections stay and new ones are taken up."""
+        self._signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Let it answer again what it was asked, by whoever still listens."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, what: signal.Signals) -> None:
+        head = int(self._server.get_pid())
+        os.kill(head, what)
+        children = Path(f"/proc/{head}/task/{head}/children").read_text().split()
+        for child in children:
+            os.kill(int(child), what)
+
     def close(self) -> None:
         self._server.cleanup()
 

@@ -1,4 +1,4 @@
-"""A machine that finds no names any more, or whose disk is full: what waits goes out once that is over."""
+"""A machine without names or room, or whose database hangs: what waits goes out once that is over."""
 
 import os
 import subprocess
@@ -10,6 +10,7 @@ import pytest
 from tests.e2e.apart import as_root, permitted, seeing
 from tests.e2e.crowd import Crowd, live, log_of, said
 from tests.e2e.installation import Lanmu, until
+from tests.e2e.servers import Postgres
 
 pytestmark = pytest.mark.long
 AWAY, BACK = "the database cannot be used", "the database can be used again"
@@ -92,3 +93,49 @@ def test_a_disk_that_is_full_delays_a_push_and_loses_nothing_of_it(bare_small: L
     until("it is told that there is room", lambda: said(bare_small, worker, BACK) == 1)
     assert said(bare_small, worker, "Traceback") == 0
     assert said(bare_small, worker, "cannot be written") <= 1
+
+
+def test_a_database_server_that_hangs_is_given_up_and_then_gone_on_with(
+    on_postgres: Lanmu, postgres: Postgres
+):
+    web = on_postgres.serve("--no-worker")
+    worker = on_postgres.worker()
+    crowd = Crowd(on_postgres, 60)
+    crowd.gather()
+    crowd.slow(2)
+    crowd.push()
+    until("some are being written", lambda: crowd.states()["calling"] >= 8)
+    journal = on_postgres.folder / "data" / "outcome.journal"
+    postgres.hang()
+    try:
+        until("the worker tells of it", lambda: said(on_postgres, worker, AWAY) == 1, 60)
+        until("the answers are kept", lambda: journal.exists() and journal.stat().st_size > 0, 60)
+        out = crowd.out()
+        assert out < crowd.count
+    finally:
+        postgres.go_on()
+    crowd.all_came()
+    assert crowd.out() == crowd.count
+    assert crowd.looked_up() == 0, "what the journal kept nobody had to ask for"
+    until("it is told that the database is back", lambda: said(on_postgres, worker, BACK) == 1)
+    assert said(on_postgres, worker, "Traceback") == 0
+    live(web, worker)
+
+
+def test_a_worker_can_be_stopped_while_its_database_server_hangs(on_postgres: Lanmu, postgres: Postgres):
+    stopped = on_postgres.worker()
+    on_postgres.serve("--no-worker")
+    crowd = Crowd(on_postgres, 40)
+    crowd.gather()
+    crowd.slow(2)
+    crowd.push()
+    until("some are being written", lambda: crowd.states()["calling"] >= 8)
+    postgres.hang()
+    try:
+        stopped.terminate()
+        stopped.wait(timeout=30)
+    finally:
+        postgres.go_on()
+    worker = on_postgres.worker()
+    crowd.all_came()
+    live(worker)

@@ -3,11 +3,10 @@
 import signal
 from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 
 import pytest
 from tests.e2e.crowd import Crowd, health, live, log_of, said
-from tests.e2e.installation import Lanmu, bare, until
+from tests.e2e.installation import Lanmu, until
 from tests.e2e.servers import Postgres, Valkey
 
 pytestmark = pytest.mark.long
@@ -15,25 +14,10 @@ AWAY, BACK = "cannot be used; it is tried again", "can be used again"
 
 
 @pytest.fixture
-def postgres() -> Iterator[Postgres]:
-    server = Postgres()
-    yield server
-    server.close()
-
-
-@pytest.fixture
 def valkey() -> Iterator[Valkey]:
     server = Valkey()
     yield server
     server.kill()
-
-
-@pytest.fixture
-def on_postgres(tmp_path: Path, postgres: Postgres, valkey_url: str) -> Iterator[Lanmu]:
-    """With a PostgreSQL that may be killed."""
-    lanmu = bare(tmp_path, f'[database]\nurl = "{postgres.url}"', f'backend = "redis"\nurl = "{valkey_url}"')
-    yield lanmu
-    lanmu.kill_all()
 
 
 @pytest.fixture

@@ -34,7 +34,8 @@ def run_checks(database: Database, checks: Sequence[tuple[str, str, Look]]) -> I
     for invariant, title, look in checks:
         with database.read() as session:
             if database.dialect == "postgresql":  # all of a check's queries must see the same moment
-                session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
+                # However long it takes: a check reads whole tables.
+                session.connection(execution_options={"isolation_level": "REPEATABLE READ", "patience": None})
             yield _run(session, invariant, title, look)
 
 

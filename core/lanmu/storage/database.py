@@ -14,9 +14,12 @@ class Database:
     On SQLite every writing transaction opens with BEGIN IMMEDIATE: with the driver's own way a check and
     the write that relies on it would fall into two transactions, and fifty coupons would be sold a hundred
     times. `synchronous=FULL`, because a lost intent is a message sent twice.
+
+    A session waits `patience` seconds for each answer of a PostgreSQL server, None for ever. On SQLite nobody
+    is waited for but a writer, for ten seconds.
     """
 
-    def __init__(self, url: str | URL, *, pool_size: int = 16) -> None:
+    def __init__(self, url: str | URL, *, pool_size: int = 16, patience: float | None = None) -> None:
         parsed = make_url(url)
         self.url = parsed
         self.dialect = parsed.get_backend_name()
@@ -35,13 +38,18 @@ class Database:
         if self.dialect == "sqlite":
             event.listen(self.engine, "connect", _prepare_sqlite)
             event.listen(self.engine, "begin", _begin_sqlite)
-        self._reader = self.engine.execution_options(readonly=True)
-        self._hasty = self.engine.execution_options(hasty=True)
+        else:
+            from lanmu.storage import patience as waiting  # needs the driver of PostgreSQL
+
+            waiting.limit(self.engine)
+        self._writer = self.engine.execution_options(patience=patience)
+        self._reader = self.engine.execution_options(readonly=True, patience=patience)
+        self._hasty = self.engine.execution_options(hasty=True, patience=patience)
 
     @contextmanager
     def write(self) -> Iterator[Session]:
         """A transaction that may write: committed at the end, rolled back on any exception."""
-        with Session(self.engine, expire_on_commit=False) as session, session.begin():
+        with Session(self._writer, expire_on_commit=False) as session, session.begin():
             yield session
 
     @contextmanager

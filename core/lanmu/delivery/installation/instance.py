@@ -108,7 +108,7 @@ class Instance:
         self._path = (path.parent if path else folder) / MARK
         self._lock_path = self._path.with_name(LOCK)
         self._host = host or this_host()
-        self._beats = 0
+        self._beats = self._to_be = 0
         self._unmarked = False
         self._held: Any = None
 
@@ -144,10 +144,14 @@ class Instance:
             row, self._mark(), now
         )  # while this one stood still, another may have come
         row.host, row.heartbeat_at, row.beats = self._host.name, now, row.beats + 1
-        self._beats = row.beats
+        self._to_be = row.beats
 
     def beaten(self) -> None:
-        """The heartbeat is committed: put it down outside of the database."""
+        """The heartbeat is committed: put it down outside of the database.
+
+        Not before: one that the database lost with its commit would make it look put back to an older state.
+        """
+        self._beats = self._to_be
         if self._one_host and self._held is None:
             self._held = self._lock_path.open("a", encoding="utf-8")
             with contextlib.suppress(OSError):  # some network folders know no locks; the heartbeat remains

@@ -1,0 +1,61 @@
+"""A PostgreSQL server that says nothing is given up after a while, where whoever asks must go on."""
+
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
+
+from lanmu.storage import Database
+from lanmu.storage.away import AWAY, cause_of
+from lanmu.storage.checking import run_checks
+
+SLOW = text("SELECT 1 FROM pg_sleep(:seconds)")
+
+
+@pytest.fixture
+def impatient(postgres_database: Database) -> Iterator[Database]:
+    made = Database(postgres_database.url, patience=0.2)
+    yield made
+    made.close()
+
+
+def test_a_server_that_does_not_answer_is_given_up_as_if_it_were_gone(impatient: Database):
+    with pytest.raises(OperationalError) as raised, impatient.write() as session:
+        session.execute(SLOW, {"seconds": 60})
+    assert isinstance(raised.value, AWAY)
+    assert raised.value.connection_invalidated, "what it may still say nobody reads"
+    assert "does not answer" in cause_of(raised.value)
+    with impatient.write() as session:
+        assert session.scalar(text("SELECT 2")) == 2
+
+
+@pytest.mark.parametrize("way", ["read", "glance", "write_hastily"])
+def test_whoever_only_reads_or_writes_hastily_gives_up_too(impatient: Database, way: str):
+    with pytest.raises(OperationalError, match="does not answer"), getattr(impatient, way)() as asking:
+        asking.execute(SLOW, {"seconds": 60})
+
+
+def test_an_answer_in_time_is_waited_for(postgres_database: Database):
+    patient = Database(postgres_database.url, patience=30)
+    with patient.read() as session:
+        assert session.scalar(SLOW, {"seconds": 0.3}) == 1
+    patient.close()
+
+
+def test_a_migration_and_a_check_take_as_long_as_they_take(impatient: Database):
+    def slow(session):
+        assert session.scalar(SLOW, {"seconds": 0.4}) == 1
+        yield None
+
+    (check,) = run_checks(impatient, [("I0", "It is slow", slow)])
+    assert check.ok
+    with impatient.glance() as connection:  # a connection that was in a hurry before
+        connection.execute(text("SELECT 1"))
+    with impatient.engine.connect() as connection:
+        assert connection.scalar(SLOW, {"seconds": 0.4}) == 1
+
+
+def test_whoever_set_no_patience_waits(postgres_database: Database):
+    with postgres_database.write() as session:
+        assert session.scalar(SLOW, {"seconds": 0.3}) == 1
