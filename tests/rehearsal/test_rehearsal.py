@@ -225,6 +225,10 @@ def _quiet_for_ever(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(gate, "_quiet", lambda _question: dropped)
 
 
+def _hand_nothing_over(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(handover.HandOver, "_hand_over", lambda *_args: 0)
+
+
 BROKEN: dict[str, tuple[Break, set[Kind]]] = {
     "nothing (which is green)": (lambda _patch: None, set()),
     "the planner leaves a day out": (_skip_tuesdays, {Kind.MISSING}),
@@ -234,6 +238,7 @@ BROKEN: dict[str, tuple[Break, set[Kind]]] = {
     "nobody counts": (_no_caps, {Kind.CAP}),
     "pushes are due too soon": (_shifted(timedelta(hours=-1)), {Kind.EARLY}),
     "pushes are due too late": (_shifted(timedelta(hours=1)), {Kind.LATE}),
+    "nothing is handed over": (_hand_nothing_over, {Kind.MISSING}),
     "a stranger gets it": (_to_a_stranger, {Kind.WRONG, Kind.MISSING}),
     "another text goes out": (_another_text, {Kind.WRONG}),
     "the door is deaf to who has left": (_deaf_to_leaving, {Kind.WRONG}),
