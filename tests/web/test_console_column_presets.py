@@ -45,6 +45,10 @@ def form_on(page: str) -> dict[str, list[str]]:
         ("activity", "活动策划", {"20:00"}),
         ("selection", "内容精选", {"20:00"}),
         ("papers", "早晚报", {"08:30", "20:30"}),
+        ("know_how", "干货分享", {"15:00"}),
+        ("good_find", "每日好物", {"12:30"}),
+        ("picks", "精选推荐", {"15:00"}),
+        ("flash_sale", "限时秒杀", {"20:00"}),
     ],
 )
 def test_the_common_columns_and_the_morning_and_evening_news_are_there_to_begin_with(

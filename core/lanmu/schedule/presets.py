@@ -69,6 +69,15 @@ def _slots(days: str, *times: str) -> tuple[SlotDraft, ...]:
 
 _KNOW_HOW = PoolDraft(kinds=("industry_insight", "hot_topic"))
 
+_DAILY_KNOW_HOW = ColumnPreset(
+    "know_how",
+    _("Know-how"),
+    _("One question of everyday life, answered."),
+    ("engagement",),
+    _slots("daily", "15:00"),
+    _KNOW_HOW,
+)
+
 PRESETS: Mapping[str, ColumnPreset] = {
     each.code: each
     for each in (
@@ -120,6 +129,32 @@ PRESETS: Mapping[str, ColumnPreset] = {
             _slots("sun", "20:00"),
             cooldown_days=28,
         ),
+        _DAILY_KNOW_HOW,
+        ColumnPreset(
+            "good_find",
+            _("The day's good find"),
+            _("One product a day, tried by somebody, with what it is good for and what not."),
+            ("conversion",),
+            _slots("daily", "12:30"),
+            PoolDraft(kinds=("product_review",)),
+        ),
+        ColumnPreset(
+            "picks",
+            _("Our picks"),
+            _("What fits together, chosen for a need."),
+            ("conversion",),
+            _slots("sat", "15:00"),
+            PoolDraft(kinds=("product_review", "case_study")),
+        ),
+        ColumnPreset(
+            "flash_sale",
+            _("Flash sale"),
+            _("A short offer with a poster that counts down and a coupon of its own."),
+            ("conversion",),
+            _slots("wed", "20:00"),
+            PoolDraft(kinds=("limited_offer",)),
+            7,
+        ),
     )
 }
 """The columns that communities usually run, by code."""
@@ -143,14 +178,7 @@ RHYTHMS: Mapping[str, Rhythm] = {
                     PoolDraft(tags=("早安",)),
                     7,
                 ),
-                ColumnPreset(
-                    "know_how",
-                    _("Know-how"),
-                    _("One question of everyday life, answered."),
-                    ("engagement",),
-                    _slots("daily", "15:00"),
-                    _KNOW_HOW,
-                ),
+                _DAILY_KNOW_HOW,
                 ColumnPreset(
                     "benefit", _("Benefits"), _BENEFIT_GOAL, ("conversion",), _slots("daily", "20:00")
                 ),
