@@ -31,7 +31,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LEAN = (
     "argon2", "click", "dateutil.rrule", "flask", "flask_smorest", "marshmallow", "pluggy",
     "prometheus_client", "sqlalchemy.dialects.postgresql", "sqlalchemy.dialects.sqlite", "sqlalchemy.orm",
-    "yaml", "waitress.server",
+    "structlog", "yaml", "waitress.server",
 )  # fmt: skip
 STACK = (
     *LEAN,

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterator
 
 import pytest
+import structlog
 
 from lanmu.interfaces.secrets import Secret
 from lanmu.logs import configure
@@ -27,6 +28,7 @@ def written(request: pytest.FixtureRequest) -> Iterator[Callable[[], str]]:
     yield stream.getvalue
     root.handlers[:] = handlers
     root.setLevel(level)
+    structlog.reset_defaults()
 
 
 def _raise() -> None:
@@ -38,16 +40,19 @@ class _Careless:
         return f"<Careless {CANARY}>"
 
 
-def test_a_secret_is_taken_out_wherever_it_stands(written: Callable[[], str]):
-    logger = logging.getLogger("ours")
+@pytest.mark.parametrize(
+    "logger", [structlog.get_logger("ours"), logging.getLogger("theirs")], ids=["ours", "theirs"]
+)
+def test_a_secret_is_taken_out_wherever_it_stands(written: Callable[[], str], logger):
     logger.warning(f"sent with {CANARY} inside")
     logger.warning("sent with %s inside", CANARY)
     try:
         _raise()
     except RuntimeError:
         logger.exception("it failed")
+    stdlib = isinstance(logger, logging.Logger)
     for value in (CANARY, _Careless(), {"deep": [CANARY]}, CANARY.encode(), Secret(CANARY)):
-        logger.warning("with a field", extra={"field": value})
+        logger.warning("with a field", **({"extra": {"field": value}} if stdlib else {"field": value}))
     assert "it failed" in written()
     assert "canary-7f3a" not in written()
 
@@ -71,9 +76,10 @@ def test_what_looks_like_a_secret_is_taken_out_although_nobody_told_us(written: 
 
 
 def test_a_field_is_masked_by_its_name(written: Callable[[], str]):
-    log = logging.getLogger("ours")
-    detail = {"csrf": "short2", "new_password": "short3"}
-    log.warning("login", extra={"password": "short", "detail": detail, "prompt_tokens": 412})
+    log = structlog.get_logger("ours")
+    log.warning(
+        "login", password="short", detail={"csrf": "short2", "new_password": "short3"}, prompt_tokens=412
+    )
     assert "short" not in written()
     assert "412" in written()
 
@@ -84,7 +90,7 @@ def test_an_ordinary_address_stays_readable(written: Callable[[], str]):
 
 
 def test_json_lines_are_json(written: Callable[[], str], request: pytest.FixtureRequest):
-    logging.getLogger("ours").warning("栏目", extra={"number": 1, "odd": _Careless()})
+    structlog.get_logger("ours").warning("栏目", number=1, odd=_Careless())
     line = written()
     assert "栏目" in line
     if line.startswith("{"):

@@ -1,12 +1,13 @@
 """Keeps house in a process that serves the web alone: it says that it is alive, and looks at the clock."""
 
-import logging
 import threading
+
+import structlog
 
 from lanmu.server import Server
 from lanmu.storage.away import cause_of
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 
 class Keeper:
@@ -35,7 +36,5 @@ class Keeper:
             except Exception as error:  # noqa: BLE001  whatever it is, the next look comes soon
                 if not away:
                     why = cause_of(error)
-                    log.error(
-                        "the database cannot be used; it is tried again until it can", extra={"error": why}
-                    )
+                    log.error("the database cannot be used; it is tried again until it can", error=why)
                 away = True

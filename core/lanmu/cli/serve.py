@@ -1,7 +1,6 @@
 """`lanmu serve` and `lanmu worker`: everything in one process, or the worker alone; stopped in good order."""
 
 import errno
-import logging
 import os
 import signal
 import socket
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+import structlog
 
 from lanmu.cli.commands import Command
 from lanmu.cli.context import CONFIG, done, progress_bar, read_config, start_server, starter
@@ -28,7 +28,7 @@ from lanmu.server import Server
 if TYPE_CHECKING:
     from lanmu.worker import Worker
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 _DRAIN_SECONDS = 20.0
 
