@@ -106,6 +106,27 @@ def test_a_search_follows_the_typing_and_a_question_stands_before_an_act(
     page.context.close()
 
 
+def test_the_editor_warns_of_quiet_hours_and_crowded_days_while_a_time_is_typed(
+    chromium: Chromium, address: str, stocked: Server
+):
+    stocked.limits.change("community.day", 1, True, None, "admin")
+    page, told = _sign_in(chromium, address, 375)
+    page.goto(f"{address}/columns/new")
+    page.fill("#f-name", "晚间")
+    page.fill("input[name=slot-0-time]", "22:30")
+    page.locator("input[name=slot-0-time]").blur()
+    warned = page.locator("#foresight")
+    expect(warned).to_contain_text("22:30 在免打扰时段（22:00–08:00）内：到点先不发，08:00 再发。")
+    expect(warned).to_contain_text("“一群”排了 2 条，每天上限 1 条。另有 1 个社群也超限。")
+    expect(warned).to_contain_text("晚间（1 条）")
+    assert not page.evaluate(OUT_OF_PAGE)
+    page.fill("input[name=slot-0-time]", "20:30")
+    page.locator("input[name=slot-0-time]").blur()
+    expect(warned).not_to_contain_text("免打扰")
+    assert told == []
+    page.context.close()
+
+
 @pytest.mark.parametrize("width", [1440, 375])
 def test_the_bar_of_a_push_moves_without_loading_the_page_again_and_rests_at_the_end(
     chromium: Chromium, address: str, server: Server, send: Send, width: int
