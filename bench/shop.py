@@ -45,6 +45,8 @@ class Shop:
         told.mkdir(parents=True)
         (told / "METADATA").write_text("Metadata-Version: 2.1\nName: bench-sink\nVersion: 1\n")
         (told / "entry_points.txt").write_text("[lanmu.plugins]\nsink = bench.sink_plugin:SinkPlugin\n")
+        # An installation has no rich: the developers' tools bring it, and structlog takes in what it finds.
+        (folder / "site" / "rich.py").write_text('raise ImportError("not in an installation")\n')
         if str(folder / "site") not in sys.path:
             sys.path.insert(0, str(folder / "site"))
         hour = datetime.now(ZoneInfo("Asia/Shanghai")).hour  # quiet hours are asked about, and far away
