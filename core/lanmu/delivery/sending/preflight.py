@@ -112,14 +112,14 @@ class Preflight:
 
         A text without placeholders asks for nothing.
         """
-        asking = [unit for unit in units if _has_placeholders(sheets[unit.push_id])]
-        if not asking:
+        filled = [unit for unit in units if _has_placeholders(sheets[unit.push_id])]
+        if not filled:
             return {}
         with self._database.read() as session:
-            communities = _named(session, _COMMUNITIES, {unit.community_id for unit in asking})
-            members = _named(session, _MEMBERS, {unit.member_id for unit in asking})
+            communities = _named(session, _COMMUNITIES, {unit.community_id for unit in filled})
+            members = _named(session, _MEMBERS, {unit.member_id for unit in filled})
         found: dict[int, dict[str, object]] = {}
-        for unit in asking:
+        for unit in filled:
             values: dict[str, object] = {"shop.name": self._shop_name, "sender.name": unit.sender}
             if (community := communities.get(unit.community_id)) is not None:
                 values |= {"community.name": community.name, "community.size": community.size}

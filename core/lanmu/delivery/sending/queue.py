@@ -337,7 +337,6 @@ def reap(
     # Looked for anew under the lock: their owners may have been slow and not dead.
     rows = session.execute(lost.with_for_update(skip_locked=True)).all()
     leased = [row.id for row in rows if row.state == UnitState.LEASED]
-    poison = [row.id for row in rows if row.state == UnitState.LEASED and row.deaths + 1 >= DEADLY]
     calling = [row.id for row in rows if row.state == UnitState.CALLING]
     freed = {"owner": "", "lease_until": None, "deaths": UNIT.c.deaths + 1}
     session.execute(
@@ -345,18 +344,8 @@ def reap(
         .where(UNIT.c.id.in_(leased))
         .values(state=UnitState.PENDING, fence=UNIT.c.fence + 1, **freed)
     )
-    if poison:
-        why = _("Three workers ended while they prepared it. See what is wrong with it before it goes on.")
-        session.execute(
-            update(UNIT).where(UNIT.c.id.in_(poison)).values(state=UnitState.HELD, code=POISON, reason=why)
-        )
-        # An earlier attempt of it may be out, see doubted.py: that is not for a person to let go on.
-        doubted = [row.id for row in rows if row.id in poison and row.counted_at is not None]
-        unknown = {"state": UnitState.UNKNOWN, "look_at": None}
-        session.execute(update(UNIT).where(UNIT.c.id.in_(doubted)).values(unknown))
-        session.execute(
-            update(TARGET).where(TARGET.c.unit_id.in_(doubted)).values(state="unknown", changed_at=now)
-        )
+    deadly = [row for row in rows if row.state == UnitState.LEASED and row.deaths + 1 >= DEADLY]
+    _hold_poison(session, now, deadly)
     # The fence stays: late evidence of the same attempt may still tell what became of it.
     session.execute(
         update(UNIT)
@@ -370,8 +359,26 @@ def reap(
             **freed,
         )
     )
-    session.execute(
-        update(TARGET).where(TARGET.c.unit_id.in_(calling)).values(state="unknown", changed_at=now)
-    )
+    _doubt_targets(session, now, calling)
     settle(session, now, pushes)
     return {"leased": len(leased), "calling": len(calling)}
+
+
+def _hold_poison(session: Session, now: datetime, units: Sequence[Any]) -> None:
+    """Put these units on hold; in doubt, where an earlier attempt may be out: nobody may let that go on."""
+    if not units:
+        return
+    held = {
+        "state": case((UNIT.c.counted_at.is_not(None), UnitState.UNKNOWN), else_=UnitState.HELD),
+        "code": POISON,
+        "reason": _(
+            "Three workers ended while they prepared it. See what is wrong with it before it goes on."
+        ),
+        "look_at": None,
+    }
+    session.execute(update(UNIT).where(UNIT.c.id.in_([row.id for row in units])).values(held))
+    _doubt_targets(session, now, [row.id for row in units if row.counted_at is not None])
+
+
+def _doubt_targets(session: Session, now: datetime, units: Collection[int]) -> None:
+    session.execute(update(TARGET).where(TARGET.c.unit_id.in_(units)).values(state="unknown", changed_at=now))
