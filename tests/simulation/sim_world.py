@@ -8,7 +8,6 @@ records, the reaper, the gate and the doubts are the code that ships.
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Executor, Future
 from dataclasses import replace
 from datetime import time, timedelta
 from heapq import heappop, heappush
@@ -38,6 +37,7 @@ from lanmu.delivery.service import DeliveryService
 from lanmu.interfaces.channels import Rate
 from lanmu.interfaces.clock import FarTime
 from lanmu.library.views import Snapshot
+from lanmu.rehearsal.capturing import AtOnce
 from lanmu.storage.away import AWAY
 
 HOST = "simulated"
@@ -55,18 +55,6 @@ ENOUGH = 100
 
 class Killed(BaseException):
     """A death of the process: no code may catch it."""
-
-
-class OneHand(Executor):
-    """A pool whose work is done where it is asked for, in a known order; a death ends whoever asks."""
-
-    def submit(self, work: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
-        done: Future[Any] = Future()
-        try:
-            done.set_result(work(*args, **kwargs))
-        except Exception as error:  # noqa: BLE001  it reaches whoever waits for it
-            done.set_exception(error)
-        return done
 
 
 _OF_UNITS = dict.fromkeys(("during_write", "after_write", "answering", "looking"), 1.0) | {"connecting": 0.1}
@@ -357,7 +345,7 @@ class World:
             self.channels,
             self.preflight,
             owner,
-            OneHand(),
+            AtOnce(),
             lambda _receipt: None,
             concurrency=concurrency,
             lease=LEASE,
