@@ -106,9 +106,11 @@ def test_a_guard_that_somebody_dropped_is_named_in_the_readers_language(lanmu, f
     wrong = lanmu("verify", lang="zh")
     assert wrong.exit_code == 1
     assert "数据表 unit：索引 ix_unit_in_doubt 缺失，或与应有的不一致" in wrong.stdout
+    assert "→ 先停下 Lanmu，把现在的数据库原样留一份，再从最近一份能通过这项检查的备份恢复。" in wrong.stdout
     (told,) = [each for each in json.loads(lanmu("verify", "--json").stdout) if not each["ok"]]
     assert told["invariant"] == "I16"
     assert told["first_wrong"].startswith("table unit: the index ix_unit_in_doubt is missing")
+    assert told["way_out"].startswith("Stop Lanmu, keep a copy")
 
 
 def test_a_faulty_file_is_named_with_its_line_and_the_rest_is_loaded(lanmu, folder):

@@ -86,6 +86,8 @@ def test_one_damaged_row_is_named(sent: Room, invariant: str, statement: str, wo
     assert "push psh_" in check.first_wrong
     chinese = Catalog().gettext("zh-CN", check.first_wrong)
     assert "推送 psh_" in chinese
+    assert "this push" in check.way_out
+    assert "这条推送" in Catalog().gettext("zh-CN", check.way_out)
 
 
 @pytest.mark.parametrize("off", [timedelta(seconds=-1), timedelta(hours=6)])
@@ -109,6 +111,19 @@ def test_a_limit_that_is_not_what_went_out_is_named(sent: Room, statement: str, 
     check = checks_of(sent)["I13"]
     assert (check.ok, words in check.first_wrong) == (False, True)
     assert "频次上限" in Catalog().gettext("zh-CN", check.first_wrong)
+    assert "停用再启用" in Catalog().gettext("zh-CN", check.way_out)
+
+
+def test_the_way_out_of_a_wrong_count_is_one(sent: Room) -> None:
+    damage(sent, "UPDATE limit_use SET used = used + 1")
+    assert not checks_of(sent)["I13"].ok
+    for enabled in (False, True):
+        sent.limits.change("ours.recipient.day", 5, enabled, None, "li")
+    assert checks_of(sent)["I13"].ok
+
+
+def test_what_is_right_needs_no_way_out(sent: Room) -> None:
+    assert {check.way_out for check in checks_of(sent).values()} == {""}
 
 
 def test_a_unit_that_is_not_out_counts_against_no_limit(sent: Room) -> None:

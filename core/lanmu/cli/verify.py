@@ -32,4 +32,5 @@ def verify(ctx: click.Context, as_json: bool) -> None:
             click.echo(f"{mark} {check.invariant:4} {check.rows:>8}  {say(check.title)}")
             if not check.ok:
                 click.echo(f"       {say(check.first_wrong)}")
+                click.echo(f"       → {say(check.way_out)}")
     ctx.exit(0 if all(check.ok for check in checks) else FAILED)

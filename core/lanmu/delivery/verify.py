@@ -59,7 +59,27 @@ def verify(database: Database, now: datetime | None = None) -> Iterable[Check]:
         yield from _counted(session, now)
 
     checks = [*_CHECKS, ("I13", _("What is used of the limits is what the messages come to"), limits)]
-    return run_checks(database, sorted(checks, key=lambda check: check[0]))
+    return run_checks(database, sorted(checks, key=lambda check: check[0]), _WAYS_OUT)
+
+
+_WAYS_OUT = {
+    "I11": _(
+        "Let nothing more of this push go out, hold its list of recipients against who should get it, and"
+        " make a new push for who is missing."
+    ),
+    "I12": _(
+        "Let nothing more of this push go out, and look into the chats: its recipients may have it twice,"
+        " or not at all. Only then send to those who lack it."
+    ),
+    "I13": _(
+        "Switch this limit off and on again on the page of limits: that counts anew what is used of it. "
+        "Where a push is named, cancel it, then say what became of that batch."
+    ),
+    "I14": _(
+        "Let nothing more of this push go out, and hold what was sent against what was approved; the "
+        "audit log tells who changed what. Whatever else writes to the database must stop."
+    ),
+}
 
 
 def _all_accounted_for(session: Session) -> Rows:

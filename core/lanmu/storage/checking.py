@@ -1,26 +1,38 @@
 """What every part of `verify` is made of: checks that stream over one consistent view and stop at a fault."""
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy.orm import Session
 
+from lanmu.i18n import _
 from lanmu.storage.database import Database
 
 _BATCH = 500
 
+RESTORE = _(
+    "Stop Lanmu, keep a copy of the database as it is, and restore the last backup that this check "
+    "finds right."
+)
+"""The way out of what no person can put right by hand."""
+
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What became of one check: how many `rows` were looked at, and the first faulty one in words."""
+    """What became of one check: how many `rows` were looked at, and the first faulty one in words.
+
+    Where it found one, `way_out` says what to do about it.
+    """
 
     invariant: str
     title: str
     ok: bool
     rows: int
     first_wrong: str = ""
+    way_out: str = ""
 
 
 Rows = Generator[str | None, None, None]
@@ -29,23 +41,30 @@ Rows = Generator[str | None, None, None]
 Look = Callable[[Session], Rows]
 
 
-def run_checks(database: Database, checks: Sequence[tuple[str, str, Look]]) -> Iterable[Check]:
-    """Run checks (invariant, title, look) one after the other; each ends at its first wrong row."""
+def run_checks(
+    database: Database,
+    checks: Sequence[tuple[str, str, Look]],
+    ways_out: Mapping[str, str] = MappingProxyType({}),
+) -> Iterable[Check]:
+    """Run checks (invariant, title, look) one after the other; each ends at its first wrong row.
+
+    `ways_out` tells by the invariant what to do then, where restoring a backup is not it.
+    """
     for invariant, title, look in checks:
         with database.read() as session:
             if database.dialect == "postgresql":  # all of a check's queries must see the same moment
                 # However long it takes: a check reads whole tables.
                 session.connection(execution_options={"isolation_level": "REPEATABLE READ", "patience": None})
-            yield _run(session, invariant, title, look)
+            yield _run(session, invariant, title, look, ways_out.get(invariant, RESTORE))
 
 
-def _run(session: Session, invariant: str, title: str, look: Look) -> Check:
+def _run(session: Session, invariant: str, title: str, look: Look, way_out: str) -> Check:
     rows = 0
     with closing(look(session)) as found:  # a check that ends early must give back its cursor
         for wrong in found:
             rows += 1
             if wrong is not None:
-                return Check(invariant, title, False, rows, wrong)
+                return Check(invariant, title, False, rows, wrong, way_out)
     return Check(invariant, title, True, rows)
 
 
