@@ -31,7 +31,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy import cast as cast_to
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import Session
 from sqlalchemy.types import TypeEngine
 
@@ -41,6 +41,7 @@ from lanmu.delivery.states import PushState, UnitState
 from lanmu.i18n import _
 from lanmu.interfaces.clock import Clock
 from lanmu.storage import Database
+from lanmu.storage.once import insert_into
 
 AT_ONCE = 500
 """A push of so many recipients is expanded where it is taken in: that keeps others for milliseconds."""
@@ -334,8 +335,8 @@ def _once(
     """The rows of `source` into the table, save those that are there."""
     # Without a WHERE, SQLite takes the ON of ON CONFLICT for that of a join.
     rows = select(*values.values()).select_from(source).where(text("1 = 1"))
-    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
-    return insert(table).from_select(list(values), rows).on_conflict_do_nothing(index_elements=list(unique))
+    inserted = insert_into(dialect, table).from_select(list(values), rows)
+    return inserted.on_conflict_do_nothing(index_elements=list(unique))
 
 
 def _each(dialect: str) -> Any:

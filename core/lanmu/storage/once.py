@@ -1,12 +1,18 @@
-"""Insert a row unless one with its key is there already: the first step of everything that happens once."""
+"""Inserting what may be there already: the first step of everything that happens once."""
 
 from collections.abc import Sequence
 from typing import Any
 
+from sqlalchemy import Table
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from lanmu.storage.base import Base
+
+
+def insert_into(dialect: str, table: Table | type[Base]) -> postgresql.Insert | sqlite.Insert:
+    """An INSERT that may say what becomes of a row whose key is there already (ON CONFLICT)."""
+    return postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
 
 
 def insert_once(
@@ -17,7 +23,7 @@ def insert_once(
     On PostgreSQL this waits for a transaction that is inserting the same key just now; so an answer of
     None means that the other row is committed and can be read.
     """
-    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    statement = insert(model).values(values).on_conflict_do_nothing(index_elements=list(unique))
+    inserted = insert_into(session.get_bind().dialect.name, model).values(values)
+    statement = inserted.on_conflict_do_nothing(index_elements=list(unique))
     key: int | None = session.scalar(statement.returning(model.__table__.c["id"]))
     return key

@@ -28,13 +28,13 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy import cast as cast_to
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.dml import ReturningInsert
 
 from lanmu.delivery.door.limit_models import LimitUse, SendLimit
 from lanmu.delivery.door.windows import Window, allowed, window_of
 from lanmu.delivery.models import PUSH, TARGET, UNIT
+from lanmu.storage.once import insert_into
 from lanmu.storage.rows import Rows
 
 COMMUNITY_DAY = "community.day"
@@ -293,8 +293,7 @@ def _adding(dialect: str) -> ReturningInsert[Any]:
     limit_id, subject, day, amount = _columns(dialect)
     # SQLite needs the WHERE to tell the conflict clause from a join's.
     source = select(limit_id, subject, day, amount).where(true()).order_by(limit_id, subject, day)
-    upsert = (postgresql.insert if dialect == "postgresql" else sqlite.insert)(_USE)
-    upsert = upsert.from_select(["limit_id", "subject", "starts_on", "used"], source)
+    upsert = insert_into(dialect, _USE).from_select(["limit_id", "subject", "starts_on", "used"], source)
     return upsert.on_conflict_do_update(
         index_elements=["limit_id", "subject", "starts_on"],
         set_={"used": _USE.c.used + upsert.excluded.used},

@@ -8,7 +8,6 @@ from functools import cache
 from typing import Any, cast
 
 from sqlalchemy import Table, Update, bindparam, func, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from lanmu.delivery.door.gate import Answer, Door
@@ -17,6 +16,7 @@ from lanmu.delivery.models import TARGET, UNIT
 from lanmu.delivery.sending.queue import Claimed
 from lanmu.delivery.states import UnitState
 from lanmu.i18n import to_store
+from lanmu.storage.once import insert_into
 from lanmu.storage.rows import Rows
 
 _COUNT = cast(Table, GateCount.__table__)
@@ -132,7 +132,7 @@ def count(session: Session, now: datetime, answers: Sequence[tuple[int, Answer]]
 
 @cache
 def _counting(dialect: str) -> Any:
-    upsert = (postgresql.insert if dialect == "postgresql" else sqlite.insert)(_COUNT)
+    upsert = insert_into(dialect, _COUNT)
     return upsert.on_conflict_do_update(
         index_elements=["push_id", "door", "code"],
         set_={

@@ -11,12 +11,12 @@ from functools import cache
 from typing import Any, cast
 
 from sqlalchemy import Table, Update, bindparam, select, true, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.dml import ReturningInsert
 
 from lanmu.delivery.door.limit_models import RateUse
 from lanmu.interfaces.channels import Abilities, Rate
+from lanmu.storage.once import insert_into
 from lanmu.storage.rows import Rows
 
 SILENT_SHARE = 0.8
@@ -157,8 +157,9 @@ def _looking(dialect: str) -> ReturningInsert[Any]:
     keys = (given.c.channel, given.c.subject, given.c.per_seconds)
     # SQLite needs the WHERE to tell the conflict clause from a join's.
     source = select(*keys, given.c.full_at, bindparam("line", 0)).where(true()).order_by(*keys)
-    upsert = (postgresql.insert if dialect == "postgresql" else sqlite.insert)(_USE)
-    upsert = upsert.from_select(["channel", "subject", "per_seconds", "full_at", "line_at"], source)
+    upsert = insert_into(dialect, _USE).from_select(
+        ["channel", "subject", "per_seconds", "full_at", "line_at"], source
+    )
     return upsert.on_conflict_do_update(
         index_elements=["channel", "subject", "per_seconds"],
         set_={"full_at": _USE.c.full_at},  # changes nothing, but locks the row and lets it be answered

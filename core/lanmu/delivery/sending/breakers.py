@@ -23,7 +23,6 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from lanmu.delivery.door.limit_models import Breaker
@@ -35,6 +34,7 @@ from lanmu.delivery.sending.recording import hold_push
 from lanmu.delivery.states import UnitState
 from lanmu.i18n import Filled, _, to_store
 from lanmu.interfaces.channels import Channel
+from lanmu.storage.once import insert_into
 
 _SHANGHAI = ZoneInfo("Asia/Shanghai")
 _SHORT, _HOUR, _MONTH = timedelta(seconds=61), timedelta(minutes=61), timedelta(days=30)
@@ -206,8 +206,9 @@ class Breakers:
             "code": next_.code,
             "reason": to_store(next_.reason),
         }
-        insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-        fresh = insert(_BREAKER).values(channel=key[0], subject=key[1], kind=key[2], **values)
+        fresh = insert_into(session.get_bind().dialect.name, _BREAKER).values(
+            channel=key[0], subject=key[1], kind=key[2], **values
+        )
         session.execute(
             fresh.on_conflict_do_update(index_elements=["channel", "subject", "kind"], set_=values)
         )

@@ -5,14 +5,13 @@ from collections import defaultdict
 from dataclasses import replace
 from datetime import timedelta
 
-from sqlalchemy.dialects import postgresql, sqlite
-
 from lanmu.delivery.models import UploadedAsset
 from lanmu.delivery.sending import asking
 from lanmu.delivery.sending.outcomes import FILES_REMEMBERED
 from lanmu.interfaces.channels import Asset, AssetRef, Channel
 from lanmu.interfaces.clock import Clock
 from lanmu.storage import Database
+from lanmu.storage.once import insert_into
 
 REUPLOAD_BEFORE = timedelta(hours=2)
 """A name that dies sooner is not used any more: the message may still have to wait for its turn."""
@@ -69,9 +68,10 @@ class Uploads:
 
     def _store(self, channel: str, sha256: str, known: AssetRef) -> None:
         """Another process may be storing the same just now: the last one stands, both names are good."""
-        insert = postgresql.insert if self._database.dialect == "postgresql" else sqlite.insert
         named = {"ref": known.ref, "expires_at": known.expires_at}
-        statement = insert(UploadedAsset).values(channel=channel, account="", sha256=sha256, **named)
+        statement = insert_into(self._database.dialect, UploadedAsset).values(
+            channel=channel, account="", sha256=sha256, **named
+        )
         with self._database.write() as session:
             session.execute(
                 statement.on_conflict_do_update(index_elements=["channel", "account", "sha256"], set_=named)
