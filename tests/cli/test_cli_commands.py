@@ -166,6 +166,19 @@ def test_a_test_is_sent_listed_and_shown(lanmu):
     assert shown["units"][0]["targets"][0]["key"] == "群一"
 
 
+def test_a_large_push_is_shown_with_all_its_batches(lanmu, folder):
+    sent = lanmu("push", "test", "personal_wechat_export.pack", "--to", "群一", "--text", "你好")
+    with closing(sqlite3.connect(folder / "data" / "lanmu.db")) as rows, rows:
+        columns = [row[1] for row in rows.execute("PRAGMA table_info(unit)") if row[1] != "id"]
+        values = ", ".join({"number": "n", "token": "'t' || n"}.get(name, name) for name in columns)
+        rows.execute(
+            "WITH RECURSIVE more(n) AS (SELECT 2 UNION ALL SELECT n + 1 FROM more WHERE n < 450)"
+            f" INSERT INTO unit ({', '.join(columns)}) SELECT {values} FROM unit, more"
+        )
+    shown = json.loads(lanmu("push", "show", sent.stdout.split()[0]).stdout)
+    assert [unit["number"] for unit in shown["units"]] == list(range(1, 451))
+
+
 def test_a_push_is_stopped_and_decided_from_the_command_line(lanmu):
     sent = lanmu("push", "test", "personal_wechat_export.pack", "--to", "群一", "--text", "你好")
     push = sent.stdout.split()[0]

@@ -1,5 +1,6 @@
 """`lanmu push`: what goes out and how far it is; to stop it, go on or decide; and a test by the same way."""
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -13,13 +14,15 @@ from lanmu.cli.layout import table
 from lanmu.cli.words import say
 from lanmu.delivery.installation.owner import this_process
 from lanmu.delivery.service import PushFilter
-from lanmu.delivery.views import PushView
+from lanmu.delivery.views import PushView, UnitView
 from lanmu.i18n import _
 from lanmu.interfaces.channels import Sending
 from lanmu.interfaces.errors import Invalid
 
 if TYPE_CHECKING:
     from lanmu.server import Server
+
+_PAGE = 200
 
 BY = "cli"
 """Who the audit log names: whoever may run commands on the server may do everything."""
@@ -80,9 +83,17 @@ def show(ctx: click.Context, push_id: str) -> None:
         print_json(
             {
                 **_plain(server.delivery.get(push_id)),
-                "units": [asdict(u) for u in server.delivery.units(push_id)],
+                "units": [asdict(unit) for unit in _units(server, push_id)],
             }
         )
+
+
+def _units(server: "Server", push_id: str) -> Iterator[UnitView]:
+    """All of them, read in portions: a part would be taken for the whole."""
+    after = 0
+    while found := server.delivery.units(push_id, _PAGE, after):
+        yield from found
+        after = found[-1].number
 
 
 @push.command("cancel", help=_("Stop what has not left yet; tells how many that were."))
