@@ -13,6 +13,9 @@ help: ## show this list
 run: setup ## start Lanmu with its demo shop: console, API, worker, WeCom sandbox
 	@exec $(BIN)/lanmu serve
 
+# Where Python is told to keep nothing compiled, each of the many processes that tests start would compile us anew.
+test test-long: export PYTHONDONTWRITEBYTECODE :=
+
 test: dev ## run every test but the long ones
 	@$(BIN)/python -m pytest -m "not long" -q -n 4 --dist worksteal
 
