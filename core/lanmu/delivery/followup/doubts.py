@@ -32,6 +32,7 @@ from lanmu.delivery.models import Attempt, Unit
 from lanmu.delivery.progress import lock_pushes
 from lanmu.delivery.sending import asking, crash_points
 from lanmu.delivery.sending.breakers import Breakers
+from lanmu.delivery.sending.dispatcher import GUARD_GAP
 from lanmu.delivery.sending.journal import Journal, Recorder
 from lanmu.delivery.sending.outcomes import FIRST_RESULTS, POISON, Next, after_write
 from lanmu.delivery.sending.preflight import Preflight, Ready
@@ -297,7 +298,7 @@ class Doubts:
                 keep_to_person(session, doubt, answer.code, answer.reason)
         if unit is None:
             return
-        if self._clock.boottime() - boot > _SLEPT:
+        if self._clock.boottime() - boot > GUARD_GAP:
             slept = _("The worker slept between its intent and the write.")
             seen, next_ = Observation(wrote=False, fault=slept), self._still(doubt, slept, "slept", 0)
         else:
