@@ -64,8 +64,8 @@ class Log:
     def count(self, words: str) -> int:
         return sum(words in line for line in self.lines)
 
-    def error(self, line: str, error: str = "") -> None:
-        self.lines.append(f"{line}: {error}")
+    def error(self, line: str, extra: dict[str, str]) -> None:
+        self.lines.append(f"{line}: {extra['error']}")
 
     def warning(self, line: str, **_more: object) -> None:
         self.lines.append(line)
