@@ -121,7 +121,7 @@ def test_tampering_is_found_and_named(books: Database) -> None:
 
 
 def _put_back(session: Session, table: str) -> None:
-    columns = list(session.execute(text("SELECT * FROM kept LIMIT 0")).keys())
+    columns = list(session.execute(text(f"SELECT * FROM {table} LIMIT 0")).keys())
     session.execute(text(f"DELETE FROM {table} WHERE id NOT IN (SELECT id FROM kept)"))
     missing = f"SELECT * FROM kept WHERE id NOT IN (SELECT id FROM {table})"
     session.execute(text(f"INSERT INTO {table} ({', '.join(columns)}) {missing}"))
