@@ -21,10 +21,20 @@ if "XDG_RUNTIME_DIR" not in os.environ:  # the embedded PostgreSQL wants a folde
     _runtime.mkdir(mode=0o700, exist_ok=True)
     os.environ["XDG_RUNTIME_DIR"] = str(_runtime)
 
-_memory = Path("/dev/shm")
-if _memory.is_dir() and os.access(_memory, os.W_OK) and shutil.disk_usage(_memory).free > 2**30:
-    # SQLite waits for the disk with each commit, on purpose; no test pulls the plug.
-    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_memory))
+# SQLite waits for the disk with each commit, on purpose; no test pulls the plug. Each run has its own folder:
+# where several share one, each tidies up what it takes for left behind.
+_memory, _folder = Path("/dev/shm"), ""
+if (
+    "PYTEST_DEBUG_TEMPROOT" not in os.environ
+    and os.access(_memory, os.W_OK)
+    and shutil.disk_usage(_memory).free > 2**30
+):
+    os.environ["PYTEST_DEBUG_TEMPROOT"] = _folder = tempfile.mkdtemp(prefix="lanmu-tests-", dir=_memory)
+
+
+def pytest_unconfigure() -> None:
+    if _folder:
+        shutil.rmtree(_folder, ignore_errors=True)
 
 
 @pytest.fixture
