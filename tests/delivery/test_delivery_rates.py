@@ -123,6 +123,22 @@ def test_what_waits_for_the_far_end_says_so_and_costs_no_try(make_room, database
     assert room.attempts(pushes[1]) == []
 
 
+def test_a_push_that_the_pace_spreads_over_an_hour_is_not_late(make_room, database):
+    room = make_room(database, abilities=Abilities(batch_max=1, limits=(Rate(1, MINUTE),)))
+    pushes = [room.send(f"g{number}", late_policy="ask") for number in range(40)]
+    assert len(_paced(room, START + timedelta(hours=1))) == 40
+    assert {room.unit(push).state for push in pushes} == {"accepted"}
+
+
+def test_who_stood_in_line_is_late_once_the_line_has_stood_still_for_long(make_room, database):
+    room = make_room(database, abilities=Abilities(batch_max=1, limits=(Rate(1, MINUTE),)))
+    pushes = [room.send(f"g{number}", late_policy="ask") for number in range(2)]
+    room.run()
+    room.clock.advance(timedelta(minutes=17))
+    room.run()
+    assert [room.unit(push).code for push in pushes] == ["", "late"]
+
+
 @pytest.mark.parametrize("calls", [10, 30])
 def test_workers_at_once_share_one_bucket(make_room, database, calls):
     room = make_room(database, abilities=Abilities(batch_max=1, limits=(Rate(calls, MINUTE),)))

@@ -21,7 +21,7 @@ from lanmu.storage.rows import Rows
 
 _COUNT = cast(Table, GateCount.__table__)
 
-KEPT_BACK = frozenset({"quiet", "cap", "yield"})
+KEPT_BACK = frozenset({"quiet", "cap", "yield", "rate"})
 """Codes of what a rule keeps back by decision: how late it is counts from the end of that."""
 
 
