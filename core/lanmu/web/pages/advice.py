@@ -14,7 +14,7 @@ _ADVICE = {
     "content": _("The channel does not take this text or file: change it, and have the push approved anew."),
     "config": _(
         "Put account, key or permission right at the platform or in config.toml, then go on. After ten "
-        "minutes one batch is tried by itself."
+        "minutes the first batch that comes due tries that way again."
     ),
     "channel_missing": _("Look on the plugins page why the channel does not run, set it right, then go on."),
     "channel_error": _("The channel's plugin made a mistake: look into the log, then go on."),
