@@ -73,16 +73,17 @@ def bare_lanmu(request: pytest.FixtureRequest) -> Lanmu:
 
 
 @pytest.fixture
-def postgres() -> Iterator[Postgres]:
+def mortal() -> Iterator[Postgres]:
+    """A PostgreSQL that may be killed."""
     server = Postgres()
     yield server
     server.close()
 
 
 @pytest.fixture
-def on_postgres(tmp_path: Path, postgres: Postgres, valkey_url: str) -> Iterator[Lanmu]:
-    """With a PostgreSQL that may be killed."""
-    lanmu = bare(tmp_path, f'[database]\nurl = "{postgres.url}"', f'backend = "redis"\nurl = "{valkey_url}"')
+def on_postgres(tmp_path: Path, mortal: Postgres, valkey_url: str) -> Iterator[Lanmu]:
+    """On it, with Valkey."""
+    lanmu = bare(tmp_path, f'[database]\nurl = "{mortal.url}"', f'backend = "redis"\nurl = "{valkey_url}"')
     yield lanmu
     lanmu.kill_all()
 

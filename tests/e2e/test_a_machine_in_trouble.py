@@ -95,9 +95,7 @@ def test_a_disk_that_is_full_delays_a_push_and_loses_nothing_of_it(bare_small: L
     assert said(bare_small, worker, "cannot be written") <= 1
 
 
-def test_a_database_server_that_hangs_is_given_up_and_then_gone_on_with(
-    on_postgres: Lanmu, postgres: Postgres
-):
+def test_a_database_server_that_hangs_is_given_up_and_then_gone_on_with(on_postgres: Lanmu, mortal: Postgres):
     web = on_postgres.serve("--no-worker")
     worker = on_postgres.worker()
     crowd = Crowd(on_postgres, 60)
@@ -106,14 +104,14 @@ def test_a_database_server_that_hangs_is_given_up_and_then_gone_on_with(
     crowd.push()
     until("some are being written", lambda: crowd.states()["calling"] >= 8)
     journal = on_postgres.folder / "data" / "outcome.journal"
-    postgres.hang()
+    mortal.hang()
     try:
         until("the worker tells of it", lambda: said(on_postgres, worker, AWAY) == 1, 60)
         until("the answers are kept", lambda: journal.exists() and journal.stat().st_size > 0, 60)
         out = crowd.out()
         assert out < crowd.count
     finally:
-        postgres.go_on()
+        mortal.go_on()
     crowd.all_came()
     assert crowd.out() == crowd.count
     assert crowd.looked_up() == 0, "what the journal kept nobody had to ask for"
@@ -122,7 +120,7 @@ def test_a_database_server_that_hangs_is_given_up_and_then_gone_on_with(
     live(web, worker)
 
 
-def test_a_worker_can_be_stopped_while_its_database_server_hangs(on_postgres: Lanmu, postgres: Postgres):
+def test_a_worker_can_be_stopped_while_its_database_server_hangs(on_postgres: Lanmu, mortal: Postgres):
     stopped = on_postgres.worker()
     on_postgres.serve("--no-worker")
     crowd = Crowd(on_postgres, 40)
@@ -130,12 +128,12 @@ def test_a_worker_can_be_stopped_while_its_database_server_hangs(on_postgres: La
     crowd.slow(2)
     crowd.push()
     until("some are being written", lambda: crowd.states()["calling"] >= 8)
-    postgres.hang()
+    mortal.hang()
     try:
         stopped.terminate()
         stopped.wait(timeout=30)
     finally:
-        postgres.go_on()
+        mortal.go_on()
     worker = on_postgres.worker()
     crowd.all_came()
     live(worker)

@@ -28,7 +28,7 @@ def on_valkey(bare_large: Lanmu, valkey_url: str, valkey: Valkey) -> Lanmu:
 
 
 def test_a_database_killed_twice_while_a_push_goes_out_loses_nobody_and_gives_nobody_two(
-    on_postgres: Lanmu, postgres: Postgres
+    on_postgres: Lanmu, mortal: Postgres
 ):
     web = on_postgres.serve("--no-worker")
     workers = [on_postgres.worker(), on_postgres.worker()]
@@ -39,9 +39,9 @@ def test_a_database_killed_twice_while_a_push_goes_out_loses_nobody_and_gives_no
     for already, how in ((40, signal.SIGQUIT), (120, signal.SIGKILL)):
         until("some went out", partial(crowd.has_sent, already))
         assert crowd.out() < crowd.count, "it is killed while they go out"
-        postgres.kill(how)
+        mortal.kill(how)
         assert health(on_postgres) == 503
-        postgres.start()
+        mortal.start()
         until("the web is well again", lambda: health(on_postgres) == 200)
     crowd.all_came()
     assert crowd.looked_up() == 0, "the answers were kept until the database took them"
@@ -49,7 +49,7 @@ def test_a_database_killed_twice_while_a_push_goes_out_loses_nobody_and_gives_no
 
 
 def test_a_database_away_for_longer_than_a_lease_is_told_in_a_line_and_its_answers_are_kept(
-    on_postgres: Lanmu, postgres: Postgres
+    on_postgres: Lanmu, mortal: Postgres
 ):
     web = on_postgres.serve("--no-worker")
     worker = on_postgres.worker()
@@ -58,7 +58,7 @@ def test_a_database_away_for_longer_than_a_lease_is_told_in_a_line_and_its_answe
     crowd.slow(2)
     crowd.push()
     until("some are being written", lambda: crowd.states()["calling"] >= 8)
-    postgres.kill(signal.SIGQUIT)
+    mortal.kill(signal.SIGQUIT)
     journal = on_postgres.folder / "data" / "outcome.journal"
     until("the answers are in the journal", lambda: journal.exists() and journal.stat().st_size > 0)
     assert health(on_postgres) == 503
@@ -66,7 +66,7 @@ def test_a_database_away_for_longer_than_a_lease_is_told_in_a_line_and_its_answe
     assert said(on_postgres, worker, AWAY) == 1
     assert said(on_postgres, worker, "Traceback") == 0
     assert len(log_of(on_postgres, worker).read_text().splitlines()) < 25
-    postgres.start()
+    mortal.start()
     until("the web is well again", lambda: health(on_postgres) == 200)
     crowd.all_came()
     assert journal.stat().st_size == 0
