@@ -55,8 +55,46 @@ def test_what_a_person_has_put_above_the_cap_is_told_as_held(small_shop: Shop):
     assert crowded(small_shop) == []
     limited(small_shop, community_day=1)
     assert {(each.planned, each.most, each.empty, each.held) for each in crowded(small_shop)} == {
+        (3, 1, 2, 0)
+    }, "what the planner has filled it empties again"
+    seen = {each.id: each.revision_id for each in small_shop.all() if each.revision_id}
+    small_shop.schedule.occurrences.approve(seen, "li")
+    assert {(each.planned, each.most, each.empty, each.held) for each in crowded(small_shop)} == {
         (3, 1, 0, 2)
     }
+
+
+def test_a_form_foresees_what_saving_it_does_also_where_the_limit_is_newer_than_the_plan(small_shop: Shop):
+    small_shop.stock(20)
+    small_shop.community("一群")
+    small_shop.column("早间", *daily("08:30", "12:00"), cooldown_days=1)
+    column = small_shop.column("晚间", *daily("20:00"), cooldown_days=1)
+    limited(small_shop)
+    small_shop.schedule.plan_ahead()
+    limited(small_shop, community_day=1)
+    draft = replace(column.draft, slots=tuple(daily("20:00", "21:00")))
+    foreseen = small_shop.schedule.foreseen(draft, column.id)
+    saved = small_shop.schedule.columns.edit(column.id, draft, column.lock)
+    small_shop.schedule.plan_ahead([column.id])
+    assert {(each.planned, each.most, each.empty, each.held) for each in foreseen} == {(4, 1, 3, 0)}
+    assert small_shop.schedule.foreseen(saved.draft, column.id) == foreseen
+    assert small_shop.schedule.foreseen(saved.draft, column.id) == crowded_by(small_shop, "晚间")
+    full = [each for each in small_shop.all(state="empty") if each.local_time.startswith("2026-11-24")]
+    assert len(full) == foreseen[1].empty
+
+
+def crowded_by(shop: Shop, column: str) -> list[Crowd]:
+    """The crowded days of the calendar, the rivals of the column marked as its form marks them."""
+    return [
+        replace(
+            each,
+            rivals=[
+                replace(rival, column="", is_draft=True) if rival.title == column else rival
+                for rival in each.rivals
+            ],
+        )
+        for each in crowded(shop)
+    ]
 
 
 def test_what_has_gone_out_today_counts_with_what_is_to_come(small_shop: Shop):
@@ -75,7 +113,9 @@ def test_what_has_gone_out_today_counts_with_what_is_to_come(small_shop: Shop):
     assert crowded(small_shop) == []
     limited(small_shop, community_day=2)
     today = crowded(small_shop)[0]
-    assert (today.day, today.planned, today.most, today.held) == (TODAY, 3, 2, 1)
+    assert (today.day, today.planned, today.most, today.sent) == (TODAY, 3, 2, 1)
+    assert (today.empty, today.held) == (1, 0)
+    assert sum(rival.wanted for rival in today.rivals) + today.sent == today.planned
 
 
 def test_a_platforms_limit_for_a_group_is_foreseen_like_our_own(small_shop: Shop):

@@ -32,8 +32,14 @@ def form_of(column: ColumnView, *times: str, **changes: str) -> dict[str, str]:
 
 
 def warnings(page: str) -> list[str]:
-    found = re.findall(r'class="flash flash-warning".*?<p class="prewrap">(.*?)</p>', page, re.S)
+    found = re.findall(r'class="flash flash-warning".*?<p class="[^"]*">(.*?)</p>', page, re.S)
     return [unescape(each) for each in found]
+
+
+def particulars(page: str) -> list[str]:
+    """What lies folded behind a warning."""
+    folded = re.findall(r'class="flash flash-warning".*?<details.*?</details>', page, re.S)
+    return [unescape(line) for each in folded for line in re.findall(r"<li>(.*?)</li>", each, re.S)]
 
 
 def foresight(browser: Browser, form: dict[str, str], of: str) -> str:
@@ -54,12 +60,17 @@ def test_the_editor_warns_of_a_crowded_day_while_it_is_filled_in_and_when_it_is_
     limit(stocked, 2)
     column = next(each for each in stocked.schedule.columns.everything() if each.draft.name == "早安")
     form = form_of(column, "09:00", "12:00")
-    (told,) = warnings(foresight(admin, form, of=column.id))
-    assert "11月23日至12月6日，共 14 天：“一群”排了 3 条，每天上限 2 条。另有 1 个社群也超限。" in told
-    assert "会空着 2 个名额。争名额的有（按先后）：晚间（1 条）、早安（2 条）。" in told
-    assert "频次与配额" in told
-    assert "排了 3 条" in admin.post(f"/columns/{column.id}/edit", form).text
-    assert "排了 3 条" in admin.get(f"/columns/{column.id}/edit").text
+    shown = foresight(admin, form, of=column.id)
+    (told,) = warnings(shown)
+    assert told == "有 14 天排得比能发的多。会空着 28 个名额。"
+    line, way = particulars(shown)
+    assert "11月23日至12月6日，共 14 天：“一群”排了 3 条，每天上限 2 条。另有 1 个社群也超限。" in line
+    assert "会空着 2 个名额。争名额的有（按先后）：晚间（1 条）、早安（2 条）。" in line
+    assert "频次与配额" in way
+    saved = warnings(admin.post(f"/columns/{column.id}/edit", form).text)
+    assert [each.splitlines()[0] for each in saved] == [told], "saving comes to what was foreseen"
+    assert warnings(admin.get(f"/columns/{column.id}/edit").text) == [told]
+    assert warnings(admin.get("/calendar").text) == ["有 7 天排得比能发的多。会空着 14 个名额。"]
     assert warnings(foresight(admin, form_of(column, "09:00"), of=column.id)) == []
     assert warnings(foresight(admin, form_of(column, "9 o'clock"), of=column.id)) == []
 
@@ -75,13 +86,23 @@ def test_the_calendar_marks_the_days_that_have_more_than_may_go_out(admin: Brows
     assert page.count("超 2 条") == 1, "Wednesday alone, in two communities"
     assert page.count(">名额已满<") == 1, "and not that material is wanting"
     assert "个缺素材" not in page
-    (told,) = warnings(page)
+    told = particulars(page)[0]
     assert told.startswith("11月25日：“一群”排了 2 条，每天上限 1 条。")
     assert "晚间（1 条）、早安（1 条）" in told
     board = admin.get("/").text
     assert "2 个排期当天名额已满" in board
     assert "个排期缺素材" not in board
     assert warnings(admin.get("/calendar?week=2026-W47").text) == [], "what is past is no plan"
+
+
+def test_days_that_are_alike_but_not_in_a_row_are_named_one_by_one(admin: Browser, stocked: Server):
+    stocked.schedule.columns.create(
+        ColumnDraft("晚间", CHANNEL, (SlotDraft("mon,wed,thu", "20:00"),), cooldown_days=1, priority="first")
+    )
+    limit(stocked, 1)
+    stocked.schedule.plan_ahead()
+    told = particulars(admin.get("/calendar").text)[0]
+    assert told.startswith("11月23日、25日至26日，共 3 天：“一群”排了 2 条")
 
 
 def test_a_slot_in_the_quiet_hours_of_those_who_get_it_is_marked_until_when_it_is_held(

@@ -18,7 +18,10 @@ from lanmu.delivery.models import Push, Unit, UnitTarget
 from lanmu.schedule.models import Column, Occurrence
 
 _OVER = ("cancelled", "expired", "finished", "finished_with_issues")
-_TO_COME = ("planned", "approved")
+_FULL = and_(Occurrence.state == "empty", cast(Occurrence.why, Text).like('%"daily_cap"%'))
+_BY_PLAN = and_(Occurrence.state == "planned", Occurrence.pinned.is_(False))
+_FIXED = and_(Occurrence.state.in_(("planned", "approved")), ~_BY_PLAN)  # by people: it stays
+_WANTED = or_(_BY_PLAN, _FULL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +40,9 @@ class Crowd:
     """A day of the shop on which somebody is to have more messages than a limit allows.
 
     `subjects` is how many they are, and `name` who has the most: a community, a channel, a sender; empty for
-    members, who are not named. `planned` and `most` are theirs; `empty` and `held` count the messages of all
-    that stay empty or are held until the next day. `rivals` want that one's places, first in line first.
+    members, who are not named. `planned` and `most` are theirs, and of `planned` `sent` are out already;
+    `empty` and `held` count the messages of all that stay empty or are held until the next day, once the
+    days are planned again. `rivals` want that one's places, first in line first.
     """
 
     day: date
@@ -51,6 +55,7 @@ class Crowd:
     empty: int
     held: int
     rivals: Sequence[Rival]
+    sent: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,16 +72,26 @@ class Draft:
 
 @dataclass(slots=True)
 class _Load:
-    """What one subject of a limit has on a day: sent or with material, and wanted beside that."""
+    """What one subject of a limit has on a day: sent, sure to come, and wanted beside that; `minded` is what
+    the planner knows of the first two, which minds columns alone and not what people push by hand.
+    """
 
     most: int
+    sent: int = 0
     filled: int = 0
     wanted: int = 0
+    minded: int = 0
     communities: set[int] = field(default_factory=set)
 
     @property
     def planned(self) -> int:
-        return self.filled + self.wanted
+        return self.sent + self.filled + self.wanted
+
+    @property
+    def held(self) -> int:
+        """What the last door holds of that which planning again will leave filled."""
+        stays = min(self.wanted, max(0, self.most - self.minded))
+        return max(0, self.sent + self.filled + stays - self.most)
 
 
 _Key = tuple[int, int, str]
@@ -88,10 +103,17 @@ def crowds(
 ) -> list[Crowd]:
     """The crowded days of `days` from `since` on, by the shop's calendar; `draft` stands for its column's
     own places. What has gone out today counts, what lay before does not.
+
+    What the planner has filled and may empty again is only wanted, so that a form foresees what saving it
+    does: the days are planned again then, as they are every few minutes.
     """
     span = _Span(now, zone, since, days)
-    filled = span.of_occurrences(session, draft, empty=False) + span.of_pushes(session)
-    wanted = span.of_occurrences(session, draft, empty=True) + span.of_draft(draft)
+    fixed = span.of_occurrences(session, draft, _FIXED)
+    sums = {
+        "filled": fixed + span.of_pushes(session),
+        "wanted": span.of_occurrences(session, draft, _WANTED) + span.of_draft(draft),
+        "minded": fixed + span.of_handed_over(session),
+    }
     found: list[Crowd] = []
     for rule in rules(session):
         if rule.period != "day" or rule.code == TEST_DAY:
@@ -99,7 +121,7 @@ def crowds(
         if rule.scope == "member":
             found += span.of_members(session, rule)
         else:
-            found += _over(session, span, rule, filled, wanted, draft)
+            found += _over(session, span, rule, sums, draft)
     return sorted(found, key=lambda each: (each.day, each.scope, each.channel))
 
 
@@ -107,14 +129,13 @@ def _over(
     session: Session,
     span: "_Span",
     rule: Rule,
-    filled: Mapping[_Key, int],
-    wanted: Mapping[_Key, int],
+    sums: Mapping[str, Mapping[_Key, int]],
     draft: Draft | None,
 ) -> list[Crowd]:
     """The days on which this limit is passed."""
     book = _Book(session, rule)
     loads: dict[tuple[int, str], _Load] = {}
-    for amounts, is_filled in ((filled, True), (wanted, False)):
+    for name, amounts in sums.items():
         for (number, community, channel), amount in amounts.items():
             if rule.channel not in ("", channel):
                 continue
@@ -125,12 +146,9 @@ def _over(
             if load is None:
                 load = _Load(book.most(community, span.day(number)))
                 if span.day(number) == span.today:
-                    load.filled = book.used(session, span.today).get(subject, 0)
+                    load.sent = book.used(session, span.today).get(subject, 0)
                 loads[number, subject] = load
-            if is_filled:
-                load.filled += amount
-            else:
-                load.wanted += amount
+            setattr(load, name, getattr(load, name) + amount)
             load.communities.add(community)
     by_day: dict[int, list[tuple[str, _Load]]] = defaultdict(list)
     for (number, subject), load in loads.items():
@@ -152,7 +170,7 @@ def _crowd(
     draft: Draft | None,
 ) -> Crowd:
     subject, fullest = over[0]
-    held = sum(max(0, load.filled - load.most) for _subject, load in over)
+    held = sum(load.held for _subject, load in over)
     left_out = sum(load.planned - load.most for _subject, load in over)
     if rule.code != COMMUNITY_DAY:  # the planner minds the communities' own cap alone
         held = left_out
@@ -167,6 +185,7 @@ def _crowd(
         empty=left_out - held,
         held=held,
         rivals=span.rivals(session, number, fullest.communities, rule.channel, draft),
+        sent=fullest.sent,
     )
 
 
@@ -254,27 +273,28 @@ class _Span:
         first, last = (self._bounds[0], self._bounds[-1]) if number is None else self._bounds[number:][:2]
         return and_(at >= first, at < last)
 
-    def of_occurrences(self, session: Session, draft: Draft | None, *, empty: bool) -> Counter[_Key]:
-        """The places to come, those that are filled or those that the cap leaves empty."""
+    def of_occurrences(
+        self, session: Session, draft: Draft | None, kind: ColumnElement[bool]
+    ) -> Counter[_Key]:
+        """The places to come of a kind."""
+        return self._counted(session, *self._places(draft, kind))
+
+    def of_handed_over(self, session: Session) -> Counter[_Key]:
+        """The places that have become pushes, out or not: the planner counts them."""
+        return self._counted(session, self._within(Occurrence.due_at), Occurrence.state == "handed_over")
+
+    def _counted(self, session: Session, *which: ColumnElement[bool]) -> Counter[_Key]:
         number = self._number(Occurrence.due_at)
         rows = session.execute(
             select(number, Occurrence.community_id, Column.channel, func.count())
             .join(Column, Column.id == Occurrence.column_id)
-            .where(*self._places(draft, empty))
+            .where(*which)
             .group_by(number, Occurrence.community_id, Column.channel)
         )
         return Counter({(day, community, channel): count for day, community, channel, count in rows})
 
-    def _places(self, draft: Draft | None, *empty: bool) -> list[ColumnElement[bool]]:
-        kinds = {
-            False: Occurrence.state.in_(_TO_COME),
-            True: and_(Occurrence.state == "empty", cast(Occurrence.why, Text).like('%"daily_cap"%')),
-        }
-        wanted = [
-            self._within(Occurrence.due_at),
-            Occurrence.due_at >= self.now,
-            or_(*(kinds[each] for each in empty)),
-        ]
+    def _places(self, draft: Draft | None, kind: ColumnElement[bool]) -> list[ColumnElement[bool]]:
+        wanted = [self._within(Occurrence.due_at), Occurrence.due_at >= self.now, kind]
         if draft is not None and draft.key is not None:
             wanted.append(Occurrence.column_id != draft.key)
         return wanted
@@ -349,7 +369,7 @@ class _Span:
             select(Column.public_id, Column.name, Column.priority, func.count(), func.min(Occurrence.due_at))
             .join(Occurrence, Occurrence.column_id == Column.id)
             .where(
-                *self._places(draft, False, True),
+                *self._places(draft, or_(_FIXED, _WANTED)),
                 self._within(Occurrence.due_at, number),
                 Occurrence.community_id.in_(mine),
                 *([Column.channel == channel] if channel else []),

@@ -160,7 +160,8 @@ def _planned(column: ColumnView, before: Plan) -> Response:
     flash(say(_("Saved.")) + " " + plan_anew(column.id, column.draft.name, before), "success")
     warnings = [*clock_changes(column), *quiet_times(column.draft, column.created_at)]
     if crowded := crowds.foreseen(column.draft, column.id):
-        warnings.append("\n".join(crowded))
+        way = _("The calendar says which days, and who competes.")
+        warnings.append(f"{crowded.summary}\n{say(way)}")
     for told in warnings:
         flash(told, "warning")
     return redirect(url_for("columns.detail", column=column.id), 303)

@@ -1,6 +1,7 @@
 """Days with more planned than a limit lets through, in words that somebody who plans can act on."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date
 from itertools import groupby
 
@@ -30,18 +31,43 @@ _FIGURES = {
 }
 
 
-def foreseen(draft: ColumnDraft, column: str = "") -> list[str]:
+@dataclass(frozen=True, slots=True)
+class Told:
+    """The crowded days in one sentence, and in `lines` each of them, with what can be done behind."""
+
+    summary: str
+    lines: Sequence[str]
+
+
+def foreseen(draft: ColumnDraft, column: str = "") -> Told | None:
     """The days that a column would help to crowd; none while its slots cannot be read."""
     try:
         return in_words(server().schedule.foreseen(draft, column))
     except LanmuError:
-        return []
+        return None
 
 
-def in_words(crowds: Sequence[Crowd]) -> list[str]:
-    """A line for each day, or for the days that are alike; behind them what can be done."""
-    if not crowds:
-        return []
+def in_words(crowds: Sequence[Crowd]) -> Told | None:
+    """A line for each day, or for the days that are alike; None where no day is crowded."""
+    return Told(_summary(crowds), _lines(crowds)) if crowds else None
+
+
+def _summary(crowds: Sequence[Crowd]) -> str:
+    days = len({each.day for each in crowds})
+    told = [say(_("Days with more planned than the limits let through: %(n)s."), n=days)]
+    return _joined(told + _left_out(sum(each.empty for each in crowds), sum(each.held for each in crowds)))
+
+
+def _left_out(empty: int, held: int) -> list[str]:
+    told = []
+    if empty:
+        told.append(say(_("Places that stay empty: %(n)s."), n=empty))
+    if held:
+        told.append(say(_("Messages held until the next day: %(n)s."), n=held))
+    return told
+
+
+def _lines(crowds: Sequence[Crowd]) -> list[str]:
     alike = [list(days) for _key, days in groupby(sorted(crowds, key=_sort), key=_likeness)]
     alike.sort(key=lambda days: days[0].day)
     told = [_line(days) for days in alike[:_MOST]]
@@ -61,7 +87,7 @@ def in_words(crowds: Sequence[Crowd]) -> list[str]:
 def _likeness(crowd: Crowd) -> tuple[object, ...]:
     return (
         crowd.scope, crowd.channel, crowd.name, crowd.subjects, crowd.planned, crowd.most, crowd.empty,
-        crowd.held, tuple((rival.title, rival.wanted) for rival in crowd.rivals),
+        crowd.held, crowd.sent, tuple((rival.title, rival.wanted) for rival in crowd.rivals),
     )  # fmt: skip
 
 
@@ -82,22 +108,38 @@ def _line(days: Sequence[Crowd]) -> str:
     told = [say(_("%(days)s: %(told)s"), days=_days([each.day for each in days]), told=figures)]
     if crowd.subjects > 1 and crowd.scope in _OTHERS:
         told.append(say(_OTHERS[crowd.scope], n=crowd.subjects - 1))
-    if crowd.empty:
-        told.append(say(_("Places that stay empty: %(n)s."), n=crowd.empty))
-    if crowd.held:
-        told.append(say(_("Messages held until the next day: %(n)s."), n=crowd.held))
+    told += _left_out(crowd.empty, crowd.held)
     rivals = [
         say(_("%(title)s (%(n)s)"), title=rival.title, n=rival.wanted) for rival in crowd.rivals[:_RIVALS]
     ]
     if rivals:
         listed = say(_(", ")).join(rivals) + ("…" if len(crowd.rivals) > _RIVALS else "")
         told.append(say(_("They compete, the first in line first: %(rivals)s."), rivals=listed))
-    return (" " if locale() == "en" else "").join(told)
+    if crowd.sent:
+        told.append(say(_("Sent today already: %(n)s."), n=crowd.sent))
+    return _joined(told)
+
+
+def _joined(sentences: Sequence[str]) -> str:
+    return (" " if locale() == "en" else "").join(sentences)
 
 
 def _days(days: Sequence[date]) -> str:
-    """One day, or the first and last of several that are alike."""
-    first, last = month_day(days[0], locale()), month_day(days[-1], locale())
-    if len(days) == 1:
-        return first
-    return say(_("%(first)s – %(last)s (%(n)s days)"), first=first, last=last, n=len(days))
+    """The days, those in a row as their first and last."""
+    rows = groupby(enumerate(days), key=lambda each: each[1].toordinal() - each[0])
+    told: list[str] = []
+    before: date | None = None
+    for _key, group in rows:
+        row = [day for _number, day in group]
+        first, last = _named(row[0], before), _named(row[-1], row[0])
+        told.append(say(_("%(first)s – %(last)s"), first=first, last=last) if len(row) > 1 else first)
+        before = row[-1]
+    listed = say(_(", ")).join(told)
+    return say(_("%(days)s (%(n)s days)"), days=listed, n=len(days)) if len(told) < len(days) else listed
+
+
+def _named(day: date, before: date | None) -> str:
+    """The day, in Chinese without its month where the one before it has said it."""
+    if before is not None and before.month == day.month and locale() != "en":
+        return f"{day.day}日"
+    return month_day(day, locale())
