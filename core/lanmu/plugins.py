@@ -216,6 +216,10 @@ class Plugins:
         """The import packages of the plugins: also of one set aside, whose reason may be in its own words."""
         return [package for package in self._packages if package in sys.modules]
 
+    def names(self) -> set[str]:
+        """All that are installed or asked for, running or not."""
+        return {*self._loaded, *self._aside, *self._off}
+
     def statuses(self) -> list[PluginStatus]:
         """All that are installed or asked for: running, set aside, missing or off."""
         running = [

@@ -2,6 +2,7 @@
 
 import pytest
 
+from lanmu.delivery.sending.asking import no_such_channel
 from lanmu.interfaces.errors import Invalid
 
 
@@ -47,3 +48,13 @@ def test_a_slip_of_a_channels_name_is_told_the_right_one(room):
         room.service.test("fake.chanel", "g1", "", "hello", "li")
     with pytest.raises(Invalid, match=r"Running channels: fake\.channel\."):
         room.service.test("dingding", "g1", "", "hello", "li")
+
+
+def test_a_channel_of_a_known_plugin_is_not_taken_for_a_slip_of_another():
+    running = ["wecom.group", "wecom.customer"]
+    said = str(no_such_channel("channel", "wecom.robot", running))
+    assert "see [plugins.wecom] in config.toml" in said
+    assert "Did you mean" not in said
+    assert "Did you mean wecom.customer?" in str(no_such_channel("channel", "wecom.customr", running))
+    assert "Did you mean wecom.group?" in str(no_such_channel("channel", "wecm.group", running))
+    assert "see [plugins.echo]" in str(no_such_channel("channel", "echo.one", running, ["echo"]))

@@ -95,8 +95,8 @@ def _at(place: str, fault: LanmuError) -> Invalid:
 
 
 def _unknown_channels(server: "Server", addresses: Mapping[str, object]) -> list[Invalid]:
-    running = server.plugins.channels
-    return [no_such_channel("channel", name, running) for name in addresses if name not in running]
+    running, plugins = server.plugins.channels, server.plugins.names()
+    return [no_such_channel("channel", name, running, plugins) for name in addresses if name not in running]
 
 
 def _read(file: Path, faults: list[LanmuError]) -> Iterator[_Item]:

@@ -68,18 +68,37 @@ class ChannelFault(Exception):
         self.reason = reason
 
 
-def no_such_channel(place: str, name: str, running: Iterable[str]) -> Invalid:
-    """The fault of whoever named a channel that does not run, with the one that may be meant."""
+def no_such_channel(place: str, name: str, running: Iterable[str], plugins: Iterable[str] = ()) -> Invalid:
+    """The fault of whoever named a channel that does not run, with what helps: the one that may be meant, or
+    where to set it up. `plugins` are those known besides the ones whose channels run.
+
+    Names of one plugin begin alike (wecom.group, wecom.robot), so only what follows tells a slip.
+    """
     known = sorted(running)
-    near = get_close_matches(name, known, n=1)
+    plugin, _dot, own = name.partition(".")
+    if own and plugin in {*plugins, *(each.partition(".")[0] for each in known)}:
+        near = get_close_matches(own, [each.partition(".")[2] for each in known if _is_of(each, plugin)], n=1)
+        near = [f"{plugin}.{each}" for each in near]
+        way_out = _(
+            "If it is called so, it is not set up: see [plugins.%(plugin)s] in config.toml. "
+            "Running channels: %(known)s."
+        )
+    else:
+        near = get_close_matches(name, known, n=1)
+        way_out = _("Running channels: %(known)s.")
     return Invalid(
         place,
         _("“%(channel)s” is not a channel that runs."),
-        _("Did you mean %(near)s?") if near else _("Running channels: %(known)s."),
+        _("Did you mean %(near)s?") if near else way_out,
         channel=name,
+        plugin=plugin,
         near="".join(near),
         known=", ".join(known) or "–",
     )
+
+
+def _is_of(channel: str, plugin: str) -> bool:
+    return channel.startswith(f"{plugin}.")
 
 
 def uploaded(channel: Channel, asset: Asset) -> AssetRef:
