@@ -7,7 +7,7 @@ from sqlalchemy import or_, select
 
 from lanmu.audience.communities import Communities
 from lanmu.audience.models import Identity, MemberTag
-from lanmu.audience.views import CommunityView
+from lanmu.audience.views import Address, CommunityView
 from lanmu.i18n import _
 from lanmu.interfaces.errors import Invalid
 from lanmu.storage import Database
@@ -42,6 +42,27 @@ def offered(communities: Communities, channels: Iterable[str]) -> list[Trial]:
 def is_marked(community: CommunityView) -> bool:
     """Whether the shop has marked it for tests."""
     return any(mark in community.tags for mark in MARKS)
+
+
+def address_of(communities: Communities, channel: str, to: str) -> Address:
+    """Where a test goes: to a community's address at the channel for its id (com_…), else to that very key.
+
+    Raises NotFound for an id that is no community's, Invalid for a community without an address there.
+    """
+    if not to.startswith("com_"):
+        return Address(to)
+    community = communities.get(to)
+    address = community.addresses.get(channel)
+    if address is None:
+        raise Invalid(
+            "to",
+            _("“%(name)s” has no address at %(channel)s."),
+            _("Give it one on its page, or choose a channel that it has: %(known)s."),
+            name=community.name,
+            channel=channel,
+            known=", ".join(sorted(community.addresses)) or "–",
+        )
+    return address
 
 
 def refuse_customers(database: Database, communities: Communities, channel: str, key: str) -> None:

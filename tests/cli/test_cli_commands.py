@@ -196,7 +196,30 @@ def test_a_push_is_stopped_and_decided_from_the_command_line(lanmu):
 def test_a_test_through_a_channel_that_does_not_run_is_refused(lanmu):
     told = lanmu("push", "test", "wecom.group", "--to", "x", "--text", "y", lang="zh")
     assert told.exit_code == 2
-    assert told.stderr.startswith("channel: 渠道“wecom.group”没有运行。")
+    assert told.stderr == (
+        "channel: 渠道“wecom.group”没有运行。如果名字没写错，就是还没配置："
+        "请看 config.toml 的 [plugins.wecom]。运行中的渠道：personal_wechat_export.pack。\n"
+    )
+
+
+def test_a_test_goes_to_the_address_that_a_community_has_at_the_channel(lanmu, folder):
+    channel = "personal_wechat_export.pack"
+    groups = [{"name": "自己人", "tags": ["测试"], "addresses": {channel: {"key": "own", "sender": "li"}}}]
+    (folder / "groups.json").write_text(json.dumps(groups), encoding="utf-8")
+    assert lanmu("community", "import", "groups.json").exit_code == 0
+    with closing(sqlite3.connect(folder / "data" / "lanmu.db")) as db:
+        ((community,),) = db.execute("SELECT public_id FROM community WHERE name = '自己人'").fetchall()
+    sent = lanmu("push", "test", channel, "--to", community, "--text", "你好")
+    assert sent.exit_code == 0, sent.output
+    (unit,) = json.loads(lanmu("push", "show", sent.stdout.split()[0]).stdout)["units"]
+    assert (unit["targets"][0]["key"], unit["sender"]) == ("own", "li")
+    with closing(sqlite3.connect(folder / "data" / "lanmu.db")) as db, db:
+        db.execute("UPDATE community_address SET channel = 'wecom.group'")
+    refused = lanmu("push", "test", channel, "--to", community, "--text", "你好", lang="zh")
+    assert refused.exit_code == 2
+    assert "社群“自己人”没有 personal_wechat_export.pack 这个渠道的地址。" in refused.stderr
+    assert "换用它已有地址的渠道：wecom.group。" in refused.stderr
+    assert lanmu("push", "test", channel, "--to", "com_none", "--text", "你好").exit_code == 1
 
 
 def test_a_test_is_not_sent_to_a_community_that_is_not_marked_for_it(lanmu, folder):

@@ -13,6 +13,7 @@ from lanmu.cli.context import done, open_server, print_json
 from lanmu.cli.layout import table
 from lanmu.cli.words import say
 from lanmu.delivery.installation.owner import this_process
+from lanmu.delivery.sending.asking import no_such_channel
 from lanmu.delivery.service import PushFilter
 from lanmu.delivery.views import PushView, UnitView
 from lanmu.i18n import _
@@ -166,17 +167,28 @@ def _tell(server: "Server", found: PushView, as_json: bool) -> None:
 
 @push.command("test", help=_("Send a marked test through a channel to one recipient, now."))
 @click.argument("channel")
-@click.option("--to", "key", required=True, help=_("The recipient's key at the channel."))
+@click.option(
+    "--to",
+    required=True,
+    help=_(
+        "A community's id (com_…, as in the address of its page), or what the channel itself knows the "
+        "recipient by: a group's chat id, the name of a robot."
+    ),
+)
 @click.option("--sender", default="", help=_("The employee who sends, where the channel needs one."))
 @click.option("--text", required=True, help=_("What to send."))
 @click.pass_context
-def test(ctx: click.Context, channel: str, key: str, sender: str, text: str) -> None:
-    from lanmu.trying_out import refuse_customers  # for this verb alone
+def test(ctx: click.Context, channel: str, to: str, sender: str, text: str) -> None:
+    from lanmu.trying_out import address_of, refuse_customers  # for this verb alone
 
     with open_server(ctx) as server:
-        refuse_customers(server.database, server.audience.communities, channel, key)
+        if channel not in server.plugins.channels:
+            raise no_such_channel("channel", channel, server.plugins.channels, server.plugins.names())
+        communities = server.audience.communities
+        address = address_of(communities, channel, to)
+        refuse_customers(server.database, communities, channel, address.key)
         server.home.tick()  # nothing is sent before a look at the clock
-        made = server.delivery.test(channel, key, sender, text, "cli")
+        made = server.delivery.test(channel, address.key, sender or address.sender, text, "cli")
         # Sent here and now, so that the outcome can be told even where no worker runs.
         with ThreadPoolExecutor(1) as pool:
             server.dispatcher(this_process(), pool, batch=1).run_due()
