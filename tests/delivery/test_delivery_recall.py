@@ -37,7 +37,9 @@ def test_what_nobody_has_confirmed_is_taken_back(room):
     push = room.send("a", "b", "c")
     room.run()
     assert room.push(push).state == "finished"
+    assert room.service.returnable(push.id) == 3, "as the dialog says before"
     assert room.service.cancel(push.id) == Stopped(stopped=3, out=0, unclear=0)
+    assert room.service.returnable(push.id) == 0
     assert room.channel.cancelled == ["ref-1", "ref-2"]
     assert room.states(push) == ["cancelled", "cancelled"]
     assert room.push(push).state == "cancelled"
@@ -75,6 +77,9 @@ def test_what_was_confirmed_before_stays_out_and_is_told(room):
     push = room.send("a", "b")
     room.run()
     room.channel.set_result("ref-1", "a", TargetState.DELIVERED)
+    room.clock.advance(timedelta(minutes=1))
+    room.results.poll()
+    assert room.service.returnable(push.id) == 1
     assert room.service.cancel(push.id) == Stopped(stopped=1, out=1, unclear=0)
     assert room.states(push) == ["partial"]
     assert room.target_states(push) == {"a": "delivered", "b": "cancelled"}

@@ -10,7 +10,7 @@ from tests.web.conftest import Browser, Send
 
 from lanmu.delivery.installation.instance import RESTORED, freeze
 from lanmu.delivery.installation.instance_models import InstanceRecord
-from lanmu.delivery.models import Push, Unit
+from lanmu.delivery.models import Push, Unit, UnitTarget
 from lanmu.delivery.service import PushFilter
 from lanmu.delivery.views import PushView
 from lanmu.i18n import Filled
@@ -61,6 +61,22 @@ def test_the_calendar_shows_a_changed_push_at_its_new_time(
 def _event(page: str, push: PushView) -> str:
     """What the calendar says of a push."""
     return page.partition(f'href="/pushes/{push.id}"')[2].partition("</a>")[0]
+
+
+def test_the_question_before_a_cancel_tells_what_will_be_taken_back(
+    admin: Browser, server: Server, send: Send
+):
+    push = send("一群", "二群", push="finished", unit="handed_over", target="handed_over", asked=True)
+    with server.database.write() as session:
+        session.execute(update(Unit).where(Unit.push_id == push.row).values(ref="pack"))
+    page = admin.get(f"/pushes/{push.id}").text
+    assert "还没发出、将停止：0；还没人确认、将撤回：2；已发出、收不回：0；结果不明：0。" in page
+    with server.database.write() as session:
+        done = update(UnitTarget).where(UnitTarget.push_id == push.row, UnitTarget.recipient_key == "一群")
+        session.execute(done.values(state="delivered"))
+    seen = re.findall(r"seen=([^&\"]+)", page)[0]
+    news = admin.get(f"/pushes/{push.id}/live?seen={seen}").text
+    assert "将撤回：1；已发出、收不回：1；" in news, "also on a page that has stood open meanwhile"
 
 
 @pytest.mark.parametrize(

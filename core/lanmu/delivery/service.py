@@ -26,7 +26,7 @@ from lanmu.delivery.sending.journal import Journal
 from lanmu.delivery.sending.outcomes import first_look
 from lanmu.delivery.sending.queue import OWNED, next_due, reap, release
 from lanmu.delivery.states import FINISHED_PUSHES, SAID_SENT, PushState, UnitState
-from lanmu.delivery.stopping import Stopped, ask_to_return, stopped
+from lanmu.delivery.stopping import Stopped, ask_to_return, returnable, stopped
 from lanmu.delivery.views import GateAnswer, PushView, UnitView, gate_answers, push_view, unit_views
 from lanmu.i18n import _
 from lanmu.interfaces.channels import Channel, Sending
@@ -213,22 +213,29 @@ class DeliveryService:
         What is under way finishes; what is out stays out. The channel is asked for some seconds, and the
         worker asks for the rest; until then that counts as unclear.
         """
-        able = [name for name, each in self._channels.items() if each.abilities.cancel]
-        now = self._clock.now()
+        able, now = self._able_to_return(), self._clock.now()
         with self._database.write() as session:
             push = _find(session, public_id, lock=True)
-            returnable = ask_to_return(session, push.id, able, now)
-            if push.state in FINISHED_PUSHES and (push.cancel_requested or not returnable):
+            asked = ask_to_return(session, push.id, able, now)
+            if push.state in FINISHED_PUSHES and (push.cancel_requested or not asked):
                 raise Conflict(push.title, _("is already finished; there is nothing left to stop."))
             push.cancel_requested = True
             session.flush()
             settle(session, now, [push.id])
             row_id = push.id
-        if returnable:
+        if asked:
             give_up = self._clock.boottime() + _ASK_FOR
             self._results.poll(row_id, lambda: self._clock.boottime() > give_up)
         with self._database.read() as session:
             return stopped(session, row_id, able, progress(session, row_id))
+
+    def returnable(self, public_id: str) -> int:
+        """How many recipients `cancel` would ask the channel to take back: nobody has confirmed them yet."""
+        with self._database.read() as session:
+            return returnable(session, _find(session, public_id).id, self._able_to_return())
+
+    def _able_to_return(self) -> list[str]:
+        return [name for name, each in self._channels.items() if each.abilities.cancel]
 
     def pause(self, public_id: str) -> None:
         """Let nothing more of the push go out until it is resumed."""

@@ -33,12 +33,15 @@ def ask_to_return(session: Session, push_id: int, able: Collection[str], now: da
     return bool(asked.all())
 
 
+def returnable(session: Session, push_id: int, able: Collection[str]) -> int:
+    """How many recipients a channel has that nobody has confirmed yet, so that it can be asked for them."""
+    waiting = select(func.count()).select_from(UnitTarget).join(Unit, Unit.id == UnitTarget.unit_id)
+    return session.scalar(waiting.where(_with_channel(push_id, able), UnitTarget.state.in_(TAKEN))) or 0
+
+
 def stopped(session: Session, push_id: int, able: Collection[str], counted: Progress) -> Stopped:
     """The numbers for whoever cancelled. What the channel has not answered for yet is not clear."""
-    waiting = select(func.count()).select_from(UnitTarget).join(Unit, Unit.id == UnitTarget.unit_id)
-    asked_still = (
-        session.scalar(waiting.where(_with_channel(push_id, able), UnitTarget.state.in_(TAKEN))) or 0
-    )
+    asked_still = returnable(session, push_id, able)
     unclear = counted.targets.get("unknown", 0) + counted.targets.get("planned", 0) + asked_still
     return Stopped(counted.targets.get("cancelled", 0), counted.out - asked_still, unclear)
 

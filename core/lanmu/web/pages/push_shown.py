@@ -147,7 +147,10 @@ def every(push: PushView, now: datetime) -> str:
 def seen(push: PushView) -> str:
     """Changes with whatever else than the counts the page shows: its buttons, and what waits for a person."""
     units = push.progress.units
-    parts = (push.state, push.progress.doubts, units.get("unknown", 0), units.get("held", 0), push.binding)
+    # What people confirm can be taken back no longer; while it moves that changes too often to follow.
+    awaited = push.progress.awaited if push.state in FINISHED_PUSHES else 0
+    counts = (push.progress.doubts, units.get("unknown", 0), units.get("held", 0), awaited)
+    parts = (push.state, *counts, push.binding)
     return ".".join(str(each) for each in parts)
 
 

@@ -120,6 +120,8 @@ def _shown(found: PushView) -> dict[str, Any]:
         shown["revision"] = revision.number
         shown["material_url"] = url_for("materials.detail", material=material.id, revision=revision.number)
     targets = found.progress.targets
+    can = push_shown.can(found)
+    back = server().delivery.returnable(found.id) if can["cancel"] else 0
     waiting = push_shown.waiting(found)
     told = [push_shown.unit(unit, found, called) for unit in undecided]
     # What is held for the push's own reason is said once, for all of them together.
@@ -137,7 +139,8 @@ def _shown(found: PushView) -> dict[str, Any]:
         "after": after,
         "numbers": {
             "left": targets.get("planned", 0),
-            "out": found.progress.out,
+            "back": back,
+            "out": found.progress.out - back,
             "unclear": targets.get("unknown", 0),
         },
         "gate": push_shown.gate(found),
@@ -150,7 +153,7 @@ def _shown(found: PushView) -> dict[str, Any]:
             ],
         },
         "preview": push_shown.preview(found, revision, units),
-        "can": push_shown.can(found),
+        "can": can,
     }
 
 
