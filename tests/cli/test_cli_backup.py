@@ -1,6 +1,8 @@
 """`lanmu backup`, `restore`, `release` and `clock trust`, as a person calls them."""
 
 import json
+import sqlite3
+from contextlib import closing
 
 from click.testing import CliRunner
 
@@ -59,6 +61,24 @@ def test_a_clock_that_nobody_doubts_needs_no_trust(lanmu):
     refused = lanmu("clock", "trust")
     assert refused.exit_code == 1
     assert refused.stderr == "Nothing is wrong with the clock.\n"
+
+
+def test_the_clock_by_itself_tells_whether_it_is_trusted_and_the_way_out(lanmu, folder):
+    trusted = lanmu("clock", lang="zh")
+    assert trusted.exit_code == 0, trusted.output
+    assert trusted.stdout.startswith("机器时间可信，现在是 20")
+    with closing(sqlite3.connect(folder / "data" / "lanmu.db")) as db, db:
+        db.execute("UPDATE clock_watch SET max_wall_seen = '2099-01-01 00:00:00.000000'")
+    found = lanmu("clock", lang="zh")
+    assert found.exit_code == 1
+    first, since, way_out = found.stdout.splitlines()
+    assert first.startswith("机器时间不可信，什么都不会发出。")
+    assert since.startswith("这台机器的时间比之前倒退了 ")
+    assert since.endswith("秒。从 2099-01-01 08:00 (北京时间 UTC+8) 起不再信任。")
+    assert way_out.endswith("lanmu clock trust")
+    assert "Doubted since 2099-01-01 08:00" in lanmu("clock").stdout
+    assert lanmu("clock", "trust").exit_code == 0
+    assert lanmu("clock").exit_code == 0
 
 
 def test_a_frozen_copy_is_told_with_every_command_in_the_readers_language_alone(lanmu, folder):

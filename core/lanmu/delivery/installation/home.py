@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from lanmu.delivery.installation.clock_watch import ClockWatch, trust
 from lanmu.delivery.installation.instance import Instance
@@ -108,15 +108,18 @@ class Home:
             self._known = (now, self._look())
         return self._known[1]
 
+    def clock_state(self) -> HomeState:
+        """What is thought of the clock, also of a frozen installation's; looked up anew."""
+        with self._database.glance() as connection:
+            return _of_clock(connection)
+
     def _look(self) -> HomeState:
         frozen = select(InstanceRecord.frozen_at, InstanceRecord.frozen_reason)
-        suspect = select(ClockRecord.suspect_since, ClockRecord.suspect_reason)
         with self._database.glance() as connection:
             row = connection.execute(frozen.where(InstanceRecord.frozen_at.is_not(None))).first()
             if row is not None:
                 return HomeState("frozen", row.frozen_reason, row.frozen_at)
-            row = connection.execute(suspect.where(ClockRecord.suspect_since.is_not(None))).first()
-            return HomeState("clock_suspect", row.suspect_reason, row.suspect_since) if row else _OK
+            return _of_clock(connection)
 
     def trust(self, by: str) -> None:
         """A person has looked at the clock and found it right. Raises Conflict where nobody doubts it."""
@@ -142,3 +145,9 @@ class Home:
             row.released_at, row.released_by = now, by[:60]
         self._known = None
         self._audit.record(by, "instance.release", detail={"reason": str(reason), **(detail or {})})
+
+
+def _of_clock(connection: Connection) -> HomeState:
+    suspect = select(ClockRecord.suspect_since, ClockRecord.suspect_reason)
+    row = connection.execute(suspect.where(ClockRecord.suspect_since.is_not(None))).first()
+    return HomeState("clock_suspect", row.suspect_reason, row.suspect_since) if row else _OK
