@@ -1,6 +1,9 @@
 """Why something did not go out is told in the reader's language, with its numbers in place."""
 
+import pytest
+
 from lanmu.i18n import Catalog, Filled, from_store, to_store
+from lanmu.interfaces.channels import Refusal
 
 
 def test_a_reason_with_slots_comes_back_from_the_database_translatable():
@@ -26,3 +29,16 @@ def test_a_reason_that_is_put_into_another_keeps_its_translation():
     told = Catalog().gettext("zh-CN", from_store(to_store(outer)))
     assert told.startswith("该渠道")
     assert "channel" not in told
+
+
+@pytest.mark.parametrize(("config", "code"), [(False, "content"), (True, "settings")])
+def test_what_the_settings_lack_is_told_apart_from_a_text_that_does_not_fit(
+    make_room, sqlite_database, config, code
+):
+    room = make_room(sqlite_database)
+    room.channel.compose = lambda *_of: Refusal("No robot is named so.", "Add it.", config=config)
+    push = room.send("a")
+    room.run()
+    unit = room.unit(push)
+    assert (unit.state, unit.code) == ("held", code)
+    assert "No robot is named so. Add it." in str(unit.reason)

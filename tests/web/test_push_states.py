@@ -84,6 +84,7 @@ def test_the_question_before_a_cancel_tells_what_will_be_taken_back(
     [
         ("content_out", "延长素材有效期"),
         ("config", "config.toml 里把账号、密钥或权限改好"),
+        ("settings", "请改好 config.toml、重启服务，再点「继续发送」"),
         ("99999", "请查这个错误码的含义"),
         ("network", "检查网络和地址"),
         ("something_new", "再点「继续发送」"),

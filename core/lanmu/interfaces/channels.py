@@ -77,12 +77,14 @@ class Request:
 class Refusal:
     """Why a message cannot go through this channel as it is (too long, wrong kind), and the way out.
 
-    Both texts are English gettext ids; `params` fills their `%(name)s` slots after translation.
+    Both texts are English gettext ids; `params` fills their `%(name)s` slots after translation. `config` says
+    that the channel's settings lack something for it, so that another text would not help.
     """
 
     reason: str
     way_out: str = ""
     params: Mapping[str, object] = field(default_factory=dict)
+    config: bool = False
 
     def __str__(self) -> str:
         text = f"{self.reason} {self.way_out}".rstrip()

@@ -23,9 +23,9 @@ DESCRIPTION_BYTES = 512
 class Unfit(Exception):
     """A message that cannot go as it is; carries the refusal that is told."""
 
-    def __init__(self, reason: str, way_out: str = "", **params: object) -> None:
+    def __init__(self, reason: str, way_out: str = "", *, config: bool = False, **params: object) -> None:
         super().__init__(reason)
-        self.refusal = Refusal(reason, way_out, params)
+        self.refusal = Refusal(reason, way_out, params, config)
 
 
 def within(text: str, limit: int, reason: str) -> str:

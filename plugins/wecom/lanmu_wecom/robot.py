@@ -78,6 +78,7 @@ class RobotChannel(BaseChannel):
             raise Unfit(
                 _("No robot is named %(name)s."),
                 _("Add it with its key under [plugins.wecom.robots] in config.toml."),
+                config=True,
                 name=name,
             )
         return name

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from marshmallow import ValidationError
 
-from lanmu.interfaces.channels import Asset, NotConnected, Outcome, Request, Target
+from lanmu.interfaces.channels import Asset, NotConnected, Outcome, Refusal, Request, Target
 from lanmu.interfaces.secrets import Secret
 from lanmu_wecom.app_message import AppChannel
 from lanmu_wecom.client import Client
@@ -136,6 +136,15 @@ def test_a_fault_in_the_settings_names_its_key(table: dict[str, object], place: 
     with pytest.raises(ValidationError) as caught:
         load(table)
     assert place in caught.value.messages_dict
+
+
+def test_a_robot_without_a_key_is_a_fault_of_the_settings_and_not_of_the_text(robot: RobotChannel) -> None:
+    refused = robot.compose(message(), [Target("not there")])
+    assert isinstance(refused, Refusal)
+    assert refused.config
+    too_long = robot.compose(message("字" * 2000), [Target(ROBOT.name)])
+    assert isinstance(too_long, Refusal)
+    assert not too_long.config
 
 
 def test_targets_of_a_robots_call_are_its_name(robot: RobotChannel) -> None:

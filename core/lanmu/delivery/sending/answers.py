@@ -82,6 +82,7 @@ def check_composed(answer: object, targets: Sequence[Target]) -> Request | Refus
             _text("Refusal.reason", answer.reason),
             _text("Refusal.way_out", answer.way_out),
             {str(name): _safe_param(value) for name, value in params.items()},
+            answer.config is True,
         )
     if not isinstance(answer, Request):
         raise WrongAnswer("compose()", "Request | Refusal", answer)

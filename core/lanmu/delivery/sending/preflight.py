@@ -161,7 +161,8 @@ class Preflight:
             return Next(UnitState.HELD, why, "objection", answer=Answer(Door.HOLD, "objection", why))
         request = asking.composed(channel, message, unit.targets)
         if isinstance(request, Refusal):
-            return Next(UnitState.HELD, _refused(request), "content", hold_push=True)
+            code = "settings" if request.config else "content"
+            return Next(UnitState.HELD, _refused(request), code, hold_push=True)
         return Ready(unit, sheet, request)
 
     def _files(self, channel: Channel, assets: Sequence[Asset]) -> tuple[Asset, ...]:

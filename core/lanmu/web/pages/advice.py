@@ -16,6 +16,7 @@ _ADVICE = {
         "Put account, key or permission right at the platform or in config.toml, then go on. After ten "
         "minutes the first batch that comes due tries that way again."
     ),
+    "settings": _("Put the settings right in config.toml, restart Lanmu, then go on; or cancel."),
     "channel_missing": _("Look on the plugins page why the channel does not run, set it right, then go on."),
     "channel_error": _("The channel's plugin made a mistake: look into the log, then go on."),
     "error": _("The channel's plugin made a mistake: look into the log, then go on."),
