@@ -136,7 +136,7 @@ def test_a_library_folder_that_is_missing_is_named(lanmu, folder):
 
 
 def test_the_plan_is_told_in_one_line_and_as_json(lanmu):
-    assert lanmu("plan", lang="zh").stdout.startswith("已排 0 个时段")
+    assert lanmu("plan", lang="zh").stdout.startswith("已排好 0 个排期")
     assert json.loads(lanmu("plan", "--json").stdout)["planned"] == 0
 
 

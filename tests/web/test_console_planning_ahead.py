@@ -1,13 +1,14 @@
 """Who plans is warned before: of crowded days and of quiet hours, in the editor and on the calendar."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from html import unescape
 
 from tests.web.conftest import CHANNEL, Browser
 
 from lanmu.audience.views import Address, CommunityDraft
 from lanmu.schedule.columns import ColumnDraft, ColumnView, SlotDraft
+from lanmu.schedule.occurrences import OccurrenceView
 from lanmu.server import Server
 from lanmu.testing.clock import FakeClock
 
@@ -44,6 +45,12 @@ def particulars(page: str) -> list[str]:
 
 def foresight(browser: Browser, form: dict[str, str], of: str) -> str:
     return browser.client.get("/columns/foresight", query_string={**form, "of": of}).text
+
+
+def occurrences(server: Server, column: str) -> list[OccurrenceView]:
+    now = server.clock.now()
+    found = server.schedule.occurrences.between(now, now + timedelta(days=20))
+    return [each for each in found if each.column == column]
 
 
 def limit(server: Server, most: int) -> None:
@@ -84,7 +91,13 @@ def test_the_calendar_marks_the_days_that_have_more_than_may_go_out(admin: Brows
     stocked.schedule.plan_ahead()
     page = admin.get("/calendar").text
     assert page.count("超 2 条") == 1, "Wednesday alone, in two communities"
-    assert page.count(">名额已满<") == 1, "and not that material is wanting"
+    key = page.index('class="key"')
+    assert page[:key].count(">名额已满<") == 1, "and not that material is wanting"
+    assert page.count("is-full") == 1
+    assert "is-empty" not in page
+    assert '<i class="dash full"></i>名额已满' in page[key:]
+    assert "16 个排期（每个社群各算一个）" in page
+    assert "2 个名额已满" in page
     assert "个缺素材" not in page
     told = particulars(page)[0]
     assert told.startswith("11月25日：“一群”排了 2 条，每天上限 1 条。")
@@ -93,6 +106,37 @@ def test_the_calendar_marks_the_days_that_have_more_than_may_go_out(admin: Brows
     assert "2 个排期当天名额已满" in board
     assert "个排期缺素材" not in board
     assert warnings(admin.get("/calendar?week=2026-W47").text) == [], "what is past is no plan"
+
+
+def test_saving_says_that_other_columns_lost_places_to_the_cap_and_not_that_their_material_is_bad(
+    admin: Browser, stocked: Server
+):
+    stocked.schedule.plan_ahead()
+    limit(stocked, 1)
+    evening = stocked.schedule.columns.create(
+        ColumnDraft("晚间", CHANNEL, (SlotDraft("daily", "20:00"),), cooldown_days=1, priority="first")
+    )
+    page = unescape(
+        admin.post(f"/columns/{evening.id}/edit", form_of(evening, "20:00", priority="first")).text
+    )
+    full = len([each for each in occurrences(stocked, "早安") if each.state == "empty"])
+    assert f"其他栏目有 {full} 个排期空了出来，因为当天名额已满" in page
+    assert "不符合规则" not in page
+    own = stocked.schedule.columns.by_name("早安")
+    assert own is not None
+    page = unescape(admin.post(f"/columns/{own.id}/plan", {}).text)
+    assert f"“早安”接下来有 {full} 个排期。当天名额已满、空着的有 {full} 个。" in page.replace("\n", "")
+    page = admin.get(f"/columns/{own.id}").text
+    assert page.count("名额已满") == min(full, 40), "once in each row"
+    assert "缺素材" not in page
+
+
+def test_saving_a_limit_says_what_becomes_of_what_is_planned(admin: Browser, stocked: Server):
+    page = admin.post("/settings/limits/community.day", {"most": "3", "enabled": "on"}).text
+    assert "还没审批的排期" in page
+    assert "十分钟内" in page
+    page = admin.post("/settings/limits/member.day", {"most": "3", "enabled": "on"}).text
+    assert "到点先不发" in page
 
 
 def test_days_that_are_alike_but_not_in_a_row_are_named_one_by_one(admin: Browser, stocked: Server):

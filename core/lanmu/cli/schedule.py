@@ -24,10 +24,10 @@ def plan(ctx: click.Context, as_json: bool) -> None:
     else:
         done(
             _(
-                "%(planned)s planned, %(empty)s without material; "
+                "%(planned)s planned, %(empty)s without material, %(full)s on days that are full; "
                 "%(kept)s kept, %(changed)s changed, %(removed)s removed."
             ),
-            **asdict(report),
+            **{**asdict(report), "empty": report.empty - report.full},
         )
 
 

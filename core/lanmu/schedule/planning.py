@@ -40,9 +40,11 @@ _FORSAKEN = 100
 class PlanReport:
     """What a planning run came to: places with a material, places left empty, and places that were set.
 
+    Of the empty ones `full` are those whose day has all the messages it may have; the others want material.
     `changed` counts the occurrences that were written, new ones among them, and `removed` those taken out.
-    `replaced` are places whose material is another than before, `elsewhere` those of them in columns that
-    were not to be planned anew.
+    `replaced` are places whose material is another than before or that have none any more, `elsewhere` those
+    of them in columns that were not to be planned anew: of these `elsewhere_full` lost theirs to the cap of
+    the day, and `elsewhere_empty` found no other.
     """
 
     planned: int
@@ -52,6 +54,9 @@ class PlanReport:
     removed: int
     replaced: int = 0
     elsewhere: int = 0
+    full: int = 0
+    elsewhere_full: int = 0
+    elsewhere_empty: int = 0
 
 
 class Planning:

@@ -10,7 +10,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql import Delete, Insert, Update
 
 from lanmu.schedule.models import Occurrence
-from lanmu.schedule.problem import Key, Opening, Plan, Why
+from lanmu.schedule.problem import EmptyReason, Key, Opening, Plan, Why
 from lanmu.storage import Database
 from lanmu.storage.types import json_text
 
@@ -56,6 +56,18 @@ class Tally:
     removed: int = 0
     replaced: int = 0
     elsewhere: int = 0
+    full: int = 0
+    elsewhere_full: int = 0
+    elsewhere_empty: int = 0
+
+    def replace(self, values: Mapping[str, Any], *, elsewhere: bool) -> None:
+        """Count a place that loses its material to another, to the cap, or to nothing."""
+        self.replaced += 1
+        if elsewhere:
+            self.elsewhere += 1
+            is_full = values["state"] == "empty" and EmptyReason.DAILY_CAP in values["why"]
+            self.elsewhere_full += is_full
+            self.elsewhere_empty += values["state"] == "empty" and not is_full
 
 
 class Store:
@@ -96,8 +108,7 @@ class Store:
             elif _is_ours(row) and any(getattr(row, name) != values[name] for name in _SET):
                 changed.append({name: values[name] for name in (*_SET, "why")} | {"row": row.id})
                 if row.material_id not in (None, values["material_id"]):
-                    self.tally.replaced += 1
-                    self.tally.elsewhere += row.column_id not in self._anew
+                    self.tally.replace(values, elsewhere=row.column_id not in self._anew)
         for plan in plans.values():
             for pick in plan.kept:
                 # It may have been restored since it was read as fixed; the next run plans it.
@@ -133,6 +144,7 @@ class Store:
         for plan in plans.values():
             tally.planned += len(plan.picks)
             tally.empty += len(plan.empty)
+            tally.full += sum(hole.reason == EmptyReason.DAILY_CAP for hole in plan.empty)
             by_plan = sum(pick.by_plan for pick in plan.kept)
             tally.planned += by_plan
             tally.kept += len(plan.kept) - by_plan

@@ -81,6 +81,7 @@ def week() -> str:
         totals={
             "planned": len(found),
             "empty": sum(each.state == "empty" and not is_full(each) for each in found),
+            "full": sum(map(is_full, found)),
         },
     )
 
@@ -94,20 +95,36 @@ def plan() -> Response:
 def plan_again(anew: Collection[str] = ()) -> str:
     """Plan the coming days, these columns anew; answers what came of it in words."""
     report = server().schedule.plan_ahead(anew)
-    text = _("Planned: %(planned)s slots, %(empty)s of them without material; %(kept)s stay as they were.")
-    told = [say(text, planned=report.planned, empty=report.empty, kept=report.kept)]
+    text = _("Places with material: %(planned)s; set by people or handed over, and left alone: %(kept)s.")
+    told = [say(text, planned=report.planned, kept=report.kept)]
+    told += not_filled(report.empty - report.full, report.full)
     own = report.replaced - report.elsewhere
     if own:
         told.append(say(_("%(n)s picks not yet approved were exchanged."), n=own))
     return "\n".join([*told, *elsewhere(report)])
 
 
+def not_filled(empty: int, full: int) -> list[str]:
+    """How many places have nothing, for want of material or of room on their day."""
+    told = [say(_("Without material: %(n)s."), n=empty)] if empty else []
+    if full:
+        told.append(say(_("Empty because the day is full: %(n)s."), n=full))
+    return told
+
+
 def elsewhere(report: PlanReport) -> list[str]:
-    """What planning has changed in columns that were not to be planned anew."""
-    if not report.elsewhere:
-        return []
-    text = _("%(n)s picks of other columns were exchanged, because a rule no longer allowed them.")
-    return [say(text, n=report.elsewhere)]
+    """What planning has changed in columns that were not to be planned anew, and why."""
+    exchanged = report.elsewhere - report.elsewhere_full - report.elsewhere_empty
+    texts = {
+        _("%(n)s picks of other columns were exchanged, because a rule no longer allowed them."): exchanged,
+        _("Places of other columns that are empty now, because the day is full: %(n)s."): (
+            report.elsewhere_full
+        ),
+        _("Places of other columns that are empty now, because no material fits any more: %(n)s."): (
+            report.elsewhere_empty
+        ),
+    }
+    return [say(text, n=n) for text, n in texts.items() if n]
 
 
 def _rest(weekday: int, special: SpecialDayView | None) -> tuple[bool, str]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from lanmu.delivery.door.quiet import AT_ANY_HOUR, QuietHours
@@ -16,8 +16,9 @@ from lanmu.schedule.planning import as_candidate
 from lanmu.schedule.problem import Pool
 from lanmu.schedule.recurrence import names_late_day
 from lanmu.web.pages.acts import say
-from lanmu.web.pages.calendar import elsewhere
+from lanmu.web.pages.calendar import elsewhere, not_filled
 from lanmu.web.pages.formats import zone_name
+from lanmu.web.pages.happenings import is_full
 from lanmu.web.pages.homes import home_of
 from lanmu.web.people import locale, server
 
@@ -25,8 +26,15 @@ _AHEAD = timedelta(days=366)
 _TWO_MONTHS = timedelta(days=62)
 
 
-Plan = dict[tuple[str, str], str]
-"""What a column has on the calendar: its local time and community, and the material, "" where none fits."""
+class Place(NamedTuple):
+    """What a place of a column has: its material, "" where none fits or the day is full."""
+
+    material: str
+    is_full: bool
+
+
+Plan = dict[tuple[str, str], Place]
+"""What a column has on the calendar, by local time and community."""
 
 
 def plan_of(column: str) -> Plan:
@@ -35,7 +43,9 @@ def plan_of(column: str) -> Plan:
     until = now + timedelta(days=server().config.schedule.horizon_days + 1)
     found = server().schedule.occurrences.between(now, until, OccurrenceFilter(column=column))
     return {
-        (each.local_time, each.community_id): each.material if each.state != "empty" else ""
+        (each.local_time, each.community_id): Place(
+            each.material if each.state != "empty" else "", is_full(each)
+        )
         for each in found
         if each.state != "skipped"
     }
@@ -49,15 +59,10 @@ def plan_anew(column: str, name: str, before: Plan) -> str:
 
 def _planned_words(name: str, before: Plan, after: Plan) -> str:
     """What saving or planning a column has changed for this one alone."""
-    empty = sum(not material for material in after.values())
-    told = [
-        say(
-            _("“%(column)s”: %(n)s slots in the coming days, %(empty)s of them without material."),
-            column=name,
-            n=len(after),
-            empty=empty,
-        )
-    ]
+    full = sum(place.is_full for place in after.values())
+    empty = sum(not place.material for place in after.values()) - full
+    told = [say(_("“%(column)s”: %(n)s places in the coming days."), column=name, n=len(after))]
+    told += not_filled(empty, full)
     new, gone = len(after.keys() - before.keys()), len(before.keys() - after.keys())
     other = sum(after[key] != before[key] for key in after.keys() & before.keys())
     if before and (new or gone or other):

@@ -18,9 +18,9 @@ from lanmu.web.people import server
 
 # The state that wants a person's eyes comes first, for an entry shows one state for many communities.
 _WORST_FIRST = (
-    "missed", "in_doubt", "held", "finished_with_issues", "expired", "empty", "to_approve", "in_review",
-    "draft", "checking", "running", "expanding", "paused", "awaits_person", "awaits_confirm", "planned",
-    "approved", "scheduled", "handed_over", "unconfirmed", "finished", "cancelled", "skipped",
+    "missed", "in_doubt", "held", "finished_with_issues", "expired", "empty", "full", "to_approve",
+    "in_review", "draft", "checking", "running", "expanding", "paused", "awaits_person", "awaits_confirm",
+    "planned", "approved", "scheduled", "handed_over", "unconfirmed", "finished", "cancelled", "skipped",
 )  # fmt: skip
 
 
@@ -83,6 +83,8 @@ def state_of(occurrence: OccurrenceView, standings: Mapping[str, Standing]) -> t
         return standings[occurrence.push_id].code, "push"
     if occurrence.needs_approval:
         return "to_approve", "occurrence"
+    if is_full(occurrence):
+        return "full", "occurrence"
     return occurrence.state, "occurrence"
 
 
@@ -176,7 +178,7 @@ def _happening(
         url=_url(group),
         standing=together([standings[push] for push in pushes]),
         mixed=len(states) > 1,
-        full=state == "empty" and all(is_full(each) for each in group if each.state == "empty"),
+        full=state == "full",
         held_until=max((over for each in group if (over := _quiet_until(each, now))), default=None),
     )
 

@@ -7,6 +7,7 @@ from typing import Any
 from flask import Blueprint, render_template, request, url_for
 from werkzeug.wrappers import Response
 
+from lanmu.delivery.door.limits import COMMUNITY_DAY, TEST_DAY
 from lanmu.delivery.door.send_limits import LimitUsage, LimitView
 from lanmu.delivery.sending.breakers import BreakerView
 from lanmu.i18n import _
@@ -48,6 +49,15 @@ _FULL = {
     "channel": _("channels at the limit: %(n)s"),
     "recipient": _("recipients at the limit: %(n)s"),
 }
+_OF_PLANS = {
+    True: _(
+        "What is planned and not yet approved is planned by it within ten minutes, or at once with “Plan "
+        "again” on the calendar; what is approved stays, and is held until the next day where it is over it."
+    ),
+    False: _("What is planned stays: where it is over the limit, it is held when its time comes."),
+}
+"""What becomes of the plan: the planner minds each community's own cap alone."""
+
 _USED = {
     "day": _("Used today: %(n)s"),
     "week": _("Used this week: %(n)s"),
@@ -96,7 +106,8 @@ def change(code: str) -> Response:
                 _("“%(limit)s” is saved with 0: from now on nothing that it counts goes out."),
                 limit=name_of(before),
             )
-        return say(_("“%(limit)s” is saved. It holds from the next message on."), limit=name_of(before))
+        saved = say(_("“%(limit)s” is saved. It holds from the next message on."), limit=name_of(before))
+        return saved if code == TEST_DAY else f"{saved}\n{say(_OF_PLANS[code == COMMUNITY_DAY])}"
 
     return act(do, url_for("limits.index"), permission="settings.edit", on=code, detail=detail)
 

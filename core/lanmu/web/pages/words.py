@@ -12,6 +12,8 @@ WORDS: dict[str, dict[str, str]] = {
     "occurrence": {
         "planned": _("Planned"),
         "empty": _("No material"),
+        # An empty place too, but for the day's cap and not for want of material.
+        "full": _("The day is full"),
         "approved": _("Approved"),
         "handed_over": _("Handed to delivery"),
         "skipped": _("Skipped"),
@@ -174,6 +176,7 @@ TONES = {
         "unconfirmed",
     ),
     "orange": (
+        "full",
         "in_review", "empty", "held", "unknown", "partial", "finished_with_issues", "retry_wait", "postponed",
         "to_approve", "in_doubt", "awaits_confirm", "awaits_person",
         "changed", "review", "set_aside",
