@@ -34,6 +34,18 @@ def test_a_backup_is_restored_beside_and_released(lanmu, folder):
     assert again.stderr == "这套栏目没有被冻结。\n"
 
 
+def test_a_restore_beside_names_the_addresses_that_it_shares_with_the_original(lanmu, folder):
+    with (folder / "config.toml").open("a", encoding="utf-8") as config:
+        config.write('[plugins.wecom]\nbase_url = "http://127.0.0.1:8641"\nsandbox = true\ncorpid = "ww1"\n')
+    assert lanmu("backup", "one.tar.gz").exit_code == 0
+    restored = lanmu("restore", "one.tar.gz", "--into", "copy", lang="zh")
+    assert restored.exit_code == 0, restored.output
+    assert (
+        "它的地址和端口与原来那套相同（server.port 8740、plugins.wecom.base_url http://127.0.0.1:8641）："
+        "如果原来那套还在这台机器上运行，请先在 copy/config.toml 里改成别的。"
+    ) in restored.stdout.splitlines()
+
+
 def test_a_backup_writes_over_nothing_and_says_so_in_chinese(lanmu):
     assert lanmu("backup", "one.tar.gz").exit_code == 0
     refused = lanmu("backup", "one.tar.gz", lang="zh")

@@ -4,6 +4,8 @@ import tomllib
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import click
@@ -84,6 +86,14 @@ def restore(ctx: click.Context, file: Path, into: Path | None, force_empty: bool
         done(_("What was there before is now %(aside)s."), aside=made.aside)
     if made.config is not None:
         done(_("Put the secrets back into %(config)s before you start."), config=made.config)
+        done(
+            _(
+                "It has the original's addresses (%(addresses)s): where the original runs on this machine, "
+                "give the copy others in %(config)s first."
+            ),
+            addresses=say(_(", ")).join(_addresses_in(made.config)),
+            config=made.config,
+        )
     done(_("It is frozen and sends nothing. Stop the original for good, start this one, then: lanmu release"))
 
 
@@ -154,8 +164,23 @@ def _told(at: datetime, zone: str) -> str:
 
 def _zone_in(config: Path | None) -> str:
     """The shop's zone by the settings of a backup, which may still lack their secrets."""
-    server = tomllib.loads(config.read_text(encoding="utf-8")).get("server", {}) if config else {}
+    server = _settings_in(config).get("server", {}) if config else {}
     return str(server.get("zone", "Asia/Shanghai"))
+
+
+def _addresses_in(config: Path) -> list[str]:
+    """What two installations on one machine cannot both listen on: the port, and the plugins' own servers."""
+    settings = _settings_in(config)
+    found = [f"server.port {settings.get('server', {}).get('port', 8640)}"]
+    for plugin, given in settings.get("plugins", {}).items():
+        for name, value in given.items():
+            if isinstance(value, str) and urlsplit(value).hostname in ("127.0.0.1", "localhost", "::1"):
+                found.append(f"plugins.{plugin}.{name} {value}")
+    return found
+
+
+def _settings_in(config: Path) -> dict[str, Any]:
+    return tomllib.loads(config.read_text(encoding="utf-8"))
 
 
 _WHAT_HAPPENS = {
