@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import select, update
 from tests.web.conftest import Browser, Send
 
+from lanmu.audience.views import Address, CommunityDraft
 from lanmu.delivery.installation.instance import RESTORED, freeze
 from lanmu.delivery.installation.instance_models import InstanceRecord
 from lanmu.delivery.models import Push, Unit, UnitTarget
@@ -61,6 +62,29 @@ def test_the_calendar_shows_a_changed_push_at_its_new_time(
 def _event(page: str, push: PushView) -> str:
     """What the calendar says of a push."""
     return page.partition(f'href="/pushes/{push.id}"')[2].partition("</a>")[0]
+
+
+def test_who_sends_is_called_by_name_whatever_the_channel_calls_them(
+    admin: Browser, server: Server, send: Send
+):
+    for group, executor in (("一群", "林晓"), ("二群", "林晓"), ("三群", "陈可"), ("四群", "周宁")):
+        sender = "linxiao" if executor == "林晓" else "shared"
+        address = {"wecom.group": Address(f"wr{group}", sender)}
+        draft = CommunityDraft(group, executor=executor, addresses=address)
+        server.audience.communities.create(draft)
+    assert server.audience.communities.executors() == {"linxiao": "林晓"}, (
+        "of the other nobody can say who it is"
+    )
+    push = send("一群", push="finished", unit="delivered", target="delivered")
+    with server.database.write() as session:
+        session.execute(update(Unit).where(Unit.push_id == push.row).values(sender="linxiao"))
+        session.execute(update(Push).where(Push.id == push.row).values(created_by="cli", approved_by="cli"))
+    page = admin.get(f"/pushes/{push.id}").text
+    assert "由林晓发送" in page.replace(" ", "")
+    assert "linxiao" not in page
+    assert page.count("服务器命令行 ·") == 2
+    assert ">cli " not in page
+    assert "林晓" in admin.get(f"/pushes/{push.id}/recipients.csv").text
 
 
 def test_the_question_before_a_cancel_tells_what_will_be_taken_back(

@@ -5,7 +5,7 @@ from dataclasses import fields, replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import delete, exists, select
+from sqlalchemy import delete, exists, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -105,6 +105,18 @@ class Communities:
         """Every tag that some community has."""
         with self._database.read() as session:
             return list(session.scalars(select(CommunityTag.tag).distinct().order_by(CommunityTag.tag)))
+
+    def executors(self) -> dict[str, str]:
+        """Who stands behind a sender of an address: the executor that all communities of that sender name."""
+        with self._database.read() as session:
+            rows = session.execute(
+                select(CommunityAddress.sender, func.min(Community.executor))
+                .join(Community, Community.id == CommunityAddress.community_id)
+                .where(CommunityAddress.sender != "", Community.executor != "")
+                .group_by(CommunityAddress.sender)
+                .having(func.count(Community.executor.distinct()) == 1)
+            )
+            return {str(row[0]): str(row[1]) for row in rows}
 
     def load(self, drafts: Iterable[CommunityDraft]) -> Imported:
         """Create or update communities by their names; the same import twice changes nothing.

@@ -129,7 +129,7 @@ def _again_page(push: str, unit: int, errors: Errors) -> str:
     return render_template(
         "pushes/again.html",
         push=push_shown.row(found),
-        unit=push_shown.unit(units[0], found, push_shown.names()),
+        unit=push_shown.unit(units[0], found, push_shown.senders()),
         why=request.form.get("why", ""),
         errors=errors,
     )

@@ -26,6 +26,8 @@ SOON = 600.0
 
 _MOVING = (UnitState.PENDING, UnitState.LEASED, UnitState.CALLING, UnitState.RETRY_WAIT)
 _NOT_OUT = (UnitState.PENDING, UnitState.RETRY_WAIT, UnitState.HELD)
+BY_COMMAND = "cli"
+"""Stands for whoever works on the server itself, who has no account."""
 _NOT_REACHED = ("failed", "undelivered", "skipped", "cancelled")
 
 
@@ -218,7 +220,13 @@ def waiting(push: PushView) -> dict[str, Any] | None:
 
 def names() -> Mapping[str, str]:
     """What people are called, by the name that they sign in with."""
-    return {person.username: person.name for person in server().staff.everybody() if person.name}
+    called = {person.username: person.name for person in server().staff.everybody() if person.name}
+    return called | {BY_COMMAND: say(_("On the server (command line)"))}
+
+
+def senders() -> Mapping[str, str]:
+    """What those are called who send, by their id at the channel: as staff, else as their groups say."""
+    return {**server().audience.communities.executors(), **names()}
 
 
 def unit(found: UnitView, push: PushView, called: Mapping[str, str]) -> dict[str, Any]:
@@ -344,7 +352,7 @@ def preview(push: PushView, revision: RevisionView | None, units: list[UnitView]
     first = units[0].targets[0] if units and units[0].targets else None
     name = first.name if first else ""
     shop = server().config.server.shop_name
-    sender = names().get(units[0].sender, units[0].sender) if units else ""
+    sender = senders().get(units[0].sender, units[0].sender) if units else ""
     return {
         "sender": sender or shop,
         "chat": name,

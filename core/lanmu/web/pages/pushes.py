@@ -112,7 +112,7 @@ def _shown(found: PushView) -> dict[str, Any]:
     after = max(0, request.args.get("after", 0, type=int))
     units = server().delivery.units(found.id, _UNITS + 1, after)
     undecided = server().delivery.units(found.id, _UNITS, states=_UNDECIDED)
-    called = push_shown.names()
+    called = push_shown.senders()
     shown = _particulars(found)
     revision = push_shown.revision_of(found)
     if revision:
@@ -164,7 +164,7 @@ def recipients(push: str) -> Response:
     server().delivery.get(push)  # one that is not there is told as such
     name = server().config.server.zone
     zone = ZoneInfo(name)
-    called = push_shown.names()
+    called = push_shown.senders()
     texts = (_("Recipient"), _("Address"), _("Batch"), _("Sent by"), _("State"), _("Reason"), _("Since"))
     head = [say(each) for each in (*texts, _("What follows"))]
     here = zone_name(name, locale(), server().clock.now())
