@@ -165,8 +165,11 @@ def test_a_one_time_password_opens_the_password_page_and_nothing_else(app: Flask
         "new_password": "a much better one",
         "again": "a much better one",
     }
-    assert page.client.post("/password", data={**form, "csrf_token": page.token}).location == "/login"
-    assert client.get("/materials").location == "/login?next=/materials"  # all sessions ended
+    assert page.client.post("/password", data={**form, "csrf_token": page.token}).location == "/"
+    assert client.get("/materials", headers={"Accept": "text/html"}).status_code == 200
+    page.get("/")
+    page.post("/logout")
+    assert client.get("/materials").location == "/login?next=/materials"
     client.post("/login", data={"username": "new", "password": "a much better one"})
     assert client.get("/materials", headers={"Accept": "text/html"}).status_code == 200
 

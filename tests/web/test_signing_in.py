@@ -89,6 +89,25 @@ def test_a_new_password_ends_all_sessions(sign_in: Callable[[str], Browser], ser
     assert not _is_in(one.client)
 
 
+def test_who_changes_the_password_stays_in_with_a_fresh_session_and_every_other_one_ends(
+    sign_in: Callable[[str], Browser],
+):
+    here, elsewhere = sign_in("writer"), sign_in("writer")
+    before = here.client.get_cookie("lanmu_session")
+    assert before is not None
+    here.get("/password")
+    form = {"old_password": PASSWORD, "new_password": "a much better one", "again": "a much better one"}
+    page = here.post("/password", form)
+    assert "密码已修改，您在其他设备上的登录已退出。" in page.text
+    after = here.client.get_cookie("lanmu_session")
+    assert after is not None
+    assert after.value != before.value
+    assert _is_in(here.client)
+    assert not _is_in(elsewhere.client)
+    elsewhere.client.set_cookie("lanmu_session", before.value)
+    assert not _is_in(elsewhere.client)
+
+
 def test_guessing_is_slowed_and_told_alike_whoever_is_guessed_at(app: Flask, clock: FakeClock):
     client = app.test_client()
     told = {}

@@ -183,8 +183,11 @@ class StaffService:
         with self._database.write() as session:
             session.execute(delete(StaffSession).where(StaffSession.token_hash == _hash(token)))
 
-    def change_password(self, person: Person, old: str, new: str) -> None:
-        """Ends all sessions. Raises Denied where the old one is wrong, Invalid where the new one is."""
+    def change_password(self, person: Person, old: str, new: str) -> str:
+        """Ends all sessions and begins one; answers its cookie's value.
+
+        Raises Denied where the old one is wrong, Invalid where the new one is.
+        """
         with self._database.read() as session:
             row = session.scalar(select(Staff).where(Staff.public_id == person.id))
         if row is None or not check_password(row.password_hash, old):
@@ -198,6 +201,8 @@ class StaffService:
                 update(Staff).where(Staff.id == row.id).values(password_hash=hashed, one_time_password=False)
             )
             session.execute(delete(StaffSession).where(StaffSession.staff_id == row.id))
+        token, _person_now = self._open_session(row, self._clock.now())
+        return token
 
     def set_locale(self, person: Person, locale: str) -> None:
         if locale not in LOCALES:

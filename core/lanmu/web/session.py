@@ -36,9 +36,7 @@ def enter() -> str | Response | tuple[str, int]:
         server().audit.record(username[:60], "login", allowed=False, address=address)
         return _login_page([translate(error.fault), translate(error.way_out)]), error.status
     server().audit.record(who.username, "login", address=address)
-    answer = redirect(_local(request.form.get("next", "")))
-    answer.set_cookie(session_cookie(), token, httponly=True, secure=secure(), samesite="Strict", path="/")
-    return answer
+    return _with_session(redirect(_local(request.form.get("next", ""))), token)
 
 
 @blueprint.post("/logout")
@@ -78,7 +76,7 @@ def password() -> str | Response | tuple[str, int]:
     try:
         if form.get("new_password", "") != form.get("again", ""):
             raise Invalid("again", _("is not the same as the new password."))
-        server().staff.change_password(
+        token = server().staff.change_password(
             signed_in(), form.get("old_password", ""), form.get("new_password", "")
         )
     except LanmuError as error:
@@ -87,8 +85,15 @@ def password() -> str | Response | tuple[str, int]:
         page = render_template("password.html", errors={place: text}, first=signed_in().must_change_password)
         return page, error.status
     server().audit.record(signed_in().username, "password.change", address=request.remote_addr or "")
-    flash(translate(_("The password is changed; log in with the new one.")), "success")
-    return redirect(url_for("session.login"))
+    told = _("The password is changed. Wherever else you were logged in, you are logged out.")
+    flash(translate(told), "success")
+    return _with_session(redirect("/"), token)
+
+
+def _with_session(answer: Response, token: str) -> Response:
+    """The answer with the cookie of a session that has just begun."""
+    answer.set_cookie(session_cookie(), token, httponly=True, secure=secure(), samesite="Strict", path="/")
+    return answer
 
 
 def _login_page(faults: list[str]) -> str:
