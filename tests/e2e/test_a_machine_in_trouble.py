@@ -77,7 +77,7 @@ def test_a_disk_that_is_full_delays_a_push_and_loses_nothing_of_it(bare_small: L
     bare_small.start("wecom", "sandbox", "--port", str(bare_small.sandbox_port))
     until("the far end is there", lambda: "base_url" in bare_small.logs())
     worker = bare_small.worker()
-    crowd = Crowd(bare_small, 200)
+    crowd = Crowd(bare_small, 600)  # more than fits into what files have of the disk already
     crowd.gather()
     crowd.slow(0.5)
     crowd.push()
