@@ -101,7 +101,7 @@ def test_a_unit_in_doubt_is_decided_in_three_ways(
         admin.post(f"/pushes/{push.id}/units/1", {"as": answer})
     after = server.delivery.units(push.id)[0]
     assert (after.state, after.targets[0].state) == (unit, target)
-    assert "待您决定" not in admin.get(f"/pushes/{push.id}").text
+    assert "<h2>待决定</h2>" not in admin.get(f"/pushes/{push.id}").text
 
 
 def test_who_may_not_decide_sees_what_is_in_doubt_but_no_answers(
@@ -110,7 +110,8 @@ def test_who_may_not_decide_sees_what_is_in_doubt_but_no_answers(
     push = send("一群", push="running", unit="unknown", target="unknown")
     auditor = sign_in("auditor")
     page = auditor.get(f"/pushes/{push.id}").text
-    assert "待您决定" in page
+    assert "<h2>待决定</h2>" in page
+    assert "结果不明" in page.partition('id="push-progress"')[2][:300], "the push is called as its batch is"
     assert 'name="as"' not in page
     assert auditor.post(f"/pushes/{push.id}/units/1", {"as": "sent"}).status_code == 403
     assert (

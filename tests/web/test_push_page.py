@@ -231,7 +231,7 @@ def test_evidence_is_told_in_words_and_the_raw_answer_lies_behind_a_fold(
         )  # fmt: skip
     page = admin.get(f"/pushes/{push.id}").text
     words, _fold, raw = page.partition("原始请求与应答")
-    assert "请求已发出，对方已应答（HTTP 200）。" in words
+    assert "消息已交给渠道，渠道已答复。" in words
     assert "40096" not in words
     assert "40096" in raw
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from flask import Flask
 from sqlalchemy import select, update
 from tests.web.conftest import Browser, Send
 
@@ -12,11 +13,14 @@ from lanmu.audience.views import Address, CommunityDraft
 from lanmu.delivery.installation.instance import RESTORED, freeze
 from lanmu.delivery.installation.instance_models import InstanceRecord
 from lanmu.delivery.models import Push, Unit, UnitTarget
+from lanmu.delivery.progress import Progress
 from lanmu.delivery.service import PushFilter
 from lanmu.delivery.views import PushView
 from lanmu.i18n import Filled
+from lanmu.interfaces.channels import Sending
 from lanmu.server import Server
 from lanmu.testing.clock import FakeClock
+from lanmu.web.pages import push_shown
 
 SignIn = Callable[[str], Browser]
 
@@ -39,6 +43,15 @@ def test_the_colours_of_the_bar_are_told_and_taken_is_not_delivered(admin: Brows
     assert "还没送达 1" in told
     assert "已送达" not in told
     assert 'hx-trigger="every 15s"' in page, "somebody still confirms, and the page says so without a reload"
+
+
+def test_what_a_channel_has_accepted_by_itself_is_not_called_delivered(app: Flask):
+    counted = Progress(3, {"accepted": 3}, {"accepted": 2, "delivered": 1})
+    with app.test_request_context("/?lang=zh-CN"):
+        by_itself, by_people = (push_shown.legend(counted, each) for each in (Sending.AUTO, Sending.CONFIRM))
+    assert [(each["text"], each["n"]) for each in by_itself] == [("已送达", 1), ("渠道已接收", 2)]
+    assert [each["name"] for each in by_people] == ["good", "given"]
+    assert [each.name for each in push_shown.bar(counted, Sending.AUTO) if each.width] == ["good", "taken"]
 
 
 def test_the_calendar_shows_a_changed_push_at_its_new_time(

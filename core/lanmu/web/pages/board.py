@@ -144,7 +144,7 @@ def _communities_off(occurrences: list[OccurrenceView]) -> list[dict[str, object
 _DECISIONS = 12
 _KINDS: dict[str, tuple[str, str, str]] = {
     "late": ("hourglass", "red", _("Late: shall it still go out?")),
-    "doubt": ("help-circle", "red", _("Nobody knows whether it arrived")),
+    "doubt": ("help-circle", "red", _("Outcome unknown")),
     "held": ("player-pause", "orange", _("On hold")),
     "review": ("checkup-list", "orange", _("A change waits for approval")),
 }

@@ -85,14 +85,19 @@ def bar(progress: Progress, sending: Sending) -> list[Segment]:
     for name, states in _SEGMENTS:
         count = sum(progress.targets.get(state, 0) for state in states)
         width = round(count / (progress.planned or 1) * 100, 3)
-        as_good = name == "given" and sending is Sending.AUTO  # what such a channel took has arrived
-        found.append(Segment("good" if as_good else name, round(x, 3), width))
+        found.append(Segment(_named(name, sending), round(x, 3), width))
         x += width
     return found
 
 
+def _named(segment: str, sending: Sending) -> str:
+    """What a channel that sends by itself has accepted waits for nobody; few tell whether it arrived."""
+    return "taken" if segment == "given" and sending is Sending.AUTO else segment
+
+
 _LEGEND = {
-    "good": _("Delivered, or sent by the channel itself"),
+    "good": _("Delivered"),
+    "taken": _("Accepted by the channel"),
     "given": _("Taken by the channel or handed to a person; not delivered yet"),
     "doubt": _("Outcome unknown"),
     "bad": _("Failed or not delivered"),
@@ -105,8 +110,7 @@ def legend(progress: Progress, sending: Sending) -> list[dict[str, Any]]:
     """What the colours of the bar mean, and how many recipients each stands for; those that are there."""
     counts = dict.fromkeys(_LEGEND, 0)
     for name, states in _SEGMENTS:
-        as_good = name == "given" and sending is Sending.AUTO
-        counts["good" if as_good else name] += sum(progress.targets.get(state, 0) for state in states)
+        counts[_named(name, sending)] += sum(progress.targets.get(state, 0) for state in states)
     counts["empty"] = progress.planned - sum(counts.values())
     return [{"name": name, "text": say(_LEGEND[name]), "n": n} for name, n in counts.items() if n]
 
@@ -297,9 +301,9 @@ def told(attempt: AttemptView) -> list[str]:
     if not evidence["wrote"]:
         lines = [say(_("Nothing left this machine, so nothing was sent."))]
     elif status is not None:
-        lines = [say(_("The request left, and the far end answered (HTTP %(status)s)."), status=status)]
+        lines = [say(_("The message was given to the channel, and the channel has answered."))]
     elif fault:
-        lines = [say(_("The request left, but no answer came back whole."))]
+        lines = [say(_("The message was given to the channel, but no whole answer came back."))]
     else:
         lines = [say(_("It was handed over."))]
     if fault:

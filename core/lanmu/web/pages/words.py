@@ -35,7 +35,7 @@ WORDS: dict[str, dict[str, str]] = {
         "cancelled": _("Cancelled"),
         "expired": _("Expired"),
         # Not states of a push but how it stands with the people it waits for: see `standing`.
-        "in_doubt": _("Outcome to be decided"),
+        "in_doubt": _("Outcome unknown"),
         "checking": _("Being checked"),
         "awaits_confirm": _("Waiting for an employee to confirm"),
         "awaits_person": _("Waiting to be sent by hand"),
