@@ -52,7 +52,18 @@ def test_the_announced_days_number_as_the_notice_says(database: Database):
     days = known(database).between(date(2026, 1, 1), date(2027, 1, 1))
     assert sum(not each.works for each in days) == 33
     assert sum(each.works for each in days) == 6
-    assert all("国办发明电〔2025〕7号" in each.source for each in days)
+    assert {each.source for each in days} == {"国办发明电〔2025〕7号，2025-11-04"}
+
+
+def test_a_source_that_was_written_half_in_english_is_put_right(database: Database):
+    days = known(database)
+    with database.write() as session:
+        before = "国办发明电〔2025〕7号, 2025-11-04, checked on 2026-11-22"
+        session.execute(text("UPDATE special_day SET source = :before"), {"before": before})
+        session.execute(text("UPDATE special_day SET source = 'own.csv' WHERE day = '2026-01-01'"))
+    days.seed()
+    found = days.between(date(2026, 1, 1), date(2027, 1, 1))
+    assert {each.source for each in found} == {"own.csv", "国办发明电〔2025〕7号，2025-11-04"}
 
 
 def test_elsewhere_than_in_china_nothing_is_put_in(database: Database):

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from sqlalchemy import delete, extract, insert, select
+from sqlalchemy import delete, extract, insert, select, update
 from sqlalchemy.orm import Session
 
 from lanmu.i18n import _
@@ -27,7 +27,10 @@ _KINDS = {"rest": False, "休": False, "work": True, "班": True}
 _NAME_MOST = 60
 _MOST = 400
 
-_NOTICE = "国办发明电〔2025〕7号, 2025-11-04, checked on 2026-11-22"
+_NOTICE = "国办发明电〔2025〕7号，2025-11-04"
+"""Whose days they are; compared with the announcement on 2026-11-22. Chinese, as are those who go by it."""
+
+_NOTICE_BEFORE = "国办发明电〔2025〕7号, 2025-11-04, checked on 2026-11-22"
 _SHIPPED: Sequence[tuple[date, int, bool, str]] = (
     (date(2026, 1, 1), 3, False, "元旦"),
     (date(2026, 1, 4), 1, True, "元旦"),
@@ -68,11 +71,21 @@ class SpecialDays:
         if self._zone not in CHINESE_ZONES:
             return
         shipped = list(_shipped())
+        self._rename_source()
         with self._database.read() as session:
             missing = {each.day.year for each in shipped} - _years(session)
         if missing:
             with self._database.write() as session:
                 _replace(session, [each for each in shipped if each.day.year in missing - _years(session)])
+
+    def _rename_source(self) -> None:
+        """Databases made before say it half in English."""
+        former = SpecialDay.source == _NOTICE_BEFORE
+        with self._database.read() as session:
+            if session.scalar(select(SpecialDay.day).where(former).limit(1)) is None:
+                return
+        with self._database.write() as session:
+            session.execute(update(SpecialDay).where(former).values(source=_NOTICE))
 
     def between(self, since: date, until: date) -> list[SpecialDayView]:
         """The special days in `[since, until)`, in order."""
