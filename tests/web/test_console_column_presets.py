@@ -113,3 +113,26 @@ def test_who_may_not_plan_is_offered_no_template_and_sets_none_up(
     auditor = sign_in("auditor")
     assert "/columns/rhythms/" not in auditor.get("/columns").text
     assert auditor.post("/columns/rhythms/daily", {"channel": CHANNEL}).status_code == 403
+
+
+def test_a_new_column_begins_with_the_channel_that_most_communities_have_and_tells_its_reach(
+    admin: Browser, stocked: Server
+):
+    for name in ("三群", "四群", "五群"):
+        stocked.audience.communities.create(
+            CommunityDraft(name, addresses={"wide.channel": Address(name, "admin")})
+        )
+    widest = stocked.schedule.widest_channel
+    assert widest([CHANNEL, "wide.channel"]) == "wide.channel"
+    assert widest(["no.address", CHANNEL]) == CHANNEL
+    assert widest(["no.address", "none.either"]) == "no.address"
+    assert widest([]) == ""
+    page = admin.get("/columns/new?preset=news").text
+    assert form_on(page)["channel"] == [CHANNEL]
+    assert "将发给 2 个社群。 另有 3 个没有这个渠道的地址，发不到。" in page
+    asked = {"channel": CHANNEL, "zone": "Asia/Shanghai", "stages": "mature"}
+    told = admin.client.get("/columns/foresight", query_string=asked).text
+    assert 'id="reach"' in told
+    assert "hx-swap-oob" in told
+    assert "一个社群也发不到。" in told
+    assert "hx-swap-oob" not in page

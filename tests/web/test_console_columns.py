@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -245,3 +246,24 @@ def test_a_place_on_the_calendar_takes_another_material_that_fits_and_no_other(
     log = admin.get("/settings/audit").text
     assert f"素材：{place.material} → {others[0].title}" in log
     assert sign_in("writer").get(path).status_code == 403
+
+
+def test_approving_a_page_says_how_many_it_is_and_that_other_pages_are_left_alone(
+    admin: Browser, stocked: Server
+):
+    column = stocked.schedule.columns.everything()[0]
+    stocked.schedule.plan_ahead()
+    few = unescape(admin.get(f"/columns/{column.id}").text)
+    waiting = stocked.schedule.occurrences.waiting(stocked.clock.now() + timedelta(days=30), column.id)
+    assert f"通过本页待审批的 {waiting} 条？" in few
+    assert "其他页的不在内" not in few
+    slots = (SlotDraft("daily", "08:30"), SlotDraft("daily", "12:30"))
+    draft = replace(column.draft, slots=slots, cooldown_days=1)
+    stocked.schedule.columns.edit(column.id, draft, column.lock)
+    stocked.schedule.columns.create(replace(draft, name="另一个栏目"))
+    stocked.schedule.plan_ahead()
+    many = unescape(admin.get(f"/columns/{column.id}").text)
+    waiting = stocked.schedule.occurrences.waiting(stocked.clock.now() + timedelta(days=30), column.id)
+    assert waiting > 40
+    assert "通过本页待审批的 40 条？" in many
+    assert f"这个栏目共有 {waiting} 条待审批，其他页的不在内、保持不变。 " in many

@@ -123,6 +123,11 @@ def test_the_editor_warns_of_quiet_hours_and_crowded_days_while_a_time_is_typed(
     page.fill("input[name=slot-0-time]", "20:30")
     page.locator("input[name=slot-0-time]").blur()
     expect(warned).not_to_contain_text("免打扰")
+    reach = page.locator("#reach")
+    expect(reach).to_have_text("将发给 2 个社群。")
+    page.locator("input[name=stages][value=mature]").check(force=True)
+    expect(reach).to_have_text("一个社群也发不到。")
+    expect(reach).to_have_count(1)
     assert told == []
     page.context.close()
 

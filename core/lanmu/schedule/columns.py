@@ -296,10 +296,15 @@ def rules_of(row: Column) -> ColumnRules:
 
 def communities_for(session: Session, draft: ColumnDraft) -> list[Community]:
     """The active communities that a column would feed and its channel can reach."""
+    return matching(session, draft)[0]
+
+
+def matching(session: Session, draft: ColumnDraft) -> tuple[list[Community], list[Community]]:
+    """The active communities that a column would feed: see `communities_of`."""
     row = Column()
     row.targets = _filters(tags=draft.targets.tags, types=draft.targets.types, stages=draft.targets.stages)
     row.channel = draft.channel
-    return communities_of(session, row)[0]
+    return communities_of(session, row)
 
 
 def communities_of(session: Session, row: Column) -> tuple[list[Community], list[Community]]:

@@ -114,8 +114,8 @@ class Occurrences:
                 raise NotFound(occurrence, _("there is no such place on the calendar."))
             return _view(row)
 
-    def waiting(self, until: datetime) -> int:
-        """How many planned occurrences before `until` still need a person's approval."""
+    def waiting(self, until: datetime, column: str = "") -> int:
+        """How many planned occurrences before `until` still need a person's approval; `column` narrows it."""
         with self._database.read() as session:
             return (
                 session.scalar(
@@ -127,6 +127,7 @@ class Occurrences:
                         Column.approval == "each",
                         Occurrence.due_at >= self._clock.now(),
                         Occurrence.due_at < until,
+                        *([Column.public_id == column] if column else []),
                     )
                 )
                 or 0

@@ -4,8 +4,9 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from datetime import date, timedelta
 
-from sqlalchemy import or_, select
+from sqlalchemy import func, or_, select
 
+from lanmu.audience.models import Community, CommunityAddress
 from lanmu.delivery.service import DeliveryService
 from lanmu.experiments.service import Experiments
 from lanmu.interfaces.channels import Channel
@@ -20,6 +21,7 @@ from lanmu.schedule.columns import (
     communities_for,
     communities_of,
     find_column,
+    matching,
     rules_of,
 )
 from lanmu.schedule.crowding import Crowd, Draft, crowds
@@ -73,6 +75,26 @@ class ScheduleService:
         with self._database.read() as session:
             reached, unreached = communities_of(session, find_column(session, column))
             return [row.name for row in reached], [row.name for row in unreached]
+
+    def reach_of(self, draft: ColumnDraft) -> tuple[int, int]:
+        """How many communities a column would feed, and how many more it means that have no address in its
+        channel."""
+        with self._database.read() as session:
+            reached, unreached = matching(session, draft)
+            return len(reached), len(unreached)
+
+    def widest_channel(self, channels: Collection[str]) -> str:
+        """The one of the channels in which most active communities have an address; the first of equals."""
+        with self._database.read() as session:
+            found: dict[str, int] = {}
+            for channel, count in session.execute(
+                select(CommunityAddress.channel, func.count())
+                .join(Community, Community.id == CommunityAddress.community_id)
+                .where(Community.active)
+                .group_by(CommunityAddress.channel)
+            ):
+                found[channel] = count
+        return max(channels, key=lambda each: found.get(each, 0), default="")
 
     def by_workdays(self) -> list[str]:
         """The names of the columns that are on and come on workdays or days of rest alone."""

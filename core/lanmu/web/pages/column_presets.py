@@ -22,13 +22,20 @@ def draft_of(preset: ColumnPreset, channel: str, stages: tuple[str, ...] = ()) -
 
 
 def first_channel() -> str:
-    """The channel that a new column has until another is chosen."""
-    return next(iter(server().plugins.channels), "")
+    """The channel that a new column has until another is chosen: the one that reaches most communities."""
+    return server().schedule.widest_channel(server().plugins.channels)
+
+
+def reach_shown(draft: ColumnDraft) -> dict[str, Any]:
+    """Whom a form's column would reach, and how many it would not for want of an address."""
+    reached, unreached = server().schedule.reach_of(draft)
+    return {"reached": reached, "unreached": unreached}
 
 
 def presets_shown() -> dict[str, Any]:
     """What there is to begin with, as the pages want it."""
     return {
+        "widest": first_channel(),
         "presets": [(code, translate(preset.title)) for code, preset in PRESETS.items()],
         "rhythms": [
             {

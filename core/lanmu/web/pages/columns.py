@@ -30,7 +30,7 @@ from lanmu.web.pages.column_notes import (
     pool_shown,
     quiet_times,
 )
-from lanmu.web.pages.column_presets import new_draft, presets_shown
+from lanmu.web.pages.column_presets import new_draft, presets_shown, reach_shown
 from lanmu.web.pages.happenings import is_full, state_of, url_of, why_lines
 from lanmu.web.pages.standing import Standing, standings_of
 from lanmu.web.people import server
@@ -104,11 +104,12 @@ def detail(column: str) -> str:
         occurrences=[_row(each, standings, now) for each in rows[:_SHOWN]],
         next_url=url_for("columns.detail", column=column, day=more) if more else "",
         first_url=url_for("columns.detail", column=column) if request.args.get("day") else "",
-        waiting=" ".join(
+        waiting=[
             f"{each.id}:{each.revision_id}"
             for each in rows[:_SHOWN]
             if each.needs_approval and now < each.due_at
-        ),
+        ],
+        waiting_in_all=server().schedule.occurrences.waiting(now + 3 * HORIZON, column),
         late_days=has_late_days(found),
         quiet_times=quiet_times(found.draft, found.created_at),
         **pool_shown(found.draft.pool, pool),
@@ -199,11 +200,12 @@ def foresight() -> str:
     column = request.args.get("of", "")
     found = server().schedule.columns.get(column) if column else None
     draft = _read(found.draft if found else None, request.args)
-    return render_template("columns/_foresight.html", **_foreseen(found, draft))
+    return render_template("columns/_foresight.html", is_answer=True, **_foreseen(found, draft))
 
 
 def _foreseen(column: ColumnView | None, draft: ColumnDraft) -> dict[str, Any]:
     return {
+        **reach_shown(draft),
         "quiet_times": quiet_times(draft, column.created_at if column else None),
         "crowded": crowds.foreseen(draft, column.id if column else ""),
     }
