@@ -37,6 +37,15 @@ _EACH = {
     ("recipient", "week"): _("Each recipient a week"),
     ("recipient", "month"): _("Each recipient a month"),
 }
+_OF_RECIPIENTS = {
+    ("wecom.group", "day"): _("Each customer group a day"),
+    ("wecom.group", "week"): _("Each customer group a week"),
+    ("wecom.group", "month"): _("Each customer group a month"),
+    ("wecom.customer", "day"): _("Each customer a day"),
+    ("wecom.customer", "week"): _("Each customer a week"),
+    ("wecom.customer", "month"): _("Each customer a month"),
+}
+"""What a recipient is, where the platform's rule is about a channel whose recipients are all of one kind."""
 _TESTS = {
     "day": _("Test sends a day"),
     "week": _("Test sends a week"),
@@ -135,7 +144,8 @@ def name_of(limit: LimitView) -> str:
     """What a limit limits, in words."""
     if limit.is_test:
         return say(_TESTS[limit.period])
-    return say(_EACH[limit.scope, limit.period])
+    of_channel = _OF_RECIPIENTS.get((limit.channel, limit.period)) if limit.scope == "recipient" else None
+    return say(of_channel or _EACH[limit.scope, limit.period])
 
 
 def used_of(usage: LimitUsage) -> dict[str, Any]:
