@@ -54,7 +54,7 @@ def test_the_menu_counts_what_waits_for_a_decision(admin: Browser, server: Serve
     board = admin.get("/").text
     assert "4 条推送" in board.partition('id="h-decide"')[2][:200]
     assert len(set(re.findall(r'href="/pushes/(psh_\w+)#decide"', board))) == 4
-    assert re.search(r'待决定</span><br><span class="stat-value">4', board)
+    assert re.search(r'待决定的推送</span><br><span class="stat-value">4', board)
 
 
 def test_a_push_that_waits_for_its_executor_is_not_called_finished(

@@ -260,14 +260,14 @@ def test_the_board_leads_to_each_decision(
             update(Push).where(Push.id == planned.row).values(state="held", held_reason="网络断了")
         )
     page = admin.get("/").text
-    assert page.index("h-decide") < page.index("今日待推送")
+    assert page.index("h-decide") < page.index("今日待推送消息")
     assert "网络断了" in page
     assert f'href="/pushes/{planned.id}#decide"' in page
     assert 'id="decide"' in admin.get(f"/pushes/{planned.id}").text
 
 
 def test_the_list_of_today_holds_as_many_as_the_board_counts(admin: Browser, planned: PushView):
-    counted = re.search(r'今日待推送</span><br><span class="stat-value">(\d+)', admin.get("/").text)
+    counted = re.search(r'今日待推送消息</span><br><span class="stat-value">(\d+)', admin.get("/").text)
     assert counted
     page = admin.get("/today").text
     listed = re.findall(r"(\d+) 个社群</td>", page)
@@ -303,6 +303,8 @@ def test_limits_are_shown_with_their_use_and_changed_with_an_audit(
     page = admin.get("/settings/limits").text
     assert "每个社群每天" in page
     assert "平台规则" in page
+    assert "每个客户群每月" in page, "and not each of its customers"
+    assert "顺延到下一周期" in page.partition('<div class="stack">')[0]
     admin.post("/settings/limits/community.day", {"most": "5", "enabled": "on"})
     limit = next(each for each in server.limits.everything() if each.code == "community.day")
     assert (limit.most, limit.enabled, limit.changed_by) == (5, True, "admin")
