@@ -115,6 +115,10 @@ def test_what_has_gone_out_today_counts_with_what_is_to_come(small_shop: Shop):
     today = crowded(small_shop)[0]
     assert (today.day, today.planned, today.most, today.sent) == (TODAY, 3, 2, 1)
     assert (today.empty, today.held) == (1, 0)
+    limited(small_shop, community_day=0)
+    assert crowded(small_shop)[0].empty == 2, "what is out already is not left out"
+    limited(small_shop, community_day=2)
+    today = crowded(small_shop)[0]
     assert sum(rival.wanted for rival in today.rivals) + today.sent == today.planned
 
 

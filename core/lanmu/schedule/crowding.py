@@ -87,11 +87,11 @@ class _Load:
     def planned(self) -> int:
         return self.sent + self.filled + self.wanted
 
-    @property
-    def held(self) -> int:
-        """What the last door holds of that which planning again will leave filled."""
-        stays = min(self.wanted, max(0, self.most - self.minded))
-        return max(0, self.sent + self.filled + stays - self.most)
+    def left_out(self, *, by_door_alone: bool) -> int:
+        """What is to come and finds no place: all of it, or what the last door holds of that which planning
+        again leaves filled."""
+        stays = min(self.wanted, max(0, self.most - self.minded)) if by_door_alone else self.wanted
+        return min(self.filled + stays, max(0, self.sent + self.filled + stays - self.most))
 
 
 _Key = tuple[int, int, str]
@@ -152,7 +152,7 @@ def _over(
             load.communities.add(community)
     by_day: dict[int, list[tuple[str, _Load]]] = defaultdict(list)
     for (number, subject), load in loads.items():
-        if load.planned > load.most:
+        if load.left_out(by_door_alone=False):
             by_day[number].append((subject, load))
     return [
         _crowd(session, span, number, rule, book, sorted(over, key=lambda e: (-e[1].planned, e[0])), draft)
@@ -170,10 +170,10 @@ def _crowd(
     draft: Draft | None,
 ) -> Crowd:
     subject, fullest = over[0]
-    held = sum(load.held for _subject, load in over)
-    left_out = sum(load.planned - load.most for _subject, load in over)
-    if rule.code != COMMUNITY_DAY:  # the planner minds the communities' own cap alone
-        held = left_out
+    left_out = sum(load.left_out(by_door_alone=False) for _subject, load in over)
+    # The planner minds the communities' own cap alone.
+    is_planned_by = rule.code == COMMUNITY_DAY
+    held = sum(load.left_out(by_door_alone=is_planned_by) for _subject, load in over)
     return Crowd(
         day=span.day(number),
         scope=rule.scope,
