@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from datetime import timedelta
 
 from tests.web.conftest import Browser, Send
 
@@ -73,6 +74,23 @@ def test_a_refusal_names_the_push_and_the_right_that_was_missing(
     assert "推给一群" in log
     assert "Writer" in log
     assert "已拒绝" in log
+
+
+def test_what_has_no_name_is_called_by_its_page_and_a_slot_by_its_column_and_time(
+    admin: Browser, stocked: Server, sign_in: Callable[[str], Browser]
+):
+    admin.post("/calendar/plan")
+    stocked.audit.record("admin", "rehearsal.begin", "/rehearsal")
+    now = stocked.clock.now()
+    slot = stocked.schedule.occurrences.between(now, now + timedelta(days=3))[0]
+    admin.post(f"/occurrences/{slot.id}/skip")
+    sign_in("writer").post("/settings/limits/community.day", {"most": "5"})
+    log = _log(admin)
+    assert "/rehearsal" not in log
+    assert re.search(r"演练栏目\s+演练\s", log)
+    assert re.search(r"重新排期（全部栏目）\s+日历\s", log)
+    assert f"{slot.column} · {slot.community} · {slot.local_time.replace('T', ' ')}" in log
+    assert re.search(r"修改频次上限\s+频次与配额\s", log), "a refusal too"
 
 
 def test_every_permission_has_words():

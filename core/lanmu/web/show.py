@@ -1,12 +1,12 @@
 """What every page is given: who reads it, the menu, the time and zone, and files by their content's hash."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flask import Flask, request, url_for
+from flask import Flask, current_app, request, url_for
 
 from lanmu import __version__
 from lanmu.i18n import _
@@ -100,9 +100,26 @@ def _context(app: Flask) -> dict[str, Any]:
     }
 
 
+def page_of(path: str) -> str:
+    """What the menu calls the page that a path of the console or the API lies under, or ""."""
+    path = path.removeprefix("/api/v1")
+    labels = {
+        url_for(item.endpoint, **dict[str, Any](item.params or {})).rstrip("/"): item.label
+        for item in _offered()
+        if item.endpoint in current_app.view_functions
+    }
+    while path and path not in labels:
+        path = path.rpartition("/")[0]
+    return translate(labels[path]) if path else ""
+
+
+def _offered() -> list[MenuItem]:
+    return [*MENU, *(item for _plugin, item in server().plugins.offers("lanmu_menu"))]
+
+
 def _menu(app: Flask) -> list[Group]:
     who = person()
-    offered: Sequence[MenuItem] = [*MENU, *(item for _plugin, item in server().plugins.offers("lanmu_menu"))]
+    offered = _offered()
     groups = []
     for key, title in _GROUPS:
         entries = tuple(

@@ -4,31 +4,40 @@ import re
 from collections.abc import Iterable, Mapping
 
 from flask import Blueprint, render_template
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from lanmu.audience.models import Community, Member
 from lanmu.delivery.models import Push
 from lanmu.i18n import _
 from lanmu.interfaces.access import requires
 from lanmu.library.models import Material
-from lanmu.schedule.models import Column
+from lanmu.schedule.models import Column, Occurrence
 from lanmu.web.pages import audit_words, push_shown
 from lanmu.web.pages.acts import say
 from lanmu.web.pages.limits import name_of
 from lanmu.web.people import server
+from lanmu.web.show import page_of
 
 blueprint = Blueprint("audit", __name__)
 
 SHOWN = 200
 
+_SLOT = Column.name + " · " + Community.name + " · " + func.replace(Occurrence.local_time, "T", " ")
+
 _NAMED = {
-    "mat": (Material.public_id, Material.title),
-    "psh": (Push.public_id, Push.title),
-    "col": (Column.public_id, Column.name),
-    "com": (Community.public_id, Community.name),
-    "mem": (Member.public_id, Member.name),
+    "mat": (Material.public_id, select(Material.public_id, Material.title)),
+    "psh": (Push.public_id, select(Push.public_id, Push.title)),
+    "col": (Column.public_id, select(Column.public_id, Column.name)),
+    "com": (Community.public_id, select(Community.public_id, Community.name)),
+    "mem": (Member.public_id, select(Member.public_id, Member.name)),
+    "occ": (
+        Occurrence.public_id,
+        select(Occurrence.public_id, _SLOT)
+        .join(Column, Column.id == Occurrence.column_id)
+        .join(Community, Community.id == Occurrence.community_id),
+    ),
 }
-"""Where the name of an object stands, by the prefix of its id."""
+"""Where the name of an object stands, by the prefix of its id: the id's column, and both asked for."""
 
 
 _ID = re.compile(r"\b(?:" + "|".join(_NAMED) + r")_[0-9a-z]+")
@@ -69,11 +78,11 @@ def _actor(actor: str, people: Mapping[str, str]) -> str:
 
 
 def _on(stored: str, names: Mapping[str, str]) -> str:
-    """The object by its name; of a push's batch also its number."""
+    """The object by its name, of a push's batch also its number; what has none by the page it is done on."""
     found = _ID.search(stored)
     name = names.get(found[0]) if found else None
     if name is None:
-        return stored
+        return (page_of(stored) or stored) if stored.startswith("/") else stored
     number = stored.rpartition("/")[2]
     return f"{name} · {say(_('Batch %(n)s'), n=number)}" if number.isdigit() else name
 
@@ -87,7 +96,7 @@ def _names(objects: Iterable[str]) -> dict[str, str]:
     named: dict[str, str] = {}
     with server().database.read() as session:
         for prefix, ids in wanted.items():
-            key, name = _NAMED[prefix]
-            rows = session.execute(select(key, name).where(key.in_(ids)))
+            key, both = _NAMED[prefix]
+            rows = session.execute(both.where(key.in_(ids)))
             named |= {str(row[0]): str(row[1]) for row in rows}
     return named
