@@ -142,7 +142,7 @@ def test_the_plan_is_told_in_one_line_and_as_json(lanmu):
 
 def test_holidays_are_shown_and_read_in(lanmu, tmp_path):
     shown = lanmu("holidays", lang="zh").stdout
-    assert "2026-10-10  班  国庆节  (国办发明电〔2025〕7号" in shown
+    assert "2026-10-10  班  国庆节  (国办发明电〔2025〕7号，2025-11-04)" in shown
     file = tmp_path / "2027.csv"
     file.write_text("日期,休或班,名称\n2027-01-01,休,元旦\n", encoding="utf-8")
     assert lanmu("holidays", str(file), lang="zh").stdout.startswith("已导入 2027 年")
