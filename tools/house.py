@@ -1,10 +1,10 @@
-"""Holds the house to its rules: no file above 400 lines, and each says first what it is for."""
+"""Holds the house to its rules: no file of 400 lines or more, and each says first what it is for."""
 
 import ast
 import sys
 from pathlib import Path
 
-LONGEST = 400
+LONGEST = 399
 ROOTS = ("core", "plugins", "bench", "tools")
 
 

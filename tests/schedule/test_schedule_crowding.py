@@ -12,7 +12,7 @@ from lanmu.delivery.door.limit_models import SendLimit
 from lanmu.delivery.door.send_limits import SendLimits
 from lanmu.delivery.intake import PushRequest, Recipient, text_hash
 from lanmu.delivery.service import PushFilter
-from lanmu.schedule.crowding import Crowd
+from lanmu.schedule.crowd import Crowd
 
 TODAY = date(2026, 11, 23)
 

@@ -14,10 +14,11 @@ from lanmu.delivery.deadlines import NO_QUIET, Deadlines
 from lanmu.delivery.expansion import Expansion, is_expanded, state_to_go
 from lanmu.delivery.followup.results import Results
 from lanmu.delivery.followup.unknowns import note_decision
+from lanmu.delivery.installation import lives
 from lanmu.delivery.installation.owner import Owner, is_dead
 from lanmu.delivery.intake import PushRequest, Recipient, take_in, text_hash
 from lanmu.delivery.listing import Decision, Group
-from lanmu.delivery.models import Push, Unit, UnitTarget, WorkerRecord
+from lanmu.delivery.models import Push, Unit, UnitTarget
 from lanmu.delivery.progress import Progress, progress, progress_by_push, settle
 from lanmu.delivery.recipients import RecipientLine, recipient_lines
 from lanmu.delivery.sending.asking import no_such_channel
@@ -357,27 +358,14 @@ class DeliveryService:
 
     def beat(self, owner: Owner) -> None:
         """Let others know that this worker is alive."""
-        now = self._clock.now()
         with self._database.write() as session:
-            row = session.get(WorkerRecord, str(owner))
-            if row is None:
-                session.add(
-                    WorkerRecord(
-                        owner=str(owner), host=owner.host, pid=owner.pid, started_at=now, heartbeat_at=now
-                    )
-                )
-            else:
-                row.heartbeat_at = now
+            lives.beat(session, self._clock.now(), owner)
 
     def retire(self, owner: Owner) -> None:
         """This worker has stopped of its own will: what it had claimed and not begun is anybody's again."""
         with self._database.write() as session:
             release(session, self._clock.now(), str(owner))
-            session.execute(
-                update(WorkerRecord)
-                .where(WorkerRecord.owner == str(owner))
-                .values(stopped_at=self._clock.now())
-            )
+            lives.end(session, self._clock.now(), owner)
 
     def reap(self, here: Owner) -> dict[str, int]:
         """Take back what dead or overdue workers hold; see `queue.reap`."""

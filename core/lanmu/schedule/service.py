@@ -24,7 +24,8 @@ from lanmu.schedule.columns import (
     matching,
     rules_of,
 )
-from lanmu.schedule.crowding import Crowd, Draft, crowds
+from lanmu.schedule.crowd import Crowd, Draft
+from lanmu.schedule.crowding import crowds
 from lanmu.schedule.handover import HandOver
 from lanmu.schedule.models import Column, Slot
 from lanmu.schedule.occurrences import Occurrences

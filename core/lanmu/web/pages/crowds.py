@@ -8,7 +8,7 @@ from itertools import groupby
 from lanmu.i18n import _
 from lanmu.interfaces.errors import LanmuError
 from lanmu.schedule.columns import ColumnDraft
-from lanmu.schedule.crowding import Crowd
+from lanmu.schedule.crowd import Crowd
 from lanmu.web.pages.acts import say
 from lanmu.web.pages.choices import channel_title
 from lanmu.web.pages.formats import month_day
