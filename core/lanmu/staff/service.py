@@ -145,6 +145,9 @@ class StaffService:
     def _open_session(self, row: Staff, now: datetime) -> tuple[str, Person]:
         token, csrf = secrets.token_urlsafe(32), secrets.token_urlsafe(24)
         with self._database.write() as session:
+            # One after the other: else the oldest are chosen first, and a newer one that is not among the
+            # kept, since it came meanwhile, is deleted with them.
+            session.execute(select(Staff.id).where(Staff.id == row.id).with_for_update())
             session.execute(delete(LoginFailure).where(LoginFailure.username == row.username))
             kept = session.scalars(
                 select(StaffSession.id)
