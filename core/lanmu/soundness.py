@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     import flask
 
 _MARK = f"{hookspecs.PROJECT}_impl"
-_PREFIX = "lanmu_"
 
 HOOKS: dict[str, Callable[..., Any]] = {
     name: spec for name, spec in vars(hookspecs).items() if hasattr(spec, f"{hookspecs.PROJECT}_spec")

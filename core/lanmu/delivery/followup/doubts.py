@@ -67,8 +67,6 @@ WINDOW_MARGIN = timedelta(minutes=10)
 RESENDS = 3
 """So often the same bytes are written again by themselves."""
 
-_SLEPT = 5.0
-
 _TOO_LATE = _("The time has passed in which a resend has no second effect.")
 
 
