@@ -1,9 +1,9 @@
 """The plugin host: whatever a plugin does wrong is its own misfortune, told with the reason."""
 
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,7 +19,7 @@ from lanmu import config, hookimpl
 from lanmu.audience.views import IdentityKey, MemberDraft
 from lanmu.authoring import BaseChannel
 from lanmu.interfaces.access import PUBLIC, requires
-from lanmu.interfaces.channels import Abilities, Message, Rate
+from lanmu.interfaces.channels import Abilities, Message, Rate, Ref, Request, Window
 from lanmu.interfaces.events import Award, MemberEvent, Objection
 from lanmu.plugins import GROUP, PluginStatus
 from lanmu.server import Server
@@ -183,6 +183,8 @@ def test_abilities_that_are_none_set_their_plugin_aside(start: Start):
         ("asset_types", {"image/png"}),
         ("idempotency", 60),
         ("settle", 5),
+        ("settle", timedelta(seconds=-1)),
+        ("lookup", "yes"),
         ("batch_max", 0),
         ("text_bytes", "2000"),
         ("acceptance", "later"),
@@ -200,6 +202,48 @@ def test_an_ability_of_a_wrong_kind_sets_its_plugin_aside(start: Start, ability:
             return [Loose()]
 
     _aside(start(_Point("bad", Bad), GOOD), "bad", "bad.one", f"declare {ability} ")
+
+
+class _Declares(BaseChannel):
+    name = "bad.one"
+    title = "Bad"
+
+
+class _Finds(_Declares):
+    def find(self, request: Request, window: Window) -> Sequence[Ref]:
+        return ()
+
+
+@pytest.mark.parametrize(
+    ("kind", "abilities", "words"),
+    [
+        (_Finds, Abilities(lookup=True), ("lookup without settle", "until it lists")),
+        (_Declares, Abilities(lookup=True, settle=timedelta(minutes=1)), ("declares lookup", "find is that")),
+        (_Declares, Abilities(lookup=True, local=True), ("declares lookup", "find is that")),
+        (_Declares, Abilities(acceptance="async"), ("async", "Write results")),
+        (_Declares, Abilities(cancel=True), ("declares cancel", "Write cancel")),
+        (_Declares, Abilities(asset_ttl=timedelta(days=1)), ("declares asset_ttl", "Write upload")),
+    ],
+)
+def test_a_channel_that_cannot_keep_what_it_declares_sets_its_plugin_aside(
+    start: Start, kind: type[BaseChannel], abilities: Abilities, words: tuple[str, ...]
+):
+    channel = kind()
+    channel.abilities = abilities
+    plugin = type("Bad", (lanmu.Plugin,), {"lanmu_channels": hookimpl(lambda self: [channel])})
+    _aside(start(_Point("bad", plugin), GOOD), "bad", "bad.one", *words)
+
+
+def test_a_local_channel_may_be_looked_up_at_once(start: Start):
+    channel = _Finds()
+    channel.abilities = Abilities(lookup=True, local=True)
+    plugin = type("Bad", (lanmu.Plugin,), {"lanmu_channels": hookimpl(lambda self: [channel])})
+    assert "bad.one" in start(_Point("bad", plugin), GOOD).plugins.channels
+
+
+def test_a_base_channel_finds_nothing_out_and_says_so():
+    with pytest.raises(NotImplementedError, match="declares lookup"):
+        _Declares().find(Request("send", b"", ()), Window(datetime.min, datetime.max))
 
 
 def test_the_place_in_its_own_code_is_told_of_a_plugin_that_fails(start: Start, tmp_path: Path):

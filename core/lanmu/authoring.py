@@ -60,7 +60,9 @@ class BaseChannel:
     """A channel for which `compose` and `transmit` are enough.
 
     The defaults are those of a far end that answers at once and for good, and can be asked nothing
-    afterwards: `classify` takes a 2xx status as accepted and everything unclear as ambiguous.
+    afterwards: `classify` takes a 2xx status as accepted and everything unclear as ambiguous. A channel that
+    declares `lookup`, `asset_ttl`, `cancel` or `acceptance="async"` writes the method that goes with it; else
+    its plugin is set aside.
     """
 
     name: str = ""
@@ -87,7 +89,8 @@ class BaseChannel:
         return Verdict(Outcome.AMBIGUOUS, reason=observation.fault or f"HTTP {observation.status}")
 
     def find(self, request: Request, window: Window) -> Sequence[Ref]:
-        return ()
+        # Never (): "nothing found" has the message sent again, and nobody has looked.
+        raise NotImplementedError(f"{self.name} declares lookup, and has no find of its own")
 
     def results(self, ref: Ref) -> Iterable[TargetResult]:
         return ()

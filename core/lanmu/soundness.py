@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lanmu import hookspecs
-from lanmu.authoring import AnyPlugin
+from lanmu.authoring import AnyPlugin, BaseChannel
 from lanmu.delivery.sending.answers import failure
 from lanmu.i18n import _
 from lanmu.interfaces.access import PUBLIC, SIGNED
@@ -112,7 +112,35 @@ def why_no_channel(plugin: str, offered: object) -> Invalid | None:
         fault = _("lacks %(missing)s.")
         way_out = _("lanmu.BaseChannel has all but compose and transmit.")
         return Invalid(place, fault, way_out, missing=", ".join(missing))
+    return broken_promise(place, offered, abilities)
+
+
+def broken_promise(place: str, channel: object, abilities: Abilities) -> Invalid | None:
+    """What a channel declares and cannot keep; None where it keeps all that can be seen from here.
+
+    A lookup without a settle time would be believed before the far end lists what it has taken, and one that
+    nobody wrote has looked at nothing: either way a message would be sent twice.
+    """
+    for ability, (method, declares) in _PROMISES.items():
+        own = getattr(getattr(channel, method, None), "__func__", None)
+        if declares(abilities) and own is getattr(BaseChannel, method):
+            fault = _("declares %(ability)s, and %(method)s is that of lanmu.BaseChannel.")
+            way_out = _("Write %(method)s, or do not declare it.")
+            return Invalid(place, fault, way_out, ability=ability, method=method)
+    if abilities.lookup and not abilities.local and not abilities.settle:
+        fault = _("declares lookup without settle: how long after a write its lookup may still miss it.")
+        way_out = _("Declare the longest that its far end takes until it lists a message, and rather more.")
+        return Invalid(place, fault, way_out)
     return None
+
+
+_PROMISES: dict[str, tuple[str, Callable[[Abilities], bool]]] = {
+    "lookup": ("find", lambda abilities: abilities.lookup),
+    'acceptance="async"': ("results", lambda abilities: abilities.acceptance == "async"),
+    "cancel": ("cancel", lambda abilities: abilities.cancel),
+    "asset_ttl": ("upload", lambda abilities: abilities.asset_ttl is not None),
+}
+"""What is declared, and the method that keeps it."""
 
 
 def _wrong_ability(abilities: Abilities) -> str:
@@ -126,7 +154,10 @@ def _wrong_ability(abilities: Abilities) -> str:
         **{name: isinstance(value, int) and value >= 0 for name, value in counts.items()},
         **{name: isinstance(value, tuple) and all(map(_is_rate, value)) for name, value in limits.items()},
         "batch_max": isinstance(a.batch_max, int) and a.batch_max > 0,
-        "settle": isinstance(a.settle, timedelta),
+        "settle": isinstance(a.settle, timedelta) and a.settle >= timedelta(0),
+        "lookup": isinstance(a.lookup, bool),
+        "cancel": isinstance(a.cancel, bool),
+        "local": isinstance(a.local, bool),
         "sending": isinstance(a.sending, Sending),
         "asset_types": isinstance(a.asset_types, frozenset),
         "acceptance": a.acceptance in ("final", "async"),

@@ -118,6 +118,10 @@ def _with_default(self: Any, message: Any = None, channel: str = "") -> Any:
             ("abilities are a dict", "Abilities(…)"),
         ),
         (_plugin(lanmu_channels=_offers(type("C", (_Sound,), {"title": ""})())), ("no title", "[name]")),
+        (
+            _plugin(lanmu_channels=_offers(type("C", (_Sound,), {"abilities": Abilities(lookup=True)})())),
+            ("declares lookup", "find is that of lanmu.BaseChannel", "Write find"),
+        ),
         (_plugin(lanmu_objections=_with_default), ("message, channel", "default", "[no-defaults]")),
         (
             _plugin(lanmu_blueprints=_offers(_pages(None))),
@@ -141,7 +145,17 @@ def _with_default(self: Any, message: Any = None, channel: str = "") -> Any:
         (_plugin(lanmu_chanels=_offers()), ("Did you mean lanmu_channels?",)),
     ],
     ids=[
-        *("no hooks", "not marked", "none", "text", "a class", "no channel", "abilities", "no title"),
+        *(
+            "no hooks",
+            "not marked",
+            "none",
+            "text",
+            "a class",
+            "no channel",
+            "abilities",
+            "no title",
+            "no find",
+        ),
         *("defaults", "open page", "open method", "unknown permission", "menu", "raises", "no command"),
         *("no check", "misspelt"),
     ],

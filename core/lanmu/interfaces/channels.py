@@ -230,7 +230,9 @@ class Abilities:
       or turned into a refusal on its way.
     - `idempotency`: how long a resend of the same bytes is known to have no second effect; None: never.
     - `lookup`: whether `find` can tell afterwards if a request took effect.
-    - `settle`: how long after the write a lookup may still miss it.
+    - `settle`: how long after the end of the write a lookup may still miss what it did. Needed with `lookup`
+      unless `local`; rather too long than too short: found is found at any time, but what is missing after it
+      counts as not sent, and is sent again.
     - `acceptance`: "final", or "async" where `results` tells later what became of each target.
     - `cancel`: whether `cancel` can stop what was accepted but not yet confirmed.
     - `batch_max`: targets in one unit. `by_sender`: targets of one unit share one sender.
@@ -288,9 +290,11 @@ class Channel(Protocol):
         ...
 
     def find(self, request: Request, window: Window) -> Sequence[Ref]:
-        """Everything at the far end that this request may have become (abilities.lookup).
+        """Everything at the far end that this request may have become (abilities.lookup), written within the
+        window. What is found is adopted; an empty answer, given twice, has the message sent again.
 
-        Raises NotConnected where the far end cannot be asked: no answer is not the answer "nothing".
+        Raises NotConnected where the far end cannot be asked: connection refused, cut or too slow, an error
+        code, a status other than expected, a page that cannot be read. No answer is not the answer "nothing".
         """
         ...
 
