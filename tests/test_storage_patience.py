@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
-from lanmu.storage import Database
+from lanmu.storage import Database, patience
 from lanmu.storage.away import AWAY, cause_of
 from lanmu.storage.checking import run_checks
 
@@ -59,3 +59,33 @@ def test_a_migration_and_a_check_take_as_long_as_they_take(impatient: Database):
 def test_whoever_set_no_patience_waits(postgres_database: Database):
     with postgres_database.write() as session:
         assert session.scalar(SLOW, {"seconds": 0.3}) == 1
+
+
+def end_the_connection_of(database: Database) -> None:
+    """As a restart of the server does, between two transactions."""
+    with database.glance() as connection:
+        pid = connection.scalar(text("SELECT pg_backend_pid()"))
+    other = Database(database.url)
+    with other.glance() as connection:
+        assert connection.scalar(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": pid})
+    other.close()
+
+
+def test_a_connection_that_died_while_it_was_idle_is_made_anew_unnoticed(
+    impatient: Database, monkeypatch: pytest.MonkeyPatch
+):
+    end_the_connection_of(impatient)
+    monkeypatch.setattr(patience, "_IDLE", 0.0)
+    with impatient.glance() as connection:
+        assert connection.scalar(text("SELECT 2")) == 2
+
+
+def test_one_that_died_just_after_its_use_is_an_away_database_once(
+    impatient: Database, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(patience, "_IDLE", 3600.0)  # however long this test takes
+    end_the_connection_of(impatient)
+    with pytest.raises(AWAY), impatient.glance() as connection:
+        connection.execute(text("SELECT 2"))
+    with impatient.glance() as connection:
+        assert connection.scalar(text("SELECT 2")) == 2

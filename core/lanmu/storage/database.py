@@ -26,7 +26,6 @@ class Database:
         options: dict[str, Any] = {
             "pool_size": pool_size,
             "max_overflow": pool_size,
-            "pool_pre_ping": self.dialect != "sqlite",
         }
         if self.dialect == "sqlite":
             options["connect_args"] = {"timeout": 10, "check_same_thread": False}
@@ -41,7 +40,7 @@ class Database:
         else:
             from lanmu.storage import patience as waiting  # needs the driver of PostgreSQL
 
-            waiting.limit(self.engine)
+            waiting.watch(self.engine)
         self._writer = self.engine.execution_options(patience=patience)
         self._reader = self.engine.execution_options(readonly=True, patience=patience)
         self._hasty = self.engine.execution_options(hasty=True, patience=patience)
