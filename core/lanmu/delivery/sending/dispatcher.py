@@ -23,7 +23,7 @@ from lanmu.delivery.sending.breakers import Breakers
 from lanmu.delivery.sending.crew import Crew
 from lanmu.delivery.sending.journal import Journal, Recorder
 from lanmu.delivery.sending.outcomes import Next, after_gate, after_no_connection, after_write
-from lanmu.delivery.sending.preflight import Preflight, Ready, Sheet
+from lanmu.delivery.sending.preflight import AnyRow, Preflight, Ready, Sheet, read_pushes
 from lanmu.delivery.sending.queue import Claimed, claim, intend
 from lanmu.delivery.sending.recorded import Recorded
 from lanmu.delivery.sending.recording import compile_statements, record
@@ -41,6 +41,18 @@ GUARD_GAP = 5.0
 """Seconds of boot time between the intent and the write after which the worker is taken to have slept."""
 
 Tell = Callable[[Receipt], None]
+
+
+class _Claim(NamedTuple):
+    """What is due and may go on, what a breaker keeps back, and the pushes of both."""
+
+    batch: Sequence[Claimed] = ()
+    turned_away: Sequence[Recorded] = ()
+    pushes: Sequence[AnyRow] = ()
+
+    @property
+    def units(self) -> list[Claimed]:
+        return [*self.batch, *(each.unit for each in self.turned_away)]
 
 
 class _Waiting(NamedTuple):
@@ -111,8 +123,8 @@ class Dispatcher:
     def warm_up(self) -> None:
         """Run every statement over nothing, so that what is due first does not wait for their compiling."""
         now = self._clock.now()
-        self._preflight.read_sheets([])
         with self._database.write() as session:
+            read_pushes(session.connection(), [])
             self._gatekeeper.ask(session, now, [])
             intend(session, now, self._owner, self._lease, [])
             compile_statements(session, now)
@@ -122,43 +134,45 @@ class Dispatcher:
         if stopping() or not self._clock_is_sane():
             return 0
         with self._database.write() as session:
-            batch, turned_away = self._claim(session)
+            claimed = self._claim(session)
         moved = 0
-        while batch or turned_away:
+        while claimed.pushes:
             crash_points.reach("after_claim")
-            units = [*batch, *(each.unit for each in turned_away)]
             try:
-                sheets = self._preflight.read_sheets({unit.push_id for unit in units})
-                results = self._send(batch, sheets) + turned_away
+                sheets = self._preflight.sheets(claimed.pushes)
+                results = [*self._send(claimed.batch, sheets), *claimed.turned_away]
             except AWAY:
-                self._give_back(units, stopping)
+                self._give_back(claimed.units, stopping)
                 raise
             crash_points.reach("before_record")
             now = self._clock.now()
             written = self._recorder.write(results, partial(self._record, now, results, stopping), stopping)
             if written is None:  # the database is away, and the journal has them
                 return moved
-            recorded, batch, turned_away = written
+            recorded, claimed = written
             crash_points.reach("after_record")
             moved += len(recorded)
             self._tell_of(recorded, sheets, now)
         return moved
 
-    def _claim(self, session: Session) -> tuple[list[Claimed], list[Recorded]]:
-        """What is due and may go on, and what a breaker keeps back."""
+    def _claim(self, session: Session) -> _Claim:
         now = self._clock.now()
         units = claim(session, now, self._owner, self._lease, self._concurrency)
-        return self._breakers.let_through(session, now, units)
+        if not units:
+            return _Claim()
+        batch, turned_away = self._breakers.let_through(session, now, units)
+        pushes = read_pushes(session.connection(), {unit.push_id for unit in units})
+        return _Claim(batch, turned_away, pushes)
 
     def _record(
         self, now: datetime, results: Sequence[Recorded], stopping: Callable[[], bool], session: Session
-    ) -> tuple[list[Recorded], list[Claimed], list[Recorded]]:
+    ) -> tuple[list[Recorded], _Claim]:
         """Write a batch down, and claim the next one."""
         recorded = record(session, now, results)
         self._breakers.note(session, now, recorded)
         if stopping() or not self._clock_is_sane():
-            return recorded, [], []
-        return recorded, *self._claim(session)
+            return recorded, _Claim()
+        return recorded, self._claim(session)
 
     def _give_back(self, units: Sequence[Claimed], stopping: Callable[[], bool]) -> None:
         """The database was away before anything was written."""

@@ -10,7 +10,7 @@ from datetime import datetime
 from functools import cache, lru_cache
 from typing import Any
 
-from sqlalchemy import Row, Select, bindparam, select
+from sqlalchemy import Connection, Row, Select, bindparam, select
 from sqlalchemy.orm import Session
 
 from lanmu.audience.models import Community, Member
@@ -33,6 +33,7 @@ from lanmu.library.views import Snapshot
 from lanmu.storage import Database
 from lanmu.storage.rows import Keys
 
+AnyRow = Row[*tuple[Any, ...]]
 Objections = Callable[[Message, str], Sequence[Objection]]
 
 _SNAPSHOTS = 256
@@ -84,13 +85,16 @@ class Preflight:
         self._shop_name = shop_name
 
     def read_sheets(self, push_ids: Collection[int]) -> dict[int, Sheet]:
-        """The sheets of the pushes that a batch belongs to."""
+        """The sheets of these pushes."""
         with self._database.glance() as connection:
-            dialect = connection.dialect.name
-            rows = connection.execute(_pushes(dialect), _IDS.pack(dialect, push_ids)).all()
-        return {row.id: self._sheet(row) for row in rows}
+            pushes = read_pushes(connection, push_ids)
+        return self.sheets(pushes)
 
-    def _sheet(self, push: Row[*tuple[Any, ...]]) -> Sheet:
+    def sheets(self, pushes: Sequence[AnyRow]) -> dict[int, Sheet]:
+        """The sheets of what `read_pushes` read; contents not seen before are read from the library."""
+        return {push.id: self._sheet(push) for push in pushes}
+
+    def _sheet(self, push: AnyRow) -> Sheet:
         content, fault, rendered = None, _("The material of this push no longer exists."), ""
         if push.test_text:
             content = _own_words(push)
@@ -169,7 +173,7 @@ class Preflight:
         return tuple(self._uploads.uploaded(channel, asset) for asset in assets)
 
 
-def _own_words(push: Row[*tuple[Any, ...]]) -> Snapshot:
+def _own_words(push: AnyRow) -> Snapshot:
     """What a test send carries: its own text, from no material, and usable at any time."""
     return Snapshot(
         key=0,
@@ -199,6 +203,12 @@ def _has_placeholders(sheet: Sheet) -> bool:
 _IDS = Keys("ids")
 
 
+def read_pushes(connection: Connection, push_ids: Collection[int]) -> Sequence[AnyRow]:
+    """What their sheets are made of, as it stands in this transaction."""
+    dialect = connection.dialect.name
+    return connection.execute(_pushes(dialect), _IDS.pack(dialect, push_ids)).all()
+
+
 @cache
 def _pushes(dialect: str) -> Select[*tuple[Any, ...]]:
     return (
@@ -219,12 +229,9 @@ _COMMUNITIES = select(Community.id, Community.name, Community.size, Community.sh
 _MEMBERS = select(Member.id, Member.name).where(Member.id.in_(bindparam("ids", expanding=True)))
 
 
-_AnyRow = Row[*tuple[Any, ...]]
-
-
 def _named(
     session: Session, query: Select[*tuple[Any, ...]], ids: Collection[int | None]
-) -> dict[int | None, _AnyRow]:
+) -> dict[int | None, AnyRow]:
     wanted = [row_id for row_id in ids if row_id is not None]
     if not wanted:
         return {}
