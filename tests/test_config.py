@@ -96,8 +96,17 @@ def test_a_value_comes_from_the_environment_whole(tmp_path: Path):
 
 
 def test_a_variable_that_is_not_set_is_named_with_its_key(tmp_path: Path):
-    told = _faults(tmp_path, '[plugins.wecom]\nsecret = "${WECOM_SECRET}"')
-    assert "WECOM_SECRET" in told["plugins.wecom.secret"]
+    told = _faults(tmp_path, '[server]\nsecret_key = "${LANMU_SECRET_KEY}"')
+    assert "LANMU_SECRET_KEY" in told["server.secret_key"]
+
+
+def test_what_a_plugin_lacks_is_kept_for_that_plugin_and_stops_nothing_else(tmp_path: Path):
+    text = '[plugins.wecom]\nsecret = "${WECOM_SECRET}"\n[plugins.points]\nlink_days = 3'
+    loaded = _load(tmp_path, text)
+    (fault,) = loaded.unfilled["wecom"]
+    assert fault.place == "plugins.wecom.secret"
+    assert "WECOM_SECRET" in str(fault)
+    assert loaded.unfilled.keys() == {"wecom"}
 
 
 def test_a_value_comes_from_a_file_without_its_line_end(tmp_path: Path):

@@ -13,22 +13,23 @@ import os
 import sqlite3
 import tarfile
 import tempfile
-import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, Any
 
 from sqlalchemy import Connection, MetaData, text
 
 from lanmu import __version__
-from lanmu.config import Config, is_secret
+from lanmu.config import Config
 from lanmu.delivery.installation.instance import LOCK, MARK, sqlite_file
 from lanmu.i18n import _
 from lanmu.interfaces.clock import Clock
 from lanmu.interfaces.errors import Conflict, Invalid
+from lanmu.secret_settings import Places, without_secrets
 from lanmu.storage import Database
 
 FORMAT = 1
@@ -52,10 +53,13 @@ class Backup:
     made_at: datetime
 
 
-def back_up(config: Config, database: Database, clock: Clock, target: Path) -> Backup:
+def back_up(
+    config: Config, database: Database, clock: Clock, target: Path, known: Places = MappingProxyType({})
+) -> Backup:
     """Write the backup to `target`, at once or not at all.
 
-    Raises Invalid where `target` is there already, or cannot be written.
+    `known` says where the plugins' secrets stand in config.toml. Of a plugin that is not in it every text is
+    left out. Raises Invalid where `target` is there already, or cannot be written.
     """
     if target.exists():
         raise Invalid(
@@ -72,9 +76,8 @@ def back_up(config: Config, database: Database, clock: Clock, target: Path) -> B
                 if config.library.folder is not None and config.library.folder.is_dir():
                     packed.add_folder(config.library.folder, "content_library")
                 if config.path is not None:
-                    packed.add_bytes(
-                        without_secrets(config.path.read_text("utf-8-sig")).encode(), "config.toml"
-                    )
+                    settings = without_secrets(config.path.read_text("utf-8-sig"), known)
+                    packed.add_bytes(settings.encode(), "config.toml")
                 manifest = {
                     "format": FORMAT,
                     "lanmu": __version__,
@@ -240,31 +243,3 @@ def revisions(database: Database) -> dict[str, str]:
             owner = table.name.removeprefix("alembic_version").removeprefix("_plugin_") or "core"
             found[owner] = str(connection.execute(table.select()).scalar())
     return found
-
-
-def without_secrets(settings: str) -> str:
-    """The text of a config.toml with every secret that stands in it literally made empty."""
-    secrets = sorted(_secrets_in(tomllib.loads(settings), ""), key=len, reverse=True)
-    for secret in secrets:
-        spellings = {secret, json.dumps(secret, ensure_ascii=False)[1:-1], json.dumps(secret)[1:-1]}
-        for written in spellings:
-            for quote in ('"', "'"):  # within its quotes: a short one may be part of any word
-                settings = settings.replace(f"{quote}{written}{quote}", quote * 2)
-        if any(secret == left for left in _secrets_in(tomllib.loads(settings), "")):
-            for written in spellings:
-                settings = settings.replace(written, "")
-    try:
-        return settings if not any(_secrets_in(tomllib.loads(settings), "")) else ""
-    except tomllib.TOMLDecodeError:
-        return ""
-
-
-def _secrets_in(value: Any, place: str) -> Iterator[str]:
-    if isinstance(value, Mapping):
-        for key, item in value.items():
-            yield from _secrets_in(item, str(key))
-    elif isinstance(value, list):
-        for item in value:
-            yield from _secrets_in(item, place)
-    elif isinstance(value, str) and is_secret(place, value):
-        yield value

@@ -18,11 +18,8 @@ from lanmu import validation
 from lanmu.i18n import DEFAULT_LOCALE, LOCALES, _
 from lanmu.interfaces.errors import Faults, Invalid, LanmuError
 from lanmu.interfaces.secrets import Secret
+from lanmu.secret_settings import FROM_ENVIRONMENT, FROM_FILE, below, looks_secret
 
-_FROM_ENVIRONMENT = re.compile(r"^\$\{([A-Za-z_][A-Za-z0-9_]*)\}$")
-_FROM_FILE = re.compile(r"^\$\{file:(.+)\}$")
-_SECRET_KEY = re.compile(r"(secret|password|token|(^|_)key)$")
-_SECRET_IN_URL = re.compile(r"://[^/\s:@]*:[^/\s@]+@|[?&](key|access_token|secret)=")
 _SHORTEST_SECRET = 32
 
 
@@ -104,7 +101,11 @@ class LogConfig:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """Everything an operator can set."""
+    """Everything an operator can set.
+
+    `unfilled`: what could not be put into a plugin's table, which keeps that plugin alone from running.
+    `exposed`: the places below `plugins` whose text stands in the file itself, where others can read it.
+    """
 
     path: Path | None
     server: ServerConfig
@@ -116,6 +117,8 @@ class Config:
     log: LogConfig
     demo: bool
     plugins: Mapping[str, Mapping[str, Any]] = field(repr=False)  # as written, secrets and all
+    unfilled: Mapping[str, tuple[LanmuError, ...]]
+    exposed: frozenset[str]
 
     @property
     def database_url(self) -> str:
@@ -236,9 +239,20 @@ def load(path: Path, environ: Mapping[str, str] = os.environ) -> Config:
 
 def parse(raw: Mapping[str, Any], path: Path | None, environ: Mapping[str, str]) -> Config:
     """A Config from a read TOML document; `path` is where it came from, None for a made-up one."""
-    faults: list[LanmuError] = []
-    literal_secrets: list[str] = []
-    filled = _fill(raw, "", environ, faults, literal_secrets)
+    filling = _Filling(environ)
+    filled = filling.fill({key: value for key, value in raw.items() if key != "plugins"}, "")
+    faults = filling.faults
+    tables = raw.get("plugins", {})
+    unfilled: dict[str, tuple[LanmuError, ...]] = {}
+    if isinstance(tables, Mapping):
+        filled["plugins"] = {}
+        for name, table in tables.items():
+            filling.faults = []
+            filled["plugins"][name] = filling.fill(table, f"plugins.{name}")
+            if filling.faults:
+                unfilled[name] = tuple(filling.faults)
+    elif "plugins" in raw:
+        filled["plugins"] = tables
     data: Any = {}
     try:
         data = _ConfigSchema().load(filled)
@@ -249,21 +263,27 @@ def parse(raw: Mapping[str, Any], path: Path | None, environ: Mapping[str, str])
         )
         data = error.valid_data
     faults.extend(_contradictions(data))
-    if path is not None and literal_secrets and _others_can_read(path):
+    exposed = filling.literal if path is not None and _others_can_read(path) else set()
+    if path is not None and exposed & filling.secrets.keys():
         faults.append(
             Invalid(
                 str(path),
                 _("holds secrets (%(keys)s) and others on this machine can read it."),
                 _("Run chmod 600 on it, or write ${NAME} and set NAME in the environment."),
-                keys=", ".join(literal_secrets),
+                keys=", ".join(filling.secrets),
             )
         )
     if faults:
         raise Faults(faults)
-    return _build(data, path)
+    return _build(data, path, unfilled, frozenset(each for each in exposed if each.startswith("plugins.")))
 
 
-def _build(data: dict[str, Any], path: Path | None) -> Config:
+def _build(
+    data: dict[str, Any],
+    path: Path | None,
+    unfilled: Mapping[str, tuple[LanmuError, ...]],
+    exposed: frozenset[str],
+) -> Config:
     home = path.parent if path else Path.cwd()
     server = dict(data["server"])
     server["data_dir"] = home / Path(server["data_dir"]).expanduser()
@@ -281,6 +301,8 @@ def _build(data: dict[str, Any], path: Path | None) -> Config:
         log=LogConfig(**data["log"]),
         demo=data["demo"]["enabled"],
         plugins=MappingProxyType({name: MappingProxyType(table) for name, table in data["plugins"].items()}),
+        unfilled=MappingProxyType(dict(unfilled)),
+        exposed=exposed,
     )
 
 
@@ -289,46 +311,48 @@ def _delivery(data: Mapping[str, Any]) -> DeliveryConfig:
     return DeliveryConfig(**{**data, **quiet})
 
 
-def _fill(
-    value: Any, place: str, environ: Mapping[str, str], faults: list[LanmuError], secrets: list[str]
-) -> Any:
-    """Put in what `${NAME}` and `${file:…}` stand for (whole values only; `$$` is a dollar)."""
-    if isinstance(value, Mapping):
-        return {
-            key: _fill(item, f"{place}.{key}" if place else str(key), environ, faults, secrets)
-            for key, item in value.items()
-        }
-    if isinstance(value, list):
-        return [_fill(item, place, environ, faults, secrets) for item in value]
-    if not isinstance(value, str):
-        return value
-    if named := _FROM_ENVIRONMENT.match(value):
-        if named[1] not in environ:
-            faults.append(
-                Invalid(
-                    place,
-                    _("asks for the environment variable %(name)s, which is not set."),
-                    _("Set it before you start Lanmu."),
-                    name=named[1],
-                )
-            )
-        return environ.get(named[1], "")
-    if named := _FROM_FILE.match(value):
+class _Filling:
+    """Puts in what `${NAME}` and `${file:…}` stand for (whole values only; `$$` is a dollar).
+
+    `literal`: the places whose texts stand in the file itself; `secrets`: those of them that look secret,
+    in the file's order.
+    """
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self.faults: list[LanmuError] = []
+        self.literal: set[str] = set()
+        self.secrets: dict[str, None] = {}
+
+    def fill(self, value: Any, place: str) -> Any:
+        if isinstance(value, Mapping):
+            return {key: self.fill(item, below(place, key)) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self.fill(item, place) for item in value]
+        if not isinstance(value, str):
+            self.literal.add(place)
+            return value
+        if named := FROM_ENVIRONMENT.match(value):
+            return self._from_environment(named[1], place)
+        if named := FROM_FILE.match(value):
+            return self._from_file(named[1], place)
+        self.literal.add(place)
+        if looks_secret(place.rsplit(".", 1)[-1], value):
+            self.secrets[place] = None
+        return value.replace("$$", "$")
+
+    def _from_environment(self, name: str, place: str) -> str:
+        if name not in self._environ:
+            fault = _("asks for the environment variable %(name)s, which is not set.")
+            self.faults.append(Invalid(place, fault, _("Set it before you start Lanmu."), name=name))
+        return self._environ.get(name, "")
+
+    def _from_file(self, name: str, place: str) -> str:
         try:
-            return Path(named[1]).read_text(encoding="utf-8").strip()
+            return Path(name).read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError):
-            faults.append(Invalid(place, _("names the file %(name)s, which cannot be read."), name=named[1]))
+            self.faults.append(Invalid(place, _("names the file %(name)s, which cannot be read."), name=name))
             return ""
-    if is_secret(place.rsplit(".", 1)[-1], value):
-        secrets.append(place)
-    return value.replace("$$", "$")
-
-
-def is_secret(key: str, value: str) -> bool:
-    """Whether a setting holds a secret literally, and not the name of a variable or a file that does."""
-    if not value or _FROM_ENVIRONMENT.match(value) or _FROM_FILE.match(value):
-        return False
-    return bool(_SECRET_KEY.search(key) or _SECRET_IN_URL.search(value))
 
 
 def settings_faults(plugin: str, error: ValidationError, schema: Schema) -> Faults:

@@ -1,5 +1,6 @@
 """The plugin host: find, build, check and set aside; and call each plugin alone."""
 
+import contextlib
 import difflib
 import importlib
 import logging
@@ -13,9 +14,9 @@ from typing import Any, TypeVar
 import pluggy
 from marshmallow import ValidationError
 
-from lanmu import hookspecs, soundness
+from lanmu import hookspecs, secret_settings, soundness
 from lanmu.authoring import AnyPlugin, Plugin
-from lanmu.config import settings_faults
+from lanmu.config import Config, settings_faults
 from lanmu.delivery.sending.answers import failure, safe
 from lanmu.i18n import Filled, _, told
 from lanmu.interfaces.channels import Channel, Message
@@ -66,18 +67,20 @@ class Plugins:
     take the others' answers with it.
     """
 
-    def __init__(self, settings: Mapping[str, Mapping[str, Any]], host_for: Callable[[str], Host]) -> None:
+    def __init__(self, config: Config, host_for: Callable[[str], Host]) -> None:
         self._manager = pluggy.PluginManager(hookspecs.PROJECT)
         self._manager.add_hookspecs(hookspecs)
         self._host_for = host_for
         self._loaded: dict[str, _Loaded] = {}
         self._aside: dict[str, PluginStatus] = {}
         self.channels: dict[str, Channel] = {}
+        self._config = config
+        settings = config.plugins
         found, twins = _entry_points()
         self._packages = [found[name].module.partition(".")[0] for name in settings if name in found]
         for name in settings:
             if name in found:
-                self._load(found[name], dict(settings[name]))
+                self._load(found[name])
             else:
                 self._aside[name] = PluginStatus(name, "", "", "missing", told(_not_installed(name, found)))
         self._off = {
@@ -87,10 +90,10 @@ class Plugins:
         }
         self._twins = [_of_twin(found[twin.name], twin) for twin in twins]
 
-    def _load(self, point: metadata.EntryPoint, table: dict[str, Any]) -> None:
+    def _load(self, point: metadata.EntryPoint) -> None:
         name = point.name
         try:
-            made, loaded = _with_settings(point, table)
+            made, loaded = _with_settings(point, self._config)
             plugin: AnyPlugin = made(loaded, self._host_for(name))
             soundness.refuse_hooks(name, plugin)
             self._manager.register(plugin, name)
@@ -242,26 +245,54 @@ class Plugins:
         return list(soundness.flaws(name, self._loaded[name].plugin))
 
 
-def settings_in_need(settings: Mapping[str, Mapping[str, Any]]) -> list[LanmuError]:
+def settings_in_need(config: Config) -> list[LanmuError]:
     """What is wrong with the plugins' tables of config.toml, found without starting a plugin."""
     points, _twins = _entry_points()
     found: list[LanmuError] = []
-    for name, table in settings.items():
+    for name in config.plugins:
         if name not in points:
             found.append(_not_installed(name, points))
             continue
         try:
-            _with_settings(points[name], dict(table))
+            _with_settings(points[name], config)
         except Faults as error:
             found.extend(error.faults)
-        except Exception as error:  # noqa: BLE001  a stranger's import may fail in any way
+        except (Exception, SystemExit) as error:  # noqa: BLE001  a stranger's import may fail in any way
             fault = error if isinstance(error, LanmuError) else None
             found.append(fault or Invalid(f"plugins.{name}", failure(error)))
     return found
 
 
-def _with_settings(point: metadata.EntryPoint, table: dict[str, Any]) -> tuple[type[AnyPlugin], Any]:
-    """A plugin's class and its checked settings."""
+def secret_places(config: Config) -> secret_settings.Places:
+    """Where in config.toml the plugins' secrets stand, as far as their settings can be read."""
+    points, _twins = _entry_points()
+    found = {}
+    for name, table in config.plugins.items():
+        with contextlib.suppress(Exception, SystemExit):  # of one that fails, nobody can say
+            _made, loaded = _settings(points[name], table)
+            found[name] = secret_settings.places(table, f"plugins.{name}", loaded)
+    return found
+
+
+def _with_settings(point: metadata.EntryPoint, config: Config) -> tuple[type[AnyPlugin], Any]:
+    """A plugin's class and its checked settings. Raises Faults with all that is wrong with its table."""
+    table, place = config.plugins[point.name], f"plugins.{point.name}"
+    unfilled = list(config.unfilled.get(point.name, ()))
+    try:
+        made, loaded = _settings(point, table)
+    except Faults as error:
+        told = {fault.place for fault in unfilled}  # what could not be put in is wrong in its eyes too
+        raise Faults([*unfilled, *(each for each in error.faults if each.place not in told)]) from error
+    if unfilled:
+        raise Faults(unfilled)
+    if exposed := secret_settings.places(table, place, loaded) & config.exposed:
+        fault = _("holds a secret, and others on this machine can read config.toml.")
+        way_out = _("Run chmod 600 on it, or write ${NAME} and set NAME in the environment.")
+        raise Faults([Invalid(each, fault, way_out) for each in sorted(exposed)])
+    return made, loaded
+
+
+def _settings(point: metadata.EntryPoint, table: Mapping[str, Any]) -> tuple[type[AnyPlugin], Any]:
     made = point.load()
     if not (isinstance(made, type) and issubclass(made, Plugin)):
         fault = _("its entry point %(point)s is not a lanmu.Plugin.")
@@ -269,7 +300,7 @@ def _with_settings(point: metadata.EntryPoint, table: dict[str, Any]) -> tuple[t
         raise Invalid(f"plugins.{point.name}", fault, way_out, point=point.value, name=point.name)
     schema = made.settings_schema()
     try:
-        return made, schema.load(table)
+        return made, schema.load(dict(table))
     except ValidationError as error:
         raise settings_faults(point.name, error, schema) from error
 

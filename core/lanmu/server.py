@@ -79,7 +79,7 @@ class Server:
         except LanmuError:
             self.database.close()
             raise
-        self.plugins = Plugins(config.plugins, self._host_for)
+        self.plugins = Plugins(config, self._host_for)
         for chain in self.plugins.chains():
             try:
                 upgrade(self.database, chain)

@@ -36,7 +36,7 @@ def test_a_backup_is_restored_beside_and_released(lanmu, folder):
 
 def test_a_restore_beside_names_the_addresses_that_it_shares_with_the_original(lanmu, folder):
     with (folder / "config.toml").open("a", encoding="utf-8") as config:
-        config.write('[plugins.wecom]\nbase_url = "http://127.0.0.1:8641"\nsandbox = true\ncorpid = "ww1"\n')
+        config.write('[plugins.wecom]\nbase_url = "http://127.0.0.1:8641"\nsandbox = true\n')
     assert lanmu("backup", "one.tar.gz").exit_code == 0
     restored = lanmu("restore", "one.tar.gz", "--into", "copy", lang="zh")
     assert restored.exit_code == 0, restored.output

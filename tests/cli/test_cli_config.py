@@ -102,6 +102,23 @@ def test_a_secret_that_others_can_read_is_a_fault(lanmu, folder):
     assert "chmod 600" in told.stderr
 
 
+def test_a_variable_that_one_plugin_lacks_sets_that_plugin_aside_and_the_rest_runs(lanmu, folder):
+    text = '[plugins.points]\n[plugins.wecom]\ncorpid = "ww1"\nsecret = "${WECOM_SECRET}"\nagentid = "1"\n'
+    (folder / "config.toml").write_text(text)
+    (folder / "config.toml").chmod(0o644)
+    every = {each["name"]: each for each in json.loads(lanmu("plugin", "list", "--json").stdout)}
+    assert every["points"]["state"] == "running"
+    assert every["wecom"]["state"] == "set_aside"
+    assert "WECOM_SECRET" in every["wecom"]["reason"]
+    told = lanmu("config", "check")
+    assert told.exit_code == 2
+    assert told.stderr.splitlines() == [
+        "plugins.wecom.secret: asks for the environment variable WECOM_SECRET, which is not set. "
+        "Set it before you start Lanmu.",
+        "plugins.wecom.agentid: is not a whole number.",
+    ]
+
+
 def test_a_database_that_is_not_there_is_named_without_its_password(lanmu, folder):
     (folder / "config.toml").write_text('[database]\nurl = "postgresql://u:geheim@127.0.0.1:1/none"\n')
     (folder / "config.toml").chmod(0o600)

@@ -86,7 +86,7 @@ def test_every_example_loads(example: str) -> None:
     names = re.findall(r"\$\{(\w+)\}", example)
     stand_ins = {name: "sqlite:///x.db" if "DATABASE" in name else "x" * 40 for name in names}
     loaded = config.parse(tomllib.loads(example), None, stand_ins)
-    assert plugins.settings_in_need(loaded.plugins) == []
+    assert plugins.settings_in_need(loaded) == []
 
 
 def test_the_shipped_file_loads_and_every_line_in_it_that_is_commented_out_does_too() -> None:
@@ -97,4 +97,4 @@ def test_the_shipped_file_loads_and_every_line_in_it_that_is_commented_out_does_
     stand_ins = {name: "sqlite:///x.db" if "DATABASE" in name else "x" * 40 for name in names}
     for text in (shipped, whole):
         loaded = config.parse(tomllib.loads(text), None, stand_ins)
-        assert plugins.settings_in_need(loaded.plugins) == []
+        assert plugins.settings_in_need(loaded) == []

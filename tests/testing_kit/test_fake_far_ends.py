@@ -10,8 +10,8 @@ from lanmu.interfaces.clock import utc
 from lanmu.interfaces.errors import Conflict
 from lanmu.interfaces.events import Award, MemberEvent
 from lanmu.interfaces.host import OfferView
+from lanmu.secret_settings import secrets_in
 from lanmu.testing.fakes import Does, FakeChannel, FakeHost
-from lanmu.testing.secrecy import secrets_in
 
 
 def _request(channel: FakeChannel, token: str = "u1") -> Request:

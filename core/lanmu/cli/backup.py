@@ -28,12 +28,13 @@ _YES = click.option("--yes", is_flag=True, help=_("Do not ask."))
 def backup(ctx: click.Context, file: Path, as_json: bool) -> None:
     from lanmu.backup import back_up
     from lanmu.clock import SystemClock
+    from lanmu.plugins import secret_places
     from lanmu.storage import Database
 
     config = read_config(ctx)
     database = Database(config.database_url)  # and no server: what is backed up is not migrated before
     try:
-        made = back_up(config, database, SystemClock(), file)
+        made = back_up(config, database, SystemClock(), file, secret_places(config))
     finally:
         database.close()
     if as_json:

@@ -1,5 +1,6 @@
 """`lanmu config`: check config.toml, and show what is in force with its secrets masked."""
 
+from collections.abc import Mapping
 from dataclasses import is_dataclass
 from typing import Any
 
@@ -10,7 +11,8 @@ from lanmu.cli.context import done, print_json, read_config
 from lanmu.i18n import _
 from lanmu.interfaces.errors import Faults
 from lanmu.interfaces.secrets import Secret
-from lanmu.plugins import settings_in_need
+from lanmu.plugins import secret_places, settings_in_need
+from lanmu.secret_settings import Places, below, is_secret
 
 
 @click.group(cls=Group, help=_("Check or show the settings."))
@@ -22,7 +24,7 @@ def config() -> None:
 @click.pass_context
 def check(ctx: click.Context) -> None:
     loaded = read_config(ctx)
-    if faults := settings_in_need(loaded.plugins):
+    if faults := settings_in_need(loaded):
         raise Faults(faults)
     done(_("config.toml is fine."))
 
@@ -31,37 +33,18 @@ def check(ctx: click.Context) -> None:
 @click.pass_context
 def show(ctx: click.Context) -> None:
     loaded = read_config(ctx)
-    print_json(
-        {
-            name: _masked(getattr(loaded, name))
-            for name in (
-                "server",
-                "database",
-                "queue",
-                "library",
-                "schedule",
-                "delivery",
-                "log",
-                "demo",
-                "plugins",
-            )
-        }
-    )
+    known = secret_places(loaded)
+    print_json({name: _masked(getattr(loaded, name), name, known) for name in _SHOWN})
 
 
-_SECRET_WORDS = ("secret", "password", "token", "key", "robots")
+_SHOWN = ("server", "database", "queue", "library", "schedule", "delivery", "log", "demo", "plugins")
 
 
-def _masked(value: Any) -> Any:
+def _masked(value: Any, place: str, known: Places) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
-        return {
-            name: _masked(item) for name, item in ((f, getattr(value, f)) for f in value.__dataclass_fields__)
-        }
-    if isinstance(value, Secret):
-        return "***"
-    if hasattr(value, "items"):
-        return {
-            key: "***" if any(word in key for word in _SECRET_WORDS) and item else _masked(item)
-            for key, item in value.items()
-        }
-    return value
+        value = {name: getattr(value, name) for name in value.__dataclass_fields__}
+    if isinstance(value, Mapping):
+        return {key: _masked(item, below(place, key), known) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_masked(item, place, known) for item in value]
+    return "***" if isinstance(value, Secret) or is_secret(place, value, known) else value

@@ -44,10 +44,10 @@ from lanmu.interfaces.channels import (
     Verdict,
     Window,
 )
+from lanmu.secret_settings import secrets_in
 from lanmu.testing.clock import FakeClock
 from lanmu.testing.files import sample_file
 from lanmu.testing.rules import holds, holds_to
-from lanmu.testing.secrecy import secrets_in
 
 
 class Behaviour(StrEnum):

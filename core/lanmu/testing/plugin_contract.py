@@ -13,13 +13,13 @@ from marshmallow import ValidationError
 
 from lanmu.authoring import Plugin
 from lanmu.i18n import Catalog, po_files
+from lanmu.secret_settings import secrets_in
 from lanmu.soundness import TELL, flaws, is_permission, mounted, permissions
 from lanmu.storage import Database
 from lanmu.storage.migrate import differences
 from lanmu.testing.host import FakeHost
 from lanmu.testing.loading import chain_of, name_of
 from lanmu.testing.rules import holds
-from lanmu.testing.secrecy import secrets_in
 
 if TYPE_CHECKING:
     import flask

@@ -1,0 +1,191 @@
+"""Which settings are secrets: what a plugin's schema wraps into Secret, and what looks like one."""
+
+import json
+import re
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from lanmu.interfaces.secrets import Secret
+
+Places = Mapping[str, frozenset[str]]
+"""Of each plugin whose settings could be read, the places (`plugins.NAME.key`) that hold its secrets."""
+
+FROM_ENVIRONMENT = re.compile(r"^\$\{([A-Za-z_][A-Za-z0-9_]*)\}$")
+FROM_FILE = re.compile(r"^\$\{file:(.+)\}$")
+_SECRET_KEY = re.compile(r"(secret|password|token|(^|_)key)$")
+_SECRET_IN_URL = re.compile(r"://[^/\s:@]*:[^/\s@]+@|[?&](key|access_token|secret)=")
+_TELLING = 8
+"""From this many characters on, a text that is found within another one is not there by chance."""
+_DEEP = 8
+
+
+def looks_secret(key: str, value: str) -> bool:
+    """Whether a setting's name or look says that it is a secret, whoever reads it."""
+    return bool(value and (_SECRET_KEY.search(key) or _SECRET_IN_URL.search(value)))
+
+
+def stands_elsewhere(value: object) -> bool:
+    """Whether a setting as written names the variable or the file that holds its value."""
+    return isinstance(value, str) and bool(FROM_ENVIRONMENT.match(value) or FROM_FILE.match(value))
+
+
+def below(place: str, key: object) -> str:
+    """The place of a key in the table at `place`; what stands in a list has the list's own place."""
+    return f"{place}.{key}" if place else str(key)
+
+
+def values(table: object, place: str) -> Iterator[tuple[str, Any]]:
+    """Every single value in a table, with its place."""
+    if isinstance(table, Mapping):
+        for key, value in table.items():
+            yield from values(value, below(place, key))
+    elif isinstance(table, list):
+        for value in table:
+            yield from values(value, place)
+    else:
+        yield place, table
+
+
+def places(table: Mapping[str, Any], place: str, loaded: object) -> frozenset[str]:
+    """Where in a plugin's table the secrets stand that its loaded settings hold.
+
+    A secret need not be the setting as it was written: a schema may trim it, take it out of an address, or
+    put it together with something else. So it is also looked for within the settings, and they within it.
+    """
+    given = [(where, str(value)) for where, value in values(table, place) if type(value) in (str, int, float)]
+    found: set[str] = set()
+    for secret in {each.reveal().strip() for each in secrets_in(loaded)} - {""}:
+        same = {where for where, value in given if value.strip() == secret}
+        if len(secret) >= _TELLING or not same:
+            same |= {where for where, value in given if secret in value}
+        found |= same or {where for where, value in given if len(value) >= _TELLING and value in secret}
+    return frozenset(found)
+
+
+def secrets_in(thing: object) -> list[Secret]:
+    """Every Secret that is reachable from an object by its attributes and containers."""
+    return [secret for _place, secret in named_secrets(thing)]
+
+
+def named_secrets(thing: object) -> list[tuple[str, Secret]]:
+    """Every Secret that is reachable from an object, with the way to it: `robots.ops`, `hooks[0]`."""
+    return list(_walk(thing, "", set(), 0))
+
+
+def _walk(thing: object, way: str, seen: set[int], depth: int) -> Iterator[tuple[str, Secret]]:
+    if isinstance(thing, Secret):
+        if thing:
+            yield way, thing
+        return
+    if depth > _DEEP or id(thing) in seen or isinstance(thing, (str, bytes, int, float, type)):
+        return
+    seen.add(id(thing))
+    for step, part in _parts(thing):
+        inner = f"{way}{step}" if step.startswith("[") else below(way, step)
+        yield from _walk(part, inner, seen, depth + 1)
+
+
+def _parts(thing: object) -> Iterator[tuple[str, object]]:
+    if isinstance(thing, Mapping):
+        for key, value in thing.items():
+            name = "***" if isinstance(key, Secret) else str(key)
+            yield name, key
+            yield name, value
+    elif isinstance(thing, (list, tuple, set, frozenset)):
+        yield from ((f"[{number}]", part) for number, part in enumerate(thing))
+    elif not type(thing).__module__.startswith("sqlalchemy"):  # an engine is a maze, and holds no Secret
+        yield from getattr(thing, "__dict__", {}).items()
+        for name in (name for cls in type(thing).__mro__ for name in getattr(cls, "__slots__", ())):
+            yield name, _slot(thing, name)
+
+
+def _slot(thing: object, name: str) -> object:
+    try:
+        return object.__getattribute__(thing, name)  # past any __getattr__, which may do work
+    except AttributeError:
+        return None
+
+
+def is_secret(place: str, value: object, known: Places) -> bool:
+    """Whether the setting at a place is a secret.
+
+    Of a plugin that is not `known`, each text is taken for one: nobody can say which are.
+    """
+    if isinstance(value, str) and looks_secret(place.rpartition(".")[2], value):
+        return True
+    for plugin, secret in known.items():
+        if place == f"plugins.{plugin}" or place.startswith(f"plugins.{plugin}."):
+            return place in secret and value not in ("", None)
+    return place.startswith("plugins.") and isinstance(value, str) and bool(value)
+
+
+def without_secrets(settings: str, known: Places) -> str:
+    """The text of a config.toml with every secret that stands in it literally made empty.
+
+    Empty as a whole where that cannot be done: a secret may be written in ways that are not foreseen here.
+    """
+    read = tomllib.loads(settings)
+    taken = {
+        (where, value)
+        for where, value in values(read, "")
+        if not stands_elsewhere(value) and is_secret(where, value, known)
+    }
+    if not taken:
+        return settings
+    hidden = {where for where, _value in taken}
+    rest = _rest(read, "", hidden)
+
+    def sound(text: str) -> bool:
+        """Whether a text says the same as the one given but for the secrets."""
+        try:
+            return _rest(tomllib.loads(text), "", hidden) == rest
+        except tomllib.TOMLDecodeError:
+            return False
+
+    for value in sorted({value for _where, value in taken}, key=lambda value: len(str(value)), reverse=True):
+        for written, empty in _spellings(value):
+            settings = _blanked(settings, written, empty, sound)
+        if any(left == value for where, left in values(tomllib.loads(settings), "") if where in hidden):
+            for written, empty in _spellings(value, quoted=False):
+                settings = _blanked(settings, written, empty, sound)
+    left = values(tomllib.loads(settings), "")
+    return "" if any(where in hidden and not _is_empty(value) for where, value in left) else settings
+
+
+def _is_empty(value: object) -> bool:
+    return stands_elsewhere(value) or (isinstance(value, str) and not value.strip())
+
+
+def _spellings(value: object, quoted: bool = True) -> Iterator[tuple[str, str]]:
+    """How a value may be written in TOML, and what stands there once it is gone."""
+    if not isinstance(value, str):
+        yield str(value), '""'
+        return
+    for text in dict.fromkeys((value, json.dumps(value, ensure_ascii=False)[1:-1], json.dumps(value)[1:-1])):
+        if not quoted:
+            yield text, ""
+            continue
+        for quote in ('"', "'"):
+            yield f"{quote}{text}{quote}", quote * 2
+
+
+def _blanked(text: str, written: str, empty: str, sound: Callable[[str], bool]) -> str:
+    """The text without what is written, wherever that takes nothing else away."""
+    start = 0
+    while (at := text.find(written, start)) >= 0:
+        without = text[:at] + empty + text[at + len(written) :]
+        if sound(without):
+            text, start = without, at + len(empty)
+        else:
+            start = at + 1
+    return text
+
+
+def _rest(value: object, place: str, hidden: set[str]) -> object:
+    """A document without what stands at the hidden places."""
+    if isinstance(value, Mapping):
+        return {key: _rest(item, below(place, key), hidden) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_rest(item, place, hidden) for item in value]
+    return None if place in hidden else value
