@@ -6,6 +6,7 @@ import pytest
 
 from lanmu import config
 from lanmu.config import Config
+from lanmu.delivery.followup.look_times import ABSENT_AFTER
 from lanmu.interfaces.errors import Faults, Invalid
 from lanmu.interfaces.secrets import Secret
 
@@ -34,6 +35,7 @@ def test_an_empty_file_is_a_whole_setting(tmp_path: Path):
     assert loaded.server.base_url == "http://127.0.0.1:8640"
     assert loaded.database_url == f"sqlite:///{tmp_path}/data/lanmu.db"
     assert loaded.server.secret_key is None
+    assert loaded.delivery.absent_after_seconds == ABSENT_AFTER.total_seconds()
     assert not loaded.plugins
 
 
@@ -76,6 +78,7 @@ def test_every_fault_is_told_at_once_with_its_path(tmp_path: Path):
         ('[server]\nlocale = "tlh"', "server.locale"),
         ("[delivery]\nconcurrency = 0", "delivery.concurrency"),
         ("[delivery]\nsweep_seconds = nan", "delivery.sweep_seconds"),
+        ("[delivery]\nabsent_after_seconds = 0", "delivery.absent_after_seconds"),
         ('[delivery]\nquiet_from = "9pm"', "delivery.quiet_from"),
         ('[delivery]\nquiet_from = "08:00"', "delivery.quiet_until"),
         ('[delivery]\nquiet_from = ""', "delivery.quiet_until"),

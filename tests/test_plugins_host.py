@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
@@ -241,9 +241,9 @@ def test_a_local_channel_may_be_looked_up_at_once(start: Start):
     assert "bad.one" in start(_Point("bad", plugin), GOOD).plugins.channels
 
 
-def test_a_base_channel_finds_nothing_out_and_says_so():
+def test_a_base_channel_finds_nothing_out_and_says_so(clock: FakeClock):
     with pytest.raises(NotImplementedError, match="declares lookup"):
-        _Declares().find(Request("send", b"", ()), Window(datetime.min, datetime.max))
+        _Declares().find(Request("send", b"", ()), Window(clock.now(), clock.now()))
 
 
 def test_the_place_in_its_own_code_is_told_of_a_plugin_that_fails(start: Start, tmp_path: Path):

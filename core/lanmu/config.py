@@ -80,6 +80,8 @@ class DeliveryConfig:
     """How many messages may be under way at once, which one crash can leave ambiguous, and the lease.
 
     `calls` is how many of them are called at the same moment; None: all.
+    `absent_after_seconds` is how long after a write, and after a first look, nothing found by a lookup means
+    that nothing was sent; what a channel declares may only be more.
     `quiet_from` and `quiet_until` are wall times where the recipients live; None: no hours are quiet.
     """
 
@@ -87,6 +89,7 @@ class DeliveryConfig:
     calls: int | None
     lease_seconds: int
     sweep_seconds: float
+    absent_after_seconds: int
     quiet_from: time | None
     quiet_until: time | None
 
@@ -194,6 +197,7 @@ class _DeliverySchema(Schema):
     calls = fields.Integer(strict=True, load_default=None, validate=validate.Range(1, 256))
     lease_seconds = fields.Integer(strict=True, load_default=60, validate=validate.Range(20, 600))
     sweep_seconds = fields.Float(load_default=5.0, validate=validate.Range(0.2, 60))
+    absent_after_seconds = fields.Integer(strict=True, load_default=300, validate=validate.Range(1, 86_400))
     quiet_from = _WallTimeField(load_default="22:00")
     quiet_until = _WallTimeField(load_default="08:00")
 

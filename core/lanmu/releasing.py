@@ -19,6 +19,7 @@ from lanmu.delivery.door import limits
 from lanmu.delivery.door.limit_models import SendLimit
 from lanmu.delivery.installation.instance_models import InstanceRecord
 from lanmu.delivery.models import Attempt, Push, Unit, UnitTarget
+from lanmu.delivery.followup.look_times import ABSENT_AFTER
 from lanmu.delivery.progress import lock_pushes, settle
 from lanmu.delivery.sending import asking
 from lanmu.delivery.sending.preflight import Preflight, Ready
@@ -214,7 +215,7 @@ class Releasing:
 
     def _move(self, session: Session, unit: Unit, looked: _Looked, ref: Ref | None, now: datetime) -> None:
         channel = self._server.plugins.channels.get(unit.channel)
-        settles = channel.abilities.settle if channel is not None else timedelta(0)
+        settles = max(channel.abilities.settle if channel is not None else timedelta(0), ABSENT_AFTER)
         push = session.get_one(Push, unit.push_id)
         request = looked.request or Request("", b"", ())
         unit.fence, unit.owner, unit.lease_until, unit.counted_at = unit.fence + 1, "", None, now

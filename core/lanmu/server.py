@@ -217,6 +217,7 @@ class Server:
             self._gatekeeper(),
             owner,
             lease=timedelta(seconds=self.config.delivery.lease_seconds),
+            absent_after=timedelta(seconds=self.config.delivery.absent_after_seconds),
             journal=self.journal,
             may_send=self.home.may_send,
             tell=self._told,

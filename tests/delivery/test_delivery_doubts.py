@@ -99,6 +99,7 @@ def test_a_lost_answer_is_found_and_adopted_after_the_settle_time(asked):
     assert doubts(asked).look() == 1
     unit = asked.unit(push)
     assert (unit.state, unit.ref, unit.code) == ("accepted", "ref-1", "found")
+    assert unit.reason == "It was looked up at the channel and found."
     assert asked.push(push).state == "finished"
     assert asked.channel.sends() == {"a": 1}
     (attempt,) = asked.attempts(push)
@@ -284,6 +285,138 @@ def test_a_lookup_that_fails_says_nothing_and_is_tried_ever_less_often_for_a_day
     unit = asked.unit(push)
     assert (unit.state, unit.look_at) == ("unknown", None), "now a person is asked"
     assert asked.channel.sends() == {"a": 1}
+
+
+HASTY = Abilities(batch_max=1, lookup=True, settle=timedelta(seconds=1))
+"""Declares a settle time that is far too short, as one may who never saw the far end under load."""
+
+
+@pytest.mark.parametrize("settle", [timedelta(0), timedelta(seconds=1), timedelta(minutes=1)])
+@pytest.mark.parametrize("death", [False, True])
+def test_a_far_end_that_lists_later_than_its_channel_says_costs_nobody_a_second_message(
+    make_room, database, settle, death
+):
+    room = make_room(database, abilities=Abilities(batch_max=1, lookup=True, settle=settle))
+    push = room.send("a", late_policy="send")
+    if death:
+        died(room)
+    else:
+        room.channel.script(Does.CUT_AFTER)
+        room.run()
+    find, listed_at = room.channel.find, room.clock.now() + timedelta(minutes=4)
+    room.channel.find = lambda *asked: find(*asked) if room.clock.now() >= listed_at else ()
+    look_for(room, timedelta(minutes=30), timedelta(seconds=10))
+    assert room.unit(push).code == "found"
+    assert room.channel.sends() == {"a": 1}
+
+
+def test_nothing_found_counts_five_minutes_after_the_write_and_five_apart_whatever_a_channel_declares(
+    make_room, database
+):
+    room = make_room(database, abilities=HASTY)
+    room.channel.script(Does.CUT_BEFORE)
+    push = room.send("a", late_policy="send")
+    room.run()
+    look_for(room, timedelta(minutes=5) - timedelta(seconds=1), timedelta(seconds=1))
+    assert room.unit(push).looks == 0
+    look_for(room, timedelta(seconds=1), timedelta(seconds=1))
+    assert room.unit(push).looks == 1
+    look_for(room, timedelta(minutes=5) - timedelta(seconds=1), timedelta(seconds=1))
+    assert (room.unit(push).looks, len(room.channel.writes)) == (1, 1)
+    look_for(room, timedelta(seconds=2), timedelta(seconds=1))
+    assert room.states(push) == ["accepted"]
+    assert room.channel.sends() == {"a": 1}
+
+
+def test_what_is_listed_soon_is_found_soon_and_not_only_when_nothing_would_count(make_room, database):
+    room = make_room(database, abilities=HASTY)
+    room.channel.script(Does.CUT_AFTER)
+    push = room.send("a")
+    room.run()
+    find, listed_at = room.channel.find, room.clock.now() + timedelta(seconds=20)
+    room.channel.find = lambda *asked: find(*asked) if room.clock.now() >= listed_at else ()
+    look_for(room, timedelta(seconds=65), timedelta(seconds=1))
+    assert room.unit(push).code == "found"
+
+
+def test_an_operator_may_have_nothing_found_count_later_or_sooner(make_room, database):
+    room = make_room(database, abilities=HASTY)
+    room.channel.script(Does.CUT_BEFORE)
+    push = room.send("a", late_policy="send")
+    room.run()
+    looker = doubts(room, absent_after=timedelta(minutes=20))
+    for _minute in range(19):
+        room.clock.advance(MINUTES)
+        looker.look()
+    assert (room.states(push), room.unit(push).looks) == (["unknown"], 0)
+    room.clock.advance(MINUTES)
+    looker.look()
+    assert room.unit(push).looks == 1
+    assert room.unit(push).look_at == room.clock.now() + timedelta(minutes=20)
+
+
+def test_a_failed_lookup_leaves_a_trace_with_its_reason(asked, caplog):
+    asked.channel.script(Does.CUT_AFTER)
+    asked.channel.find_fails = True
+    push = asked.send("a")
+    asked.run()
+    asked.clock.advance(SETTLE)
+    doubts(asked).look()
+    (lookup,) = asked.attempts(push)[0].evidence["lookups"]
+    assert lookup["failed"] == "the listing cannot be reached"
+    assert lookup["looked_at"] == asked.clock.now().isoformat()
+    (warning,) = [each for each in caplog.records if each.getMessage() == "a doubt could not be looked into"]
+    assert (warning.why, warning.unit) == ("the listing cannot be reached", asked.unit(push).id)
+    assert asked.unit(push).look_at > asked.clock.now(), "and it is tried again"
+
+
+def test_a_faulty_lookup_leaves_its_mistake_behind(asked):
+    asked.channel.script(Does.CUT_AFTER)
+    push = asked.send("a")
+    asked.run()
+    asked.channel.find = lambda request, window: 1 / 0
+    asked.clock.advance(SETTLE)
+    doubts(asked).look()
+    (found,) = asked.service.units(push.id)[0].attempts
+    assert "ZeroDivisionError" in found.evidence["lookups"][0]["failed"]
+
+
+@pytest.mark.parametrize("abilities", [ASKED, SAME])
+def test_where_waiting_does_not_help_a_person_is_asked_at_once(make_room, database, abilities):
+    room = make_room(database, abilities=abilities)
+    room.channel.script(Does.CUT_AFTER)
+    push = room.send("a")
+    room.run()
+
+    def barred(*_asked):
+        raise NotConnected("the key was revoked", config=True)
+
+    room.channel.find = room.channel.connect = barred
+    room.clock.advance(SETTLE)
+    doubts(room).look()
+    unit = room.unit(push)
+    assert (unit.state, unit.look_at) == ("unknown", None)
+    assert "the key was revoked" in unit.reason
+    assert room.attempts(push)[0].evidence["lookups"][0]["failed"] == "the key was revoked"
+
+
+def test_after_a_day_without_an_answer_the_person_is_told_why(asked):
+    asked.channel.script(Does.CUT_AFTER)
+    asked.channel.find_fails = True
+    push = asked.send("a")
+    asked.run()
+    look_for(asked, timedelta(hours=26), 10 * MINUTES)
+    unit = asked.unit(push)
+    assert unit.look_at is None
+    assert "whole day. Last: the listing cannot be reached" in unit.reason
+
+
+def test_a_resend_that_cannot_connect_leaves_a_trace(same):
+    same.channel.script(Does.CUT_AFTER, Does.UNREACHABLE)
+    push = same.send("a")
+    same.run()
+    doubts(same).look()
+    assert same.attempts(push)[0].evidence["lookups"][0]["failed"] == "connection refused"
 
 
 def test_a_far_end_that_wants_to_be_asked_later_is(asked):

@@ -8,7 +8,7 @@ import pytest
 from tests.simulation.mutants import MUTANTS
 
 from lanmu.delivery.door.send_limits import SEEDS
-from lanmu.delivery.followup.doubts import ASK_FOR
+from lanmu.delivery.followup.look_times import ASK_FOR
 from lanmu.delivery.models import UNIT_STATES
 from lanmu.delivery.sending.outcomes import RETRY_STEPS
 from lanmu.delivery.states import COUNTED_AFTER

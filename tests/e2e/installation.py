@@ -157,6 +157,7 @@ folder = "content_library"
 enabled = {demo}
 [delivery]
 sweep_seconds = 0.5
+absent_after_seconds = 3
 quiet_from = ""
 quiet_until = ""
 [plugins.wecom]

@@ -12,6 +12,7 @@ from lanmu.delivery.door.limit_models import GateCount
 from lanmu.delivery.models import Attempt, Push, Unit, UnitTarget
 from lanmu.delivery.progress import Progress
 from lanmu.delivery.recipients import Waits, standing_of
+from lanmu.i18n import from_store
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +190,7 @@ def unit_views(
                 attempt.started_at,
                 attempt.finished_at,
                 attempt.outcome,
-                attempt.evidence or {},
+                _evidence(attempt),
             )
         )
     targets: dict[int, list[TargetView]] = {unit_id: [] for unit_id in units}
@@ -228,3 +229,16 @@ def unit_views(
         )
         for unit in units.values()
     ]
+
+
+def _evidence(attempt: Attempt) -> dict[str, Any]:
+    """What was seen of it and found out later; why a lookup failed can be translated where it is shown."""
+    evidence = attempt.evidence or {}
+    if "lookups" not in evidence:
+        return evidence
+    told = [{name: _told(value) for name, value in each.items()} for each in evidence["lookups"]]
+    return {**evidence, "lookups": told}
+
+
+def _told(value: object) -> object:
+    return from_store(value) if isinstance(value, str) else value

@@ -27,6 +27,7 @@ from lanmu.delivery.followup.unknowns import (
     take,
     worker_seen,
 )
+from lanmu.delivery.followup.look_times import ABSENT_AFTER, AFTER, ASK_FOR, BEFORE, LookTimes, pace
 from lanmu.delivery.installation.owner import Owner, is_dead
 from lanmu.delivery.models import Attempt, Unit
 from lanmu.delivery.progress import lock_pushes
@@ -40,7 +41,7 @@ from lanmu.delivery.sending.queue import DEADLY, Claimed
 from lanmu.delivery.sending.recorded import Recorded
 from lanmu.delivery.sending.recording import record
 from lanmu.delivery.states import COUNTED_AFTER, COUNTED_AS_SENT, UnitState
-from lanmu.i18n import _
+from lanmu.i18n import Filled, _, to_store
 from lanmu.interfaces.channels import Channel, Line, NotConnected, Observation, Ref, Window
 from lanmu.interfaces.clock import Clock
 from lanmu.interfaces.events import Receipt
@@ -49,24 +50,14 @@ from lanmu.storage.away import AWAY
 
 log = logging.getLogger(__name__)
 
-BEFORE, AFTER = timedelta(minutes=2), timedelta(minutes=15)
-"""A write is looked for in this span around its intent: clocks differ, and far ends are slow."""
-
-CLOCKS_DIFFER = 2 * BEFORE
-"""Our clock may have been set from one end of that to the other while the far end settled."""
-
-TWICE_APART = timedelta(minutes=5)
-"""Nothing found counts only when found twice, so far apart; where the far end settles sooner, so far."""
-
-ASK_FOR = timedelta(hours=24)
-"""A lookup that fails is tried again for so long; then a person is asked."""
-
 WINDOW_MARGIN = timedelta(minutes=10)
 """A resend keeps so far from the end of the time in which the far end takes the same bytes once."""
 
 RESENDS = 3
 """So often the same bytes are written again by themselves."""
 
+_FOR_A_DAY = _("The channel could not be asked for a whole day. Last: %(why)s")
+_BY_CONFIG = _("The channel could not be asked, and waiting does not help: %(why)s")
 _TOO_LATE = _("The time has passed in which a resend has no second effect.")
 
 
@@ -83,6 +74,7 @@ class Doubts:
         here: Owner,
         *,
         lease: timedelta = timedelta(seconds=60),
+        absent_after: timedelta = ABSENT_AFTER,
         journal: Journal | None = None,
         may_send: Callable[[], bool] = lambda: True,
         tell: Callable[[Receipt], None] = lambda _receipt: None,
@@ -95,6 +87,7 @@ class Doubts:
         self._gatekeeper = gatekeeper
         self._here = here
         self._lease = lease
+        self._absent_after = absent_after
         self._may_send = may_send
         self._tell = tell
         self._breakers = Breakers(channels, 1)
@@ -118,7 +111,7 @@ class Doubts:
     def _look_into(self, doubt: Doubt) -> None:
         channel = self._channels.get(doubt.unit.channel)
         if channel is None:
-            self._failed(doubt, None)
+            self._failed(doubt, _("The channel is not running."))
         elif channel.abilities.idempotency is not None:
             self._send_again(doubt, channel, channel.abilities.idempotency)
         elif channel.abilities.lookup:
@@ -139,9 +132,9 @@ class Doubts:
         try:
             refs = asking.found(channel, doubt.request, window)
         except NotConnected as error:
-            self._failed(doubt, error.retry_after)
-        except asking.ChannelFault:
-            self._failed(doubt, None)
+            self._failed(doubt, error.reason, error.retry_after, config=error.config)
+        except asking.ChannelFault as fault:
+            self._failed(doubt, fault.reason)
         else:
             self._found(doubt, channel, list(dict.fromkeys(ref.id for ref in refs)), {r.id: r for r in refs})
 
@@ -162,9 +155,11 @@ class Doubts:
                 add_evidence(session, doubt, evidence, "accepted")
                 # Another doubt about the same bytes may own what looks superfluous here.
                 shared = bool(extra) and rivals(session, doubt)
-                many = _("It was found more than once at the channel; see the attempts.") if extra else ""
+                why = _("It was looked up at the channel and found.")
+                if extra:
+                    why = _("It was found more than once at the channel; see the attempts.")
                 results = FIRST_RESULTS if channel.abilities.acceptance == "async" else None
-                next_ = Next(UnitState.ACCEPTED, many, "found", ref=first, results_after=results)
+                next_ = Next(UnitState.ACCEPTED, why, "found", ref=first, results_after=results)
                 settled = [Recorded(doubt.unit, next_, was=UnitState.UNKNOWN)]
             moved = record(session, now, settled)
         self._told(doubt, moved, now)
@@ -177,8 +172,9 @@ class Doubts:
         """What follows from having found nothing; what is to be recorded, if anything."""
         looks = doubt.looks + 1
         # A look counts only once nobody can write any more, and what was written last has settled since.
-        settle = channel.abilities.settle
-        apart = _surely_settled(channel) if doubt.ended_at is None else min(settle, TWICE_APART)
+        times = LookTimes.of(channel.abilities, self._absent_after)
+        apart = times.surely if doubt.ended_at is None else times.apart
+        counts_at = times.counts_at(doubt.intent_at, doubt.ended_at)
         if not self._owner_is_gone(session, doubt, channel, now):
             if now - doubt.intent_at >= ASK_FOR:
                 keep_to_person(
@@ -186,8 +182,8 @@ class Doubts:
                 )
             else:
                 look_again(session, doubt, now + apart, 0)
-        elif doubt.ended_at is not None and now < (surely := doubt.ended_at + _surely_settled(channel)):
-            look_again(session, doubt, surely, 0)
+        elif now < counts_at:
+            look_again(session, doubt, times.soon(now, counts_at), 0)
         elif looks < 2:
             look_again(session, doubt, now + apart, looks)
         elif doubt.deaths >= DEADLY:
@@ -219,17 +215,35 @@ class Doubts:
         if doubt.owner.partition(":")[0] == self._here.host:
             return False
         seen_at, stopped = worker_seen(session, doubt.owner)
-        silence = self._lease + channel.abilities.settle
+        silence = self._lease + max(channel.abilities.settle, self._absent_after)
         return stopped or (seen_at is not None and now - seen_at > silence)
 
-    def _failed(self, doubt: Doubt, wish: timedelta | None) -> None:
-        """It could not be asked, which says nothing: again later, ever less often, and at last a person."""
+    def _failed(self, doubt: Doubt, why: str, wish: timedelta | None = None, *, config: bool = False) -> None:
+        """It could not be asked, which says nothing: again later, ever less often, and at last a person; at
+        once where the channel says that only a person can mend it."""
         now = self._clock.now()
         age = now - doubt.intent_at
-        if age >= ASK_FOR:
-            self._to_person(doubt, _("The channel could not be asked for a whole day."))
-            return
-        self._look_again(doubt, now + max(wish or timedelta(0), _pace(age)))
+        if config or age >= ASK_FOR:
+            self._note_failure(doubt, why, now, None, _BY_CONFIG if config else _FOR_A_DAY)
+        else:
+            self._note_failure(doubt, why, now, now + max(wish or timedelta(0), pace(age)))
+
+    def _note_failure(
+        self, doubt: Doubt, why: str, now: datetime, again: datetime | None, to_person: str = ""
+    ) -> None:
+        """Leave a trace of what came to nothing, and try again then, or ask a person."""
+        unit = doubt.unit
+        log.warning(
+            "a doubt could not be looked into",
+            extra={"unit": unit.id, "channel": unit.channel, "why": str(why), "again_at": again},
+        )
+        with self._database.write() as session:
+            lock_pushes(session, [unit.push_id])
+            add_evidence(session, doubt, {"looked_at": now.isoformat(), "failed": to_store(why)})
+            if again is None:
+                keep_to_person(session, doubt, "in_doubt", Filled(to_person, why=why))
+            else:
+                look_again(session, doubt, again, doubt.looks)
 
     def _take_back(self, doubt: Doubt, channel: Channel, refs: list[Ref]) -> None:
         said = {}
@@ -260,9 +274,8 @@ class Doubts:
             try:
                 line = asking.connected(channel, doubt.request)
             except NotConnected as error:
-                self._look_again(
-                    doubt, now + max(error.retry_after or timedelta(0), _pace(now - doubt.first_at))
-                )
+                wait = max(error.retry_after or timedelta(0), pace(now - doubt.first_at))
+                self._note_failure(doubt, error.reason, now, None if error.config else now + wait, _BY_CONFIG)
             except asking.ChannelFault as fault:
                 self._to_person(doubt, fault.reason)
             else:
@@ -317,8 +330,8 @@ class Doubts:
 
         self._told(doubt, self._recorder.write(results, work) or [], now)
 
-    def _still(self, doubt: Doubt, reason: str, code: str, pace: int | None) -> Next:
-        wait = None if pace is None else pace * _pace(self._clock.now() - doubt.first_at)
+    def _still(self, doubt: Doubt, reason: str, code: str, paces: int | None) -> Next:
+        wait = None if paces is None else paces * pace(self._clock.now() - doubt.first_at)
         return Next(UnitState.UNKNOWN, reason, code, look_after=wait)
 
     # --- what is stored ---
@@ -362,14 +375,3 @@ class Doubts:
         with self._database.write() as session:
             units = [Claimed(*row, (), None, None) for row in session.execute(old)]
             record(session, now, [Recorded(unit, counted, was=UnitState.UNKNOWN) for unit in units])
-
-
-def _surely_settled(channel: Channel) -> timedelta:
-    """After so long by our clock, the far end has settled, whatever our clock was set to meanwhile."""
-    settle = channel.abilities.settle
-    return settle + min(CLOCKS_DIFFER, settle)
-
-
-def _pace(age: timedelta) -> timedelta:
-    """When to try again: a quarter of what has passed already, from a minute to two hours."""
-    return min(max(age / 4, timedelta(minutes=1)), timedelta(hours=2))
