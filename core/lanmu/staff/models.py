@@ -11,7 +11,10 @@ from lanmu.storage.types import BigId
 
 
 class Staff(Public, Base):
-    """成员: somebody who works here. `roles` names roles of `lanmu.staff.roles`."""
+    """成员: somebody who works here. `roles` names roles of `lanmu.staff.roles`.
+
+    `locale` is the language that they chose, "" where they chose none.
+    """
 
     __tablename__ = "staff"
     id_prefix = "stf"
@@ -21,7 +24,7 @@ class Staff(Public, Base):
     name: Mapped[str] = mapped_column(String(60))
     password_hash: Mapped[str] = mapped_column(String(200))
     roles: Mapped[list[str]] = mapped_column(JsonDoc)
-    locale: Mapped[str] = mapped_column(String(8), default="zh-CN")
+    locale: Mapped[str] = mapped_column(String(8), default="")
     one_time_password: Mapped[bool] = mapped_column(default=False)
     active: Mapped[bool] = mapped_column(default=True)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)

@@ -33,7 +33,7 @@ class TooManyTries(LanmuError):
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Somebody signed in, with what they may do now."""
+    """Somebody signed in, with what they may do now; `locale` is "" where they chose no language."""
 
     id: str
     username: str

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, cast
 
 from flask import Request, current_app, g, request
+from werkzeug.datastructures import LanguageAccept
 
 from lanmu.i18n import LOCALES
 from lanmu.staff.service import Person
@@ -56,7 +57,10 @@ def secure() -> bool:
 
 
 def locale() -> str:
-    """The language of this request: asked for, chosen before, the person's own, or the shop's."""
+    """The language of this request: asked for, chosen before, the person's own, or the shop's.
+
+    A program asks with Accept-Language. A browser sends it unasked, so there it says nothing.
+    """
     if "locale" not in g:
         g.locale = _choose_locale()
     return cast(str, g.locale)
@@ -70,8 +74,15 @@ def _choose_locale() -> str:
     kept = request.cookies.get(LANGUAGE_COOKIE)
     if kept in LOCALES:
         return kept
+    if g.get("by_token") and (named := _named_by_program()):
+        return named
     who = person()
-    return who.locale if who else server().config.server.locale
+    return (who.locale if who else "") or server().config.server.locale
+
+
+def _named_by_program() -> str | None:
+    named = LanguageAccept([each for each in request.accept_languages if each[0] != "*"])
+    return named.best_match(LOCALES)
 
 
 def translate(text: str) -> str:
