@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 from flask import Flask
+from tests.web.conftest import Browser
 
 from lanmu.server import Server
-from tests.web.conftest import Browser
 
 SignIn = Callable[[str], Browser]
 
