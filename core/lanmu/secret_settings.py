@@ -15,7 +15,7 @@ FROM_ENVIRONMENT = re.compile(r"^\$\{([A-Za-z_][A-Za-z0-9_]*)\}$")
 FROM_FILE = re.compile(r"^\$\{file:(.+)\}$")
 _SECRET_KEY = re.compile(r"(secret|password|token|(^|_)key)$")
 _SECRET_IN_URL = re.compile(r"://[^/\s:@]*:[^/\s@]+@|[?&](key|access_token|secret)=")
-_TELLING = 8
+TELLING = 8
 """From this many characters on, a text that is found within another one is not there by chance."""
 _DEEP = 8
 
@@ -57,9 +57,9 @@ def places(table: Mapping[str, Any], place: str, loaded: object) -> frozenset[st
     found: set[str] = set()
     for secret in {each.reveal().strip() for each in secrets_in(loaded)} - {""}:
         same = {where for where, value in given if value.strip() == secret}
-        if len(secret) >= _TELLING or not same:
+        if len(secret) >= TELLING or not same:
             same |= {where for where, value in given if secret in value}
-        found |= same or {where for where, value in given if len(value) >= _TELLING and value in secret}
+        found |= same or {where for where, value in given if len(value) >= TELLING and value in secret}
     return frozenset(found)
 
 
