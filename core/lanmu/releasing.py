@@ -15,15 +15,16 @@ from hashlib import sha256
 from sqlalchemy import ColumnElement, func, or_, select, update
 from sqlalchemy.orm import Session
 
+from lanmu.delivery.carried import Claimed, Ready
 from lanmu.delivery.door import limits
 from lanmu.delivery.door.limit_models import SendLimit
+from lanmu.delivery.followup.look_times import ABSENT_AFTER
 from lanmu.delivery.installation.instance_models import InstanceRecord
 from lanmu.delivery.models import Attempt, Push, Unit, UnitTarget
-from lanmu.delivery.followup.look_times import ABSENT_AFTER
 from lanmu.delivery.progress import lock_pushes, settle
 from lanmu.delivery.sending import asking
-from lanmu.delivery.sending.preflight import Preflight, Ready
-from lanmu.delivery.sending.queue import Claimed, as_claimed
+from lanmu.delivery.sending.preflight import Preflight
+from lanmu.delivery.sending.queue import as_claimed
 from lanmu.delivery.states import FINISHED_PUSHES, UnitState
 from lanmu.i18n import _
 from lanmu.interfaces.channels import NotConnected, Ref, Request, Window

@@ -2,8 +2,8 @@
 
 import pytest
 
-from lanmu.delivery.sending import crash_points
-from lanmu.delivery.sending.crash_points import NAMES, armed
+from lanmu.delivery import crash_points
+from lanmu.delivery.crash_points import NAMES, armed
 
 
 class Killed(BaseException):

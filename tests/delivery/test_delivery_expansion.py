@@ -10,12 +10,11 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import delete, func, select, text, update
 
-from lanmu.delivery import expansion
+from lanmu.delivery import crash_points, expansion
 from lanmu.delivery.changes import Change
 from lanmu.delivery.expansion import Expansion
 from lanmu.delivery.intake import Recipient
 from lanmu.delivery.models import Portion, Push, Unit, UnitTarget
-from lanmu.delivery.sending import crash_points
 from lanmu.delivery.verify import verify
 from lanmu.interfaces.channels import Abilities
 from lanmu.interfaces.errors import Conflict

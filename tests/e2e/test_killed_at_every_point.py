@@ -8,7 +8,7 @@ import pytest
 from tests.e2e.installation import Lanmu, soon, until
 from tests.e2e.test_the_whole_way import MOTHERS, plan_column, reached
 
-from lanmu.delivery.sending.crash_points import NAMES
+from lanmu.delivery.crash_points import NAMES
 
 SETTLE = 3
 KILLED = -signal.SIGKILL

@@ -21,13 +21,12 @@ from tests.simulation.sim_database import SimDatabase
 from tests.simulation.sim_material import sender_of, zone_of
 from tests.simulation.sim_world import World
 
+from lanmu.delivery import crash_points
 from lanmu.delivery.door.limit_models import GateCount, SendLimit
 from lanmu.delivery.installation import owner as owners
 from lanmu.delivery.installation.owner import Owner
 from lanmu.delivery.intake import PushRequest, Recipient
-from lanmu.delivery.models import Push, Unit, UnitTarget
-from lanmu.delivery.sending import crash_points
-from lanmu.delivery.sending.queue import SENDING
+from lanmu.delivery.models import SENDING, Push, Unit, UnitTarget
 from lanmu.interfaces.errors import Conflict
 from lanmu.library.views import Snapshot
 from lanmu.storage.away import AWAY

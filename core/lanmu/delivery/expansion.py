@@ -35,8 +35,8 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import Session
 from sqlalchemy.types import TypeEngine
 
+from lanmu.delivery import crash_points
 from lanmu.delivery.models import Portion, Push, Unit, UnitTarget
-from lanmu.delivery.sending import crash_points
 from lanmu.delivery.states import PushState, UnitState
 from lanmu.i18n import _
 from lanmu.interfaces.clock import Clock

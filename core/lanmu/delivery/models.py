@@ -285,3 +285,6 @@ UNIT = cast(Table, Unit.__table__)
 TARGET = cast(Table, UnitTarget.__table__)
 ATTEMPT = cast(Table, Attempt.__table__)
 """The tables themselves, for statements about many rows at once: no object is made of any."""
+
+SENDING = text("push.state IN ('scheduled','running')")
+"""In the very words of the partial indexes: neither database can tell that parameters mean the same."""

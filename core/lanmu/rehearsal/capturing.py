@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 from sqlalchemy.orm import Session
 
 from lanmu.authoring import BaseChannel
+from lanmu.delivery.carried import Ready
 from lanmu.delivery.door.gate import Answer, Door
 from lanmu.delivery.door.questions import Answers, Gatekeeper
 from lanmu.delivery.door.quiet import QuietHours
-from lanmu.delivery.sending.preflight import Ready
 from lanmu.i18n import _
 from lanmu.interfaces.channels import (
     Abilities,

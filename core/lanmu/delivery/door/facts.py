@@ -10,10 +10,9 @@ from sqlalchemy import Row, Select, Table, bindparam, func, select, text
 from sqlalchemy.orm import Session
 
 from lanmu.audience.models import Community, Member
+from lanmu.delivery.carried import Known, Ready
 from lanmu.delivery.installation.instance_models import MAY_SEND
-from lanmu.delivery.models import PUSH, TARGET, UNIT
-from lanmu.delivery.sending.preflight import Ready
-from lanmu.delivery.sending.queue import SENDING, Known
+from lanmu.delivery.models import PUSH, SENDING, TARGET, UNIT
 from lanmu.library.models import Material
 from lanmu.storage.rows import Keys, Rows
 

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from functools import cache
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import (
@@ -67,8 +67,7 @@ class Rule:
         return window_of(self.period, instant, ZoneInfo(self.zone))
 
 
-@dataclass(frozen=True, slots=True)
-class Addressee:
+class Addressee(NamedTuple):
     """Whose message it is, in the words of the limits."""
 
     channel: str
@@ -95,8 +94,7 @@ class Addressee:
                 return f"{self.account}/{self.key}" if self.account else self.key
 
 
-@dataclass(frozen=True, slots=True)
-class Need:
+class Need(NamedTuple):
     """One slot that a message takes, and how many there are of it."""
 
     slot: Slot

@@ -10,10 +10,10 @@ from typing import Any, cast
 from sqlalchemy import Table, Update, bindparam, func, insert, select, update
 from sqlalchemy.orm import Session
 
+from lanmu.delivery.carried import Claimed
 from lanmu.delivery.door.gate import Answer, Door
 from lanmu.delivery.door.limit_models import GateCount
 from lanmu.delivery.models import TARGET, UNIT
-from lanmu.delivery.sending.queue import Claimed
 from lanmu.delivery.states import UnitState
 from lanmu.i18n import to_store
 from lanmu.storage.once import insert_into

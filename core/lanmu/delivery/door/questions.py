@@ -11,13 +11,13 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Row
 from sqlalchemy.orm import Session
 
+from lanmu.delivery.carried import Ready
 from lanmu.delivery.door import gate, limits, rates
 from lanmu.delivery.door.facts import Facts, InLine, ahead, facts
 from lanmu.delivery.door.limits import Addressee, Need, Room, Rule, Slot
 from lanmu.delivery.door.quiet import AT_ANY_HOUR, QuietHours, zone_called
 from lanmu.delivery.door.rates import Bucket, Tokens
 from lanmu.delivery.door.windows import Window
-from lanmu.delivery.sending.preflight import Ready
 from lanmu.i18n import Filled, _
 from lanmu.interfaces.channels import Channel
 

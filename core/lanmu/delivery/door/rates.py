@@ -5,10 +5,9 @@ begins, ever sees more calls than allowed. Taken in the transaction of the inten
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from sqlalchemy import Table, Update, bindparam, select, true, update
 from sqlalchemy.orm import Session
@@ -30,8 +29,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 
-@dataclass(frozen=True, slots=True)
-class Bucket:
+class Bucket(NamedTuple):
     """A token bucket at one far end. `subject` is the target, "" where the limit is for the whole channel.
 
     It holds `burst` tokens, and one more comes every `step` microseconds.

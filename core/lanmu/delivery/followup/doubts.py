@@ -7,14 +7,16 @@ stored in short transactions under the unit's fence, and none is open while a ch
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
+from lanmu.delivery import crash_points
+from lanmu.delivery.carried import Claimed, Ready
 from lanmu.delivery.door.gate import Door
 from lanmu.delivery.door.questions import Gatekeeper
+from lanmu.delivery.followup.look_times import ABSENT_AFTER, AFTER, ASK_FOR, BEFORE, LookTimes, pace
 from lanmu.delivery.followup.unknowns import (
     Doubt,
     add_evidence,
@@ -27,17 +29,16 @@ from lanmu.delivery.followup.unknowns import (
     take,
     worker_seen,
 )
-from lanmu.delivery.followup.look_times import ABSENT_AFTER, AFTER, ASK_FOR, BEFORE, LookTimes, pace
 from lanmu.delivery.installation.owner import Owner, is_dead
 from lanmu.delivery.models import Attempt, Unit
 from lanmu.delivery.progress import lock_pushes
-from lanmu.delivery.sending import asking, crash_points
+from lanmu.delivery.sending import asking
 from lanmu.delivery.sending.breakers import Breakers
 from lanmu.delivery.sending.dispatcher import GUARD_GAP
 from lanmu.delivery.sending.journal import Journal, Recorder
 from lanmu.delivery.sending.outcomes import FIRST_RESULTS, POISON, Next, after_write
-from lanmu.delivery.sending.preflight import Preflight, Ready
-from lanmu.delivery.sending.queue import DEADLY, Claimed
+from lanmu.delivery.sending.preflight import Preflight
+from lanmu.delivery.sending.queue import DEADLY
 from lanmu.delivery.sending.recorded import Recorded
 from lanmu.delivery.sending.recording import record
 from lanmu.delivery.states import COUNTED_AFTER, COUNTED_AS_SENT, UnitState
@@ -295,7 +296,7 @@ class Doubts:
     def _write_again(self, doubt: Doubt, channel: Channel, line: Line | None) -> None:
         boot, now = self._clock.boottime(), self._clock.now()
         sheet = self._preflight.read_sheets({doubt.unit.push_id})[doubt.unit.push_id]
-        ready = Ready(replace(doubt.unit, counted=True), sheet, doubt.request)
+        ready = Ready(doubt.unit._replace(counted=True), sheet, doubt.request)
         with self._database.write() as session:
             answers = self._gatekeeper.ask(session, now, [ready])
             answer = answers.by_unit[doubt.unit.id]
@@ -319,7 +320,7 @@ class Doubts:
                 # A "no" to the second is no proof against the first, so the doubt stays what it was.
                 refused = next_.state in (UnitState.FAILED, UnitState.HELD)
                 still = self._still(doubt, next_.reason, next_.code, None if refused else 1)
-                next_ = replace(still, trips=next_.trips)
+                next_ = still._replace(trips=next_.trips)
         now = self._clock.now()
         results = [Recorded(unit, next_, seen)]
 

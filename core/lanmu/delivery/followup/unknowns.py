@@ -1,15 +1,16 @@
 """The rows of units in doubt: taken to be looked into, told what was found, and kept for a person."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
 
 from sqlalchemy import CursorResult, and_, case, func, insert, select, text, update
 from sqlalchemy.orm import Session
 
+from lanmu.delivery.carried import Claimed
 from lanmu.delivery.models import ATTEMPT, UNIT, Attempt, Push, Unit, UnitTarget, WorkerRecord
-from lanmu.delivery.sending.queue import Claimed, as_claimed
+from lanmu.delivery.sending.queue import as_claimed
 from lanmu.delivery.states import UnitState
 from lanmu.i18n import to_store
 from lanmu.interfaces.channels import Request
@@ -110,7 +111,7 @@ def _doubt(
     same = [each for each in attempts if each.request_sha256 == last.request_sha256]
     # A lookup that finds nothing proves nothing against an attempt before the one that it is about.
     asked = any(each.again == ASKED for each in attempts[:-1])
-    claimed = replace(as_claimed(unit, targets), counted=asked)
+    claimed = as_claimed(unit, targets)._replace(counted=asked)
     return Doubt(
         claimed,
         push,
@@ -180,7 +181,7 @@ def intend_again(
             started_at=now,
         )
     )
-    return replace(doubt.unit, fence=fence, counted=True)
+    return doubt.unit._replace(fence=fence, counted=True)
 
 
 def add_evidence(session: Session, doubt: Doubt, found: dict[str, Any], outcome: str = "") -> None:

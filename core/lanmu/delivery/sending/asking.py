@@ -11,7 +11,7 @@ from dataclasses import replace
 from difflib import get_close_matches
 from typing import Any, TypeVar
 
-from lanmu.delivery.sending import crash_points
+from lanmu.delivery import crash_points
 from lanmu.delivery.sending.answers import (
     WrongAnswer,
     check_asset_ref,

@@ -25,10 +25,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
+from lanmu.delivery.carried import Claimed
 from lanmu.delivery.door.limit_models import Breaker
 from lanmu.delivery.models import UNIT, UploadedAsset
 from lanmu.delivery.sending.outcomes import Next
-from lanmu.delivery.sending.queue import Claimed
 from lanmu.delivery.sending.recorded import Recorded
 from lanmu.delivery.sending.recording import hold_push
 from lanmu.delivery.states import UnitState

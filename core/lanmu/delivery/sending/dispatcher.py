@@ -14,17 +14,19 @@ from typing import NamedTuple
 
 from sqlalchemy.orm import Session
 
+from lanmu.delivery import crash_points
+from lanmu.delivery.carried import Claimed, Ready, Sheet
 from lanmu.delivery.door import gate
 from lanmu.delivery.door.questions import Gatekeeper
 from lanmu.delivery.installation.owner import Owner
-from lanmu.delivery.sending import asking, crash_points, unwritten
+from lanmu.delivery.sending import asking, unwritten
 from lanmu.delivery.sending.answers import failure
 from lanmu.delivery.sending.breakers import Breakers
 from lanmu.delivery.sending.crew import Crew
 from lanmu.delivery.sending.journal import Journal, Recorder
 from lanmu.delivery.sending.outcomes import Next, after_gate, after_no_connection, after_write
-from lanmu.delivery.sending.preflight import AnyRow, Preflight, Ready, Sheet, read_pushes
-from lanmu.delivery.sending.queue import Claimed, claim, intend
+from lanmu.delivery.sending.preflight import AnyRow, Preflight, read_pushes
+from lanmu.delivery.sending.queue import claim, intend
 from lanmu.delivery.sending.recorded import Recorded
 from lanmu.delivery.sending.recording import compile_statements, record
 from lanmu.delivery.states import UnitState

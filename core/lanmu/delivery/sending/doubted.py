@@ -7,7 +7,6 @@ it is known to be out or a person says what shall be.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import select, update
@@ -38,7 +37,7 @@ def kept_in_doubt(session: Session, results: Sequence[Recorded]) -> Sequence[Rec
         session.scalars(select(Attempt.unit_id).where(Attempt.unit_id.in_(ids), Attempt.outcome.in_(AWAITED)))
     )
     return [
-        replace(result, next=_instead(result, result.unit.id in out)) if result.unit.counted else result
+        result._replace(next=_instead(result, result.unit.id in out)) if result.unit.counted else result
         for result in results
     ]
 
@@ -53,9 +52,9 @@ def _instead(result: Recorded, is_out: bool) -> Next:
         return next_
     if next_.state is UnitState.HELD and next_.hold_push:  # the whole push waits, and this unit with it
         waits = UnitState.PENDING if result.seen is None else UnitState.RETRY_WAIT
-        return replace(next_, state=waits, wait=timedelta(0))
+        return next_._replace(state=waits, wait=timedelta(0))
     why = Filled(_("%(why)s An earlier attempt of it may be out."), why=Filled(next_.reason))
-    return replace(next_, state=UnitState.UNKNOWN, code=IN_DOUBT, reason=why, failed={})
+    return next_._replace(state=UnitState.UNKNOWN, code=IN_DOUBT, reason=why, failed={})
 
 
 _LEARNT_LATE = _("It was learnt late that an earlier attempt of it is out.")
@@ -85,7 +84,7 @@ def learn_late(session: Session, now: datetime, results: Sequence[Recorded]) -> 
             attempt.outcome = result.next.state
         session.flush()
         if news and result.next.state in AWAITED and _adopt(session, now, result):
-            settled.append(replace(result, was=UnitState.UNKNOWN))
+            settled.append(result._replace(was=UnitState.UNKNOWN))
     return settled
 
 

@@ -21,9 +21,9 @@ from typing import Any, TypeVar
 from sqlalchemy import ColumnElement, exists, select
 from sqlalchemy.orm import Session, aliased
 
+from lanmu.delivery.carried import Claimed
 from lanmu.delivery.models import Attempt, Unit, UnitTarget
 from lanmu.delivery.sending.outcomes import Next
-from lanmu.delivery.sending.queue import Claimed
 from lanmu.delivery.sending.recorded import Recorded
 from lanmu.delivery.sending.recording import record
 from lanmu.delivery.states import UnitState

@@ -2,9 +2,9 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Literal
+from types import MappingProxyType
+from typing import Literal, NamedTuple
 
 from lanmu.delivery.door.gate import Answer, Door
 from lanmu.delivery.states import UnitState
@@ -24,8 +24,10 @@ POISON = "poison"
 """The code of a unit that has taken too many workers with it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Next:
+_NOBODY: Mapping[str, str] = MappingProxyType({})
+
+
+class Next(NamedTuple):
     """What becomes of the unit. `wait` and `results_after` (when to ask for results, None: never) count from
     now; `failed` are targets refused one by one.
 
@@ -42,7 +44,7 @@ class Next:
     counts_as_try: bool = False
     ref: Ref | None = None
     results_after: timedelta | None = None
-    failed: Mapping[str, str] = field(default_factory=dict)
+    failed: Mapping[str, str] = _NOBODY
     hold_push: bool = False
     look_after: timedelta | None = None
     trips: Literal["", "rate", "concurrency", "config"] = ""

@@ -5,8 +5,6 @@ composes the exact bytes. What fails here is proven not to have been sent.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from functools import cache, lru_cache
 from typing import Any
 
@@ -14,16 +12,16 @@ from sqlalchemy import Connection, Row, Select, bindparam, select
 from sqlalchemy.orm import Session
 
 from lanmu.audience.models import Community, Member
+from lanmu.delivery.carried import Claimed, Ready, Sheet
 from lanmu.delivery.door.gate import Answer, Door
 from lanmu.delivery.intake import approval_hash, text_hash
 from lanmu.delivery.models import Push
 from lanmu.delivery.sending import asking
 from lanmu.delivery.sending.outcomes import Next
-from lanmu.delivery.sending.queue import Claimed
 from lanmu.delivery.sending.uploads import Uploads
 from lanmu.delivery.states import EXIT, UnitState
 from lanmu.i18n import _, told
-from lanmu.interfaces.channels import Asset, Channel, Message, Refusal, Request
+from lanmu.interfaces.channels import Asset, Channel, Message, Refusal
 from lanmu.interfaces.clock import Clock
 from lanmu.interfaces.errors import LanmuError
 from lanmu.interfaces.events import Objection
@@ -37,33 +35,6 @@ AnyRow = Row[*tuple[Any, ...]]
 Objections = Callable[[Message, str], Sequence[Objection]]
 
 _SNAPSHOTS = 256
-
-
-@dataclass(frozen=True, slots=True)
-class Sheet:
-    """What a batch needs to know of one push: its words, and the hash of what they come to.
-
-    `content` is None where there is none that may be sent; `fault` says why. `material_lock` tells whether
-    the material has been touched since.
-    """
-
-    push_id: int
-    public_id: str
-    deadline_at: datetime
-    options: Mapping[str, str]
-    content: Snapshot | None
-    fault: str
-    material_lock: int | None
-    rendered_hash: str
-
-
-@dataclass(frozen=True, slots=True)
-class Ready:
-    """A unit whose bytes are made."""
-
-    unit: Claimed
-    sheet: Sheet
-    request: Request
 
 
 class Preflight:

@@ -5,11 +5,10 @@ locks pushes first, in the order of their ids, and units after them; claiming wa
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 from hashlib import sha256
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 from sqlalchemy import (
     ColumnElement,
@@ -34,8 +33,9 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.dml import ReturningUpdate
 
+from lanmu.delivery.carried import Claimed, Known
 from lanmu.delivery.installation.instance_models import MAY_SEND
-from lanmu.delivery.models import ATTEMPT, PUSH, TARGET, UNIT
+from lanmu.delivery.models import ATTEMPT, PUSH, SENDING, TARGET, UNIT
 from lanmu.delivery.progress import lock_pushes, settle
 from lanmu.delivery.sending.outcomes import POISON
 from lanmu.delivery.states import UnitState
@@ -46,44 +46,9 @@ from lanmu.storage.types import UtcDateTime, json_text
 
 CLAIM_AT_MOST = 256  # keeps the write lock short: so many take about four milliseconds
 
-# In the very words of the partial indexes: neither database can tell that parameters mean the same.
-SENDING = text("push.state IN ('scheduled','running')")
+# Like SENDING in the very words of the partial indexes.
 WAITING = text("unit.state IN ('pending','retry_wait')")
 OWNED = text("unit.state IN ('leased','calling')")
-
-
-class Known(NamedTuple):
-    """Which row a target is: of a community, of a member, or of neither."""
-
-    account: str
-    community_id: int | None
-    member_id: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Claimed:
-    """A unit that this worker holds under `fence`, with the targets it is for.
-
-    `community_id` and `member_id` are there where it has one target alone. `code` is how its last try ended,
-    `kept_until` until when a rule kept it back. `counted`: the limits have it already. `known` goes with
-    `targets`.
-    """
-
-    id: int
-    push_id: int
-    channel: str
-    sender: str
-    token: str
-    fence: int
-    tries: int
-    targets: tuple[Target, ...]
-    community_id: int | None
-    member_id: int | None
-    code: str = ""
-    zone: str = ""
-    kept_until: datetime | None = None
-    counted: bool = False
-    known: tuple[Known, ...] = ()
 
 
 def next_due(session: Session, now: datetime) -> datetime | None:

@@ -1,15 +1,14 @@
 """What is to be written down of one unit."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
+from lanmu.delivery.carried import Claimed
 from lanmu.delivery.sending.outcomes import Next
-from lanmu.delivery.sending.queue import Claimed
 from lanmu.delivery.states import UnitState
 from lanmu.interfaces.channels import Observation
 
 
-@dataclass(frozen=True, slots=True)
-class Recorded:
+class Recorded(NamedTuple):
     """What is to be recorded of one unit. `seen` is None where there was no intent to write.
 
     `was` is the state that it comes from: `calling` where something was seen, else `leased`, unless given.

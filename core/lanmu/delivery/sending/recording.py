@@ -11,11 +11,10 @@ from sqlalchemy.sql.dml import ReturningUpdate
 
 from lanmu.delivery.door import limits
 from lanmu.delivery.door.parting import KEPT_BACK, count, part
-from lanmu.delivery.models import ATTEMPT, TARGET, UNIT, Push
+from lanmu.delivery.models import ATTEMPT, SENDING, TARGET, UNIT, Push
 from lanmu.delivery.progress import lock_pushes, settle
 from lanmu.delivery.sending import doubted
 from lanmu.delivery.sending.outcomes import named
-from lanmu.delivery.sending.queue import SENDING
 from lanmu.delivery.sending.recorded import Recorded
 from lanmu.delivery.states import AWAITED, TARGET_STATE_OF_UNIT, PushState, UnitState
 from lanmu.i18n import to_store

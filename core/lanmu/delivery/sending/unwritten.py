@@ -6,15 +6,14 @@ not answered, nobody could tell for a day whether the worker, which lives, is st
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from datetime import timedelta
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from lanmu.delivery.carried import Claimed
 from lanmu.delivery.models import Attempt
 from lanmu.delivery.sending.outcomes import Next
-from lanmu.delivery.sending.queue import Claimed
 from lanmu.delivery.sending.recorded import Recorded
 from lanmu.delivery.states import UnitState
 from lanmu.i18n import _
@@ -37,6 +36,6 @@ def as_stored(session: Session, results: Sequence[Recorded]) -> list[Recorded]:
     rows = session.execute(select(Attempt.unit_id, Attempt.fence).where(Attempt.unit_id.in_(ids)))
     intended = {(row.unit_id, row.fence) for row in rows}
     return [
-        result if (result.unit.id, result.unit.fence) in intended else replace(result, seen=None)
+        result if (result.unit.id, result.unit.fence) in intended else result._replace(seen=None)
         for result in results
     ]
