@@ -6,7 +6,7 @@ import json
 import random
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +38,11 @@ from lanmu.interfaces.channels import (
 from lanmu.interfaces.secrets import Secret
 from lanmu.testing.clock import FakeClock
 from lanmu.testing.contracts import Behaviour, ChannelContract
+from lanmu.testing.doubt_contract import DoubtContract
 from lanmu.testing.fakes import refusal_of
 from lanmu.testing.plugin_contract import PluginContract
+
+NOW = FakeClock().now()
 
 
 class Service:
@@ -57,10 +60,27 @@ class Service:
         return self._writes
 
     def post(self, body: bytes) -> tuple[int, bytes]:
-        if self.behaviour is Behaviour.UNREACHABLE:
-            raise ConnectionRefusedError("connection refused")
-        self._writes.append(body)
+        if self.behaviour is not Behaviour.UNREACHABLE:
+            self._writes.append(body)
+        return self._answer({"errcode": 0, "msgid": f"m{len(self._writes)}"})
+
+    def listed(self) -> tuple[int, bytes]:
+        """What it has taken: the name of each, when it came and its bytes."""
+        rows = [
+            {"msgid": f"m{n}", "at": NOW.isoformat(), "body": body.decode()}
+            for n, body in enumerate(self._writes, 1)
+        ]
+        return self._answer({"errcode": 0, "rows": rows})
+
+    def stopped(self) -> tuple[int, bytes]:
+        return self._answer({"errcode": 0})
+
+    def _answer(self, answer: object) -> tuple[int, bytes]:
         match self.behaviour:
+            case Behaviour.UNREACHABLE:
+                raise ConnectionRefusedError("connection refused")
+            case Behaviour.BROKEN:
+                return 500, b"<html><h1>Internal"
             case Behaviour.DROP:
                 raise ConnectionResetError("reset by peer")
             case Behaviour.SLOW:
@@ -69,7 +89,7 @@ class Service:
                 return 200, b"<html><h1>502 Bad"
             case Behaviour.REFUSE:
                 return 200, b'{"errcode": 40003, "errmsg": "invalid user"}'
-        return 200, json.dumps({"errcode": 0, "msgid": f"m{len(self._writes)}"}).encode()
+        return 200, json.dumps(answer).encode()
 
 
 class Sound(lanmu.BaseChannel):
@@ -77,7 +97,14 @@ class Sound(lanmu.BaseChannel):
 
     name = "sound.wire"
     title = "Sound"
-    abilities = Abilities(lookup=True, acceptance="async", cancel=True, batch_max=5, text_bytes=300)
+    abilities = Abilities(
+        lookup=True,
+        settle=timedelta(minutes=1),
+        acceptance="async",
+        cancel=True,
+        batch_max=5,
+        text_bytes=300,
+    )
 
     def __init__(self, service: Service) -> None:
         self.service = service
@@ -118,14 +145,32 @@ class Sound(lanmu.BaseChannel):
         return Verdict(Outcome.ACCEPTED, ref=Ref(str(answer.get("msgid", ""))))
 
     def find(self, request: Request, window: Window) -> Sequence[Ref]:
-        return [Ref(f"m{n}") for n, body in enumerate(self.service.writes, 1) if body == request.body]
+        return [
+            Ref(row["msgid"])
+            for row in self.asked(self.service.listed)["rows"]
+            if row["body"].encode() == request.body
+            and window.since <= datetime.fromisoformat(row["at"]) <= window.until
+        ]
 
     def results(self, ref: Ref) -> Iterable[TargetResult]:
         body = json.loads(self.service.writes[int(ref.id[1:]) - 1])
         return [TargetResult(key, TargetState.WAITING) for key in body["to"]]
 
     def cancel(self, ref: Ref) -> CancelResult:
+        self.asked(self.service.stopped)
         return CancelResult(cancelled=True)
+
+    def asked(self, question: Callable[[], tuple[int, bytes]]) -> dict[str, Any]:
+        """An answer that says that it is one. Raises NotConnected for all else."""
+        try:
+            status, body = question()
+            answer: dict[str, Any] = json.loads(body)
+            code = answer["errcode"]
+        except (OSError, ValueError, KeyError) as error:
+            raise NotConnected(f"{type(error).__name__}: {error}") from error
+        if status != 200 or code != 0:
+            raise NotConnected(f"HTTP {status}, errcode {code}")
+        return answer
 
 
 class RollsDice(Sound):
@@ -250,6 +295,70 @@ class FindsEverything(Sound):
         return [Ref(f"m{n}") for n, _body in enumerate(self.service.writes, 1)]
 
 
+class TakesNoAnswerForNothing(Sound):
+    def find(self, request: Request, window: Window) -> Sequence[Ref]:
+        try:
+            return super().find(request, window)
+        except NotConnected:
+            return ()
+
+
+class TakesARefusalForNothing(Sound):
+    """Reads the rows of an answer without a look at whether it is one."""
+
+    def asked(self, question: Callable[[], tuple[int, bytes]]) -> dict[str, Any]:
+        try:
+            return super().asked(question)
+        except NotConnected as error:
+            if "errcode 40003" in error.reason:
+                return {"rows": []}
+            raise
+
+
+class TakesAGatewayForNothing(Sound):
+    def find(self, request: Request, window: Window) -> Sequence[Ref]:
+        if self.service.behaviour is Behaviour.BROKEN:
+            return ()
+        return super().find(request, window)
+
+
+class StumblesWhenAsking(Sound):
+    def find(self, request: Request, window: Window) -> Sequence[Ref]:
+        try:
+            return super().find(request, window)
+        except NotConnected as error:
+            raise ValueError("Expecting value: line 1 column 1") from error
+
+
+class TellsItsSecretWhenAsking(Sound):
+    def find(self, request: Request, window: Window) -> Sequence[Ref]:
+        try:
+            return super().find(request, window)
+        except NotConnected as error:
+            raise NotConnected(f"{error.reason} ?key={self.secret.reveal()}") from error
+
+
+class LooksAtAnyTime(Sound):
+    def find(self, request: Request, window: Window) -> Sequence[Ref]:
+        return super().find(request, Window(NOW - timedelta(days=9), NOW + timedelta(days=9)))
+
+
+class CancelsUnheard(Sound):
+    def cancel(self, ref: Ref) -> CancelResult:
+        try:
+            return super().cancel(ref)
+        except NotConnected:
+            return CancelResult(cancelled=True)
+
+
+class SettlesAtOnce(Sound):
+    abilities = replace(Sound.abilities, settle=timedelta(0))
+
+
+class NeverWroteItsLookup(Sound):
+    find = lanmu.BaseChannel.find
+
+
 class SpeaksOfStrangers(Sound):
     def results(self, ref: Ref) -> Iterable[TargetResult]:
         return [TargetResult("somebody", TargetState.DELIVERED)]
@@ -328,22 +437,35 @@ class AnswersNothing(Sound):
         return super().classify(observation) if observation.wrote else None
 
 
-class QuickContract(ChannelContract):
+class QuickContract(DoubtContract):
     examples = 50
 
 
-def broken_rules(make: Callable[[Service], Channel], tmp_path: Path) -> set[str]:
+class DeafToQuestions(Service):
+    """A far end that misbehaves when it is sent something, and never when it is asked."""
+
+    def listed(self) -> tuple[int, bytes]:
+        self.behaviour = Behaviour.ACCEPT
+        return super().listed()
+
+
+def broken_rules(
+    make: Callable[[Service], Channel],
+    tmp_path: Path,
+    contract: ChannelContract | None = None,
+    served: type[Service] = Service,
+) -> set[str]:
     """Every rule of the contract that a channel breaks, case by case, each with a far end of its own."""
     rules = set()
     clock = FakeClock()
     window = Window(clock.now() - timedelta(hours=1), clock.now() + timedelta(hours=1))
-    contract = QuickContract()
+    contract = contract or QuickContract()
     for name, case in inspect.getmembers(contract, inspect.ismethod):
         if not name.startswith("test_"):
             continue
         marks = [m for m in getattr(case, "pytestmark", ()) if m.name == "parametrize"]
         for value in marks[0].args[1] if marks else [None]:
-            service = Service()
+            service = served()
             known: dict[str, Any] = {"channel": make(service), "far_end": service, "window": window}
             known["tmp_path"] = tmp_path
             if marks:
@@ -389,6 +511,15 @@ def test_a_sound_channel_passes(tmp_path: Path) -> None:
         (ForgetsTheReference, "accepted-with-ref"),
         (FindsNothing, "find-sees-accepted"),
         (FindsEverything, "find-sees-no-other"),
+        (TakesNoAnswerForNothing, "find-says-it-cannot-ask"),
+        (TakesARefusalForNothing, "find-says-it-cannot-ask"),
+        (TakesAGatewayForNothing, "find-says-it-cannot-ask"),
+        (StumblesWhenAsking, "find-says-it-cannot-ask"),
+        (TellsItsSecretWhenAsking, "no-secret-in-fault"),
+        (LooksAtAnyTime, "find-keeps-its-window"),
+        (CancelsUnheard, "cancel-says-it-cannot-ask"),
+        (SettlesAtOnce, "settle-declared"),
+        (NeverWroteItsLookup, "declared-is-written"),
         (SpeaksOfStrangers, "results-of-targets"),
         (KeepsQuietAboutCancelling, "cancel-says-why"),
         (SendsUnderAnyName, "name"),
@@ -407,6 +538,22 @@ def test_a_broken_channel_fails_with_the_name_of_the_rule(
     channel: Callable[[Service], Channel], rule: str, tmp_path: Path
 ) -> None:
     assert rule in broken_rules(channel, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "abilities",
+    [{"lookup": True, "settle": timedelta(minutes=1)}, {"cancel": True}, {"idempotency": timedelta(hours=1)}],
+)
+def test_who_declares_what_settles_doubts_takes_the_contract_that_tries_it(
+    tmp_path: Path, abilities: dict[str, Any]
+) -> None:
+    declares = type("Declares", (Sound,), {"abilities": Abilities(batch_max=5, text_bytes=300, **abilities)})
+    easy = type("Easy", (ChannelContract,), {"examples": 5})()
+    assert broken_rules(declares, tmp_path, easy) == {"doubt-contract"}
+
+
+def test_a_far_end_that_answers_questions_as_if_nothing_were_wrong_is_told_so(tmp_path: Path) -> None:
+    assert broken_rules(Sound, tmp_path, served=DeafToQuestions) == {"far-end-answers"}
 
 
 @dataclass(frozen=True)

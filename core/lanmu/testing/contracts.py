@@ -8,21 +8,20 @@
         def far_end(self): ...
 
 A case that a channel cannot meet is skipped by what the channel declares in its abilities, and by nothing
-else. Each failure names the rule that was broken.
+else. Each failure names the rule that was broken. A channel that declares `lookup`, `cancel` or `idempotency`
+takes `lanmu.testing.doubt_contract.DoubtContract` instead, which holds all of this and more.
 """
 
 import re
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
-from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
 
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
+from lanmu.delivery.sending import asking
 from lanmu.delivery.sending.answers import (
     check_composed,
     check_no_connection,
@@ -36,6 +35,7 @@ from lanmu.interfaces.channels import (
     NotConnected,
     Observation,
     Outcome,
+    Ref,
     Refusal,
     Request,
     Sending,
@@ -45,53 +45,16 @@ from lanmu.interfaces.channels import (
     Window,
 )
 from lanmu.secret_settings import secrets_in
+from lanmu.soundness import broken_promise
 from lanmu.testing.clock import FakeClock
+from lanmu.testing.far_end import Behaviour, FarEnd
 from lanmu.testing.files import sample_file
 from lanmu.testing.rules import holds, holds_to
+from lanmu.testing.seen import RUBBISH, observations
 
+__all__ = ["Behaviour", "ChannelContract", "FarEnd"]
 
-class Behaviour(StrEnum):
-    """What a far end is told to do with the writes that follow."""
-
-    ACCEPT = "accept"
-    REFUSE = "refuse"
-    """Say no in the way it says no: for an HTTP service that is often an error code inside a 200."""
-    DROP = "drop"
-    """Take the request in and close the connection before a byte of the answer."""
-    SLOW = "slow"
-    """Take the request in and answer later than the channel waits."""
-    GARBAGE = "garbage"
-    """Answer with a 200 and half a page of HTML."""
-    UNREACHABLE = "unreachable"
-    """Nobody is there: connection refused, a disk that is gone."""
-
-
-class FarEnd(Protocol):
-    """The other side of a channel, played by its author's test."""
-
-    def behave(self, behaviour: Behaviour) -> None:
-        """What to do from now on; it accepts until it is told otherwise."""
-        ...
-
-    @property
-    def writes(self) -> Sequence[bytes]:
-        """The messages that arrived, one for each write, in order (the calls for a token do not count)."""
-        ...
-
-
-_RUBBISH = (
-    b"",
-    b"null",
-    b"[]",
-    b"0",
-    b'""',
-    b"{}",
-    b'{"errcode": "0"}',
-    b'{"errcode": null}',
-    b"\xff",
-    b"<html>",
-)
-_UNCLEAR = (Behaviour.DROP, Behaviour.SLOW, Behaviour.GARBAGE)
+_UNCLEAR = (Behaviour.DROP, Behaviour.SLOW, Behaviour.GARBAGE, Behaviour.BROKEN)
 _SUCCESS = (Outcome.ACCEPTED, Outcome.HANDED_OVER)
 
 
@@ -100,6 +63,9 @@ class ChannelContract:
 
     examples = 200
     """How many made-up observations `classify` is shown."""
+
+    tries_doubts = False
+    """Whether what is declared of lookups, cancels and resends is put to the test (DoubtContract)."""
 
     @pytest.fixture
     def channel(self) -> Channel:
@@ -111,7 +77,10 @@ class ChannelContract:
 
     @pytest.fixture
     def window(self, lanmu_clock: FakeClock) -> Window:
-        """When the writes of these tests happen, in the far end's time."""
+        """When the writes of these tests happen, in the far end's time: the fake one, `lanmu_clock`.
+
+        Override it where the far end stamps what it takes by another clock.
+        """
         now = lanmu_clock.now()
         return Window(now - timedelta(hours=1), now + timedelta(hours=1))
 
@@ -128,6 +97,19 @@ class ChannelContract:
     def test_it_has_a_name_and_a_title(self, channel: Channel) -> None:
         named = bool(re.fullmatch(r"[a-z][a-z0-9_]*(\.[a-z0-9_]+)?", channel.name))
         holds(named and bool(channel.title), "name", f"{channel.name!r} is called PLUGIN or PLUGIN.something")
+
+    def test_it_keeps_what_it_declares(self, channel: Channel) -> None:
+        abilities = channel.abilities
+        broken = broken_promise(channel.name, channel, abilities)
+        unsettled = abilities.lookup and not abilities.local and not abilities.settle
+        holds(broken is None, "settle-declared" if unsettled else "declared-is-written", str(broken))
+        doubtful = abilities.lookup or abilities.cancel or abilities.idempotency is not None
+        holds(
+            self.tries_doubts or not doubtful,
+            "doubt-contract",
+            "lookup, cancel or idempotency is declared, and a message is sent twice where it does not hold: "
+            "take lanmu.testing.doubt_contract.DoubtContract for this channel",
+        )
 
     # --- compose ---
 
@@ -207,12 +189,7 @@ class ChannelContract:
         abilities = channel.abilities
         if not (abilities.lookup or abilities.cancel or abilities.acceptance == "async"):
             pytest.skip("this channel declares neither lookup nor cancel nor async acceptance")
-        verdict = self._send(channel, far_end, Behaviour.ACCEPT)
-        holds(
-            verdict.ref is not None and bool(verdict.ref.id),
-            "accepted-with-ref",
-            f"no reference in {verdict}",
-        )
+        self._accepted(channel, far_end)
 
     def test_refused_inside_a_200_is_not_accepted(self, channel: Channel, far_end: FarEnd) -> None:
         self._has_a_wire(channel)
@@ -251,7 +228,7 @@ class ChannelContract:
             blind = observation.status is None and not observation.body and verdict.outcome in _SUCCESS
             holds(not blind, "no-answer-is-ambiguous", f"no answer was seen, yet {verdict}")
 
-        for status, body in ((None, b""), *((200, body) for body in _RUBBISH)):
+        for status, body in ((None, b""), *((200, body) for body in RUBBISH)):
             judge(Observation(wrote=True, status=status, body=body))
         settings(max_examples=self.examples, deadline=None, database=None)(given(observations())(judge))()
 
@@ -262,21 +239,21 @@ class ChannelContract:
     ) -> None:
         if not channel.abilities.lookup:
             pytest.skip("this channel declares no lookup")
-        verdict = self._send(channel, far_end, Behaviour.ACCEPT)
-        found = {ref.id for ref in channel.find(self._composed(channel), window)}
-        assert verdict.ref is not None
-        holds(verdict.ref.id in found, "find-sees-accepted", f"{verdict.ref.id} is not among {found}")
-        other = channel.compose(self.message("另一条消息", unit="u8x4n1"), self.targets(channel))
-        assert isinstance(other, Request)
-        strangers = channel.find(other, window)
+        ref = self._accepted(channel, far_end)
+        found = [each.id for each in self._asked(channel, self._composed(channel), window)]
+        holds(
+            ref.id in found,
+            "find-sees-accepted",
+            f"the acceptance was called {ref.id}, find answers {found} for {spoken(window)}",
+        )
+        other = self._composed(channel, self.message("另一条消息", unit="u8x4n1"))
+        strangers = self._asked(channel, other, window)
         holds(not strangers, "find-sees-no-other", f"a message that was never sent was found: {strangers}")
 
     def test_results_speak_of_the_targets_alone(self, channel: Channel, far_end: FarEnd) -> None:
         if channel.abilities.acceptance != "async":
             pytest.skip("this channel's acceptance is final")
-        verdict = self._send(channel, far_end, Behaviour.ACCEPT)
-        assert verdict.ref is not None
-        results = list(channel.results(verdict.ref))
+        results = list(channel.results(self._accepted(channel, far_end)))
         keys, asked = {result.key for result in results}, {target.key for target in self.targets(channel)}
         holds(keys <= asked, "results-of-targets", f"results for {keys - asked}, which were not asked for")
         states = all(isinstance(result.state, TargetState) for result in results)
@@ -285,9 +262,7 @@ class ChannelContract:
     def test_a_cancel_says_what_became_of_it(self, channel: Channel, far_end: FarEnd) -> None:
         if not channel.abilities.cancel:
             pytest.skip("this channel declares no cancel")
-        verdict = self._send(channel, far_end, Behaviour.ACCEPT)
-        assert verdict.ref is not None
-        result = channel.cancel(verdict.ref)
+        result = channel.cancel(self._accepted(channel, far_end))
         holds(
             result.cancelled or bool(result.reason),
             "cancel-says-why",
@@ -296,20 +271,44 @@ class ChannelContract:
 
     # --- the steps that the cases share ---
 
-    def _composed(self, channel: Channel) -> Request:
-        request = channel.compose(self.message(), self.targets(channel))
+    def _composed(self, channel: Channel, message: Message | None = None) -> Request:
+        request = channel.compose(message or self.message(), self.targets(channel))
         holds(isinstance(request, Request), "ordinary-message", f"an ordinary message is refused: {request}")
         assert isinstance(request, Request)
         return request
 
-    def _send(self, channel: Channel, far_end: FarEnd, behaviour: Behaviour, *, writes: int = 1) -> Verdict:
+    def _accepted(self, channel: Channel, far_end: FarEnd) -> Ref:
+        """Send what is accepted; answers the reference that the acceptance carries."""
+        verdict = self._send(channel, far_end, Behaviour.ACCEPT)
+        named = verdict.ref is not None and bool(verdict.ref.id)
+        holds(
+            named,
+            "accepted-with-ref",
+            "lookup, cancel or async acceptance is declared, so an acceptance carries the Ref by which the "
+            f"far end calls the message (the same that find answers); there is none in {verdict}",
+        )
+        assert verdict.ref is not None
+        return verdict.ref
+
+    def _asked(self, channel: Channel, request: Request, window: Window) -> Sequence[Ref]:
+        """What a lookup answers that can be made, checked as the core checks it."""
+        try:
+            return asking.found(channel, request, window)
+        except NotConnected as error:
+            raise AssertionError(f"find-answers: it could be asked, yet find raised: {error}") from error
+        except asking.ChannelFault as fault:
+            raise AssertionError(f"find-type: {fault}") from fault.__cause__
+
+    def _send(
+        self, channel: Channel, far_end: FarEnd, behaviour: Behaviour, *, writes: int | None = 1
+    ) -> Verdict:
         far_end.behave(behaviour)
         observation = self._observe(channel)
         arrived = len(far_end.writes)
         if behaviour is Behaviour.UNREACHABLE:
             holds(not observation.wrote, "unreachable-is-not-sent", f"nobody is there, but {observation}")
         holds(
-            arrived == writes,
+            writes in (None, arrived),
             "one-transmit-one-write",
             f"{behaviour}: {arrived} writes arrived, not {writes}",
         )
@@ -352,17 +351,6 @@ class ChannelContract:
             pytest.skip("this channel declares that its writes end on this machine")
 
 
-def observations() -> st.SearchStrategy[Observation]:
-    """Anything that may be seen of a write: statuses, JSON and rubbish, whole and cut."""
-    json = st.builds(
-        lambda code, text: f'{{"errcode": {code}, "errmsg": "{text}"}}'.encode(),
-        st.integers(-10, 100_000),
-        st.sampled_from(["ok", "invalid", "", "测试"]),
-    )
-    return st.builds(
-        Observation,
-        wrote=st.booleans(),
-        status=st.none() | st.integers(100, 599),
-        body=st.binary(max_size=60) | json | st.sampled_from(_RUBBISH),
-        fault=st.sampled_from(["", "timeout", "connection reset"]),
-    )
+def spoken(window: Window) -> str:
+    """A window, as a failure tells of it."""
+    return f"the window {window.since:%Y-%m-%d %H:%M:%S} to {window.until:%H:%M:%S} (lanmu_clock's time)"

@@ -178,7 +178,9 @@ class PackChannel(BaseChannel):
 
     def find(self, request: Request, window: Window) -> Sequence[Ref]:
         pack = self._store.id_of(load(request.body).token)
-        return (Ref(pack),) if pack else ()
+        if pack is None or not window.since <= self._store.get(pack).created_at <= window.until:
+            return ()
+        return (Ref(pack),)
 
     def results(self, ref: Ref) -> Iterable[TargetResult]:
         try:

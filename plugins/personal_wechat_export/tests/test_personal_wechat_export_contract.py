@@ -9,7 +9,8 @@ from sqlalchemy import select
 
 from lanmu.interfaces.channels import Channel
 from lanmu.storage import Database
-from lanmu.testing.contracts import Behaviour, ChannelContract
+from lanmu.testing.contracts import Behaviour, FarEnd
+from lanmu.testing.doubt_contract import DoubtContract
 from lanmu.testing.host import FakeHost
 from lanmu.testing.plugin_contract import PluginContract
 from lanmu_personal_wechat_export import PersonalWechatExportPlugin
@@ -23,20 +24,22 @@ class PackTable:
 
     def __init__(self, host: FakeHost) -> None:
         self._host = host
-        self._real = host.database
+        self._read = host.database.read
 
     def behave(self, behaviour: Behaviour) -> None:
         if behaviour is Behaviour.UNREACHABLE:
             folder = os.path.join(self._host.workspace, "not there")
-            self._host.database = Database(f"sqlite:///{folder}/lanmu.db")
+            gone = Database(f"sqlite:///{folder}/lanmu.db")
+            for way in ("read", "write"):  # whoever holds the database, not the host alone
+                setattr(self._host.database, way, getattr(gone, way))
 
     @property
     def writes(self) -> Sequence[bytes]:
-        with self._real.read() as session:
+        with self._read() as session:
             return [dump(from_plain(pack.document)) for pack in session.scalars(select(Pack))]
 
 
-class TestPackChannel(ChannelContract):
+class TestPackChannel(DoubtContract):
     @pytest.fixture
     def channel(self, lanmu_load: Any) -> Channel:
         (channel,) = lanmu_load(PersonalWechatExportPlugin).lanmu_channels()
@@ -46,6 +49,9 @@ class TestPackChannel(ChannelContract):
     @pytest.fixture
     def far_end(self, lanmu_host: FakeHost) -> PackTable:
         return PackTable(lanmu_host)
+
+    def effects(self, far_end: FarEnd) -> int:
+        return len(far_end.writes)
 
 
 class TestPlugin(PluginContract):

@@ -1,6 +1,7 @@
 """The house's contracts, passed by each channel against the sandbox, and by the plugin."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import pytest
 
@@ -25,23 +26,26 @@ _ORDERS: dict[Behaviour, dict[str, object]] = {
     Behaviour.DROP: {"kind": "drop", "when": "after"},
     Behaviour.SLOW: {"kind": "slow", "when": "after", "seconds": 1},
     Behaviour.GARBAGE: {"kind": "garbage", "when": "after"},
+    Behaviour.BROKEN: {"kind": "html502", "when": "after"},
 }
 
 
 class SandboxFarEnd:
-    """The sandbox as the contract's far end, for one call."""
+    """The sandbox as the contract's far end: it misbehaves in all that is sent and asked, but for tokens."""
 
-    def __init__(self, sandbox: Sandbox, call: str) -> None:
+    def __init__(self, sandbox: Sandbox, call: str, *asked: str) -> None:
         self._sandbox = sandbox
         self._call = call
-        self._gone = False
+        self._asked = asked
 
     def behave(self, behaviour: Behaviour) -> None:
         if behaviour is Behaviour.UNREACHABLE:
-            self._gone = True
             self._sandbox.running.hang_up()
-        elif behaviour in _ORDERS:
-            self._sandbox.fault(call=self._call, times=-1, **_ORDERS[behaviour])
+            return
+        self._sandbox.world.faults.clear()
+        if behaviour in _ORDERS:
+            for call in (self._call, *self._asked):
+                self._sandbox.fault(call=call, times=-1, **_ORDERS[behaviour])
 
     @property
     def writes(self) -> Sequence[bytes]:
@@ -64,6 +68,10 @@ def lanmu_clock(clock: FakeClock) -> FakeClock:
 
 
 class _BroadcastContract(DoubtContract):
+    asked: ClassVar[tuple[str, ...]] = tuple(
+        f"externalcontact/{call}" for call in ("get_groupmsg_list_v2", "cancel_groupmsg_send")
+    )
+
     @pytest.fixture
     def far_end(self, sandbox: Sandbox, corp: Corp) -> SandboxFarEnd:
         world = sandbox.world
@@ -74,7 +82,17 @@ class _BroadcastContract(DoubtContract):
         world.store.run_many("insert into customer values (?, ?, 'XiaoMan')", [(key, key) for key in keys])
         world.store.run_many("insert into follow values ('XiaoMan', ?, 1)", [(key,) for key in keys])
         corp.client._timeout = 0.5
-        return SandboxFarEnd(sandbox, "externalcontact/add_msg_template")
+        return SandboxFarEnd(sandbox, "externalcontact/add_msg_template", *self.asked)
+
+
+class _BroadcastsDetails(_BroadcastContract):
+    """The list answers, and what is asked about each of its rows does not."""
+
+    asked = tuple(f"externalcontact/{call}" for call in ("get_groupmsg_task", "cancel_groupmsg_send"))
+
+
+class _BroadcastsResults(_BroadcastContract):
+    asked = tuple(f"externalcontact/{call}" for call in ("get_groupmsg_send_result", "cancel_groupmsg_send"))
 
 
 class TestGroupChannel(_BroadcastContract):
@@ -87,6 +105,22 @@ class TestCustomerChannel(_BroadcastContract):
     @pytest.fixture
     def channel(self, corp: Corp) -> Channel:
         return CustomerChannel(corp)
+
+
+class TestGroupChannelWhoseTasksFail(_BroadcastsDetails):
+    examples = 5
+
+    @pytest.fixture
+    def channel(self, corp: Corp) -> Channel:
+        return GroupChannel(corp)
+
+
+class TestGroupChannelWhoseResultsFail(_BroadcastsResults):
+    examples = 5
+
+    @pytest.fixture
+    def channel(self, corp: Corp) -> Channel:
+        return GroupChannel(corp)
 
 
 class TestRobotChannel(ChannelContract):
