@@ -91,6 +91,7 @@ def test_the_wheel_holds_packages_and_their_data_and_no_tests(lanmu_wheel: Path)
     assert not [name for name in names if "/tests/" in name or name.endswith(".pth")]
     for wanted in (
         "lanmu/starter/config.toml",
+        "lanmu/cli/new_plugin_files/channel/channel.py.txt",
         "lanmu/web/templates/base.html",
         "lanmu_personal_wechat_export/migrations/0001_packs.py",
         "lanmu_personal_wechat_export/templates/personal_wechat_export/pack.html",

@@ -1,4 +1,4 @@
-"""`lanmu plugin`: which plugins run, which were set aside and why, and whether one is sound."""
+"""`lanmu plugin`: which plugins run, which were set aside and why, whether one is sound; and a new one."""
 
 import textwrap
 from dataclasses import asdict
@@ -9,15 +9,19 @@ import click
 from lanmu.cli.commands import FAILED, Group
 from lanmu.cli.context import done, open_server, print_json
 from lanmu.cli.layout import table
+from lanmu.cli.new_plugin import new
 from lanmu.cli.words import say, told
 from lanmu.i18n import _
 from lanmu.interfaces.errors import NotFound
 from lanmu.plugins import PluginStatus
 
 
-@click.group(cls=Group, help=_("See which plugins run, and check one."))
+@click.group(cls=Group, help=_("See which plugins run, check one, or begin a new one."))
 def plugin() -> None:
     pass
+
+
+plugin.add_command(new)
 
 
 _STATES = {
