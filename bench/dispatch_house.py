@@ -115,7 +115,7 @@ class House:
         hour = self.clock.now().astimezone(ZoneInfo(zone)).hour
         quiet = QuietHours(time((hour + 11) % 24), time((hour + 12) % 24))
         return Dispatcher(
-            self.database,
+            self.database.by_index,
             self.clock,
             self._channels,
             preflight,

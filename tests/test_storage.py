@@ -110,3 +110,24 @@ def test_processes_that_start_at_once_do_not_get_into_each_others_way(empty: Dat
     assert [each.returncode for each in started] == [0, 0]
     with empty.glance() as connection:
         assert is_newest(connection, CORE)
+
+
+def test_what_runs_all_the_time_goes_by_the_indexes_of_a_table_believed_to_be_empty(
+    postgres_database: Database,
+):
+    """Also after a rollback, and in every connection; who asks otherwise may have the table read through."""
+    asked = text(
+        "EXPLAIN SELECT 1 FROM attempt JOIN unnest(ARRAY[1, 2, 3]) AS given(id) ON attempt.unit_id = given.id"
+    )
+    for _again in range(2):
+        with postgres_database.by_index.write() as session:
+            plan = "\n".join(session.scalars(asked))
+            session.rollback()
+        assert "Index" in plan
+        assert "Seq Scan on attempt" not in plan
+    with postgres_database.read() as session:
+        assert session.scalar(text("SHOW enable_seqscan")) == "on"
+
+
+def test_sqlite_has_one_way_to_its_rows(sqlite_database: Database):
+    assert sqlite_database.by_index is sqlite_database

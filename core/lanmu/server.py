@@ -191,7 +191,7 @@ class Server:
     ) -> Dispatcher:
         """A dispatcher for this process, which has up to `batch` units under way at once."""
         return Dispatcher(
-            self.database,
+            self.database.by_index,
             self.clock,
             self.plugins.channels,
             self._preflight(),

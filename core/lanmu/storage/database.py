@@ -41,6 +41,8 @@ class Database:
             from lanmu.storage import patience as waiting  # needs the driver of PostgreSQL
 
             waiting.watch(self.engine)
+        self._pool_size, self._patience = pool_size, patience
+        self._by_index: Database | None = None
         self._writer = self.engine.execution_options(patience=patience)
         self._reader = self.engine.execution_options(readonly=True, patience=patience)
         self._hasty = self.engine.execution_options(hasty=True, patience=patience)
@@ -86,8 +88,24 @@ class Database:
             with self.engine.begin() as connection:
                 connection.exec_driver_sql(f"ANALYZE {', '.join(tables)}")
 
+    @property
+    def by_index(self) -> "Database":
+        """The same database, for a few statements about few rows each that run all the time.
+
+        PostgreSQL plans each of them once, by the indexes alone, whatever it believes of the tables' sizes:
+        that an empty one is full it learns only after a minute.
+        """
+        if self.dialect != "postgresql":
+            return self
+        if self._by_index is None:
+            self._by_index = Database(self.url, pool_size=self._pool_size, patience=self._patience)
+            event.listen(self._by_index.engine, "connect", _go_by_index)
+        return self._by_index
+
     def close(self) -> None:
         self.engine.dispose()
+        if self._by_index is not None:
+            self._by_index.close()
 
 
 _PATIENCE = {
@@ -109,6 +127,14 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
     cursor.execute("PRAGMA busy_timeout=10000")
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.close()
+
+
+def _go_by_index(connection: Any, _record: object) -> None:
+    connection.execute(
+        "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off;"
+        "SET enable_hashjoin = off; SET enable_mergejoin = off"
+    )
+    connection.commit()  # a rollback would take it back
 
 
 _HASTY = text("SET LOCAL synchronous_commit = off")
