@@ -32,6 +32,7 @@ def _progress(
         ("running", CONFIRM, _progress(1, units={"pending": 1}, accepted=1, planned=1), "running", "blue"),
         ("cancelled", CONFIRM, _progress(1, accepted=1, cancelled=1), "cancelled", "grey"),
         ("scheduled", PERSON, _progress(units={"pending": 1}, planned=1), "scheduled", "blue"),
+        ("scheduled", AUTO, _progress(units={"calling": 1}, planned=1), "running", "blue"),
     ],
 )  # fmt: skip
 def test_a_push_is_called_by_what_is_still_to_be_done(state, sending, progress, code, colour):

@@ -193,9 +193,22 @@ def test(ctx: click.Context, channel: str, to: str, sender: str, text: str) -> N
         with ThreadPoolExecutor(1) as pool:
             server.dispatcher(this_process(), pool, batch=1).run_due()
         unit = server.delivery.units(made.id)[0]
-    state = _word("unit", unit.state)
+    looked_up = unit.state == "unknown" and unit.look_at is not None
+    state = _word("unit", "checking" if looked_up else unit.state)
     click.echo(f"{made.id}  {state}" + (f"  {say(unit.reason)}" if unit.reason else ""))
+    if unit.state == "unknown":
+        click.echo(say(_LOOKED_UP if looked_up else _ASKED, push=made.id), err=True)
     ctx.exit(0 if unit.state in ("accepted", "handed_over", "delivered") else FAILED)
+
+
+_LOOKED_UP = _(
+    "Nobody knows yet whether it went out. The server finds out by itself while it runs and sends nothing "
+    "twice meanwhile; `lanmu push show %(push)s` tells how far it is."
+)
+_ASKED = _(
+    "Nobody can tell from here whether it went out: look into the chat, then say what you saw with "
+    "`lanmu push decide %(push)s 1 sent|again|give-up`."
+)
 
 
 def _plain(push: PushView) -> dict[str, Any]:

@@ -9,12 +9,13 @@ from flask import url_for
 
 from lanmu.delivery.progress import Progress
 from lanmu.delivery.states import FINISHED_PUSHES, PushState, UnitState
-from lanmu.delivery.views import AttemptView, PushView, UnitView
+from lanmu.delivery.views import PushView, UnitView
 from lanmu.i18n import _
 from lanmu.interfaces.channels import Sending
 from lanmu.interfaces.errors import LanmuError
 from lanmu.library.placeholders import render
 from lanmu.library.views import RevisionView
+from lanmu.web.pages import attempts_shown
 from lanmu.web.pages.acts import say
 from lanmu.web.pages.advice import advice
 from lanmu.web.pages.recipient_words import follows
@@ -249,6 +250,7 @@ def unit(found: UnitView, push: PushView, called: Mapping[str, str]) -> dict[str
         "next_try": found.not_before if found.state == UnitState.RETRY_WAIT else None,
         "look_at": found.look_at if found.state == UnitState.UNKNOWN else None,
         "looks": found.looks,
+        "in_vain": attempts_shown.last_in_vain(found.attempts) if found.look_at else None,
         "targets": [
             {
                 "name": target.name or target.key,
@@ -260,55 +262,8 @@ def unit(found: UnitView, push: PushView, called: Mapping[str, str]) -> dict[str
             }
             for target in found.targets
         ],
-        "attempts": [_attempt(attempt) for attempt in found.attempts],
+        "attempts": [attempts_shown.attempt(each, called) for each in found.attempts],
     }
-
-
-def _attempt(attempt: AttemptView) -> dict[str, Any]:
-    return {
-        "number": attempt.number,
-        "call": attempt.call,
-        "started_at": attempt.started_at,
-        "outcome": attempt.outcome,
-        "told": told(attempt),
-        "raw": [(say(_RAW.get(name, name)), str(value)) for name, value in _raw(attempt)],
-        "request": attempt.request,
-        "request_sha256": attempt.sha256,
-    }
-
-
-_RAW = {"status": _("HTTP status"), "fault": _("What broke"), "answer": _("Answer")}
-
-
-def _raw(attempt: AttemptView) -> list[tuple[str, object]]:
-    evidence = attempt.evidence
-    order = dict.fromkeys([*_RAW, *evidence])
-    return [
-        (name, evidence[name])
-        for name in order
-        if name != "wrote" and evidence.get(name) not in (None, "", {}, [])
-    ]
-
-
-def told(attempt: AttemptView) -> list[str]:
-    """What was seen of an attempt, in sentences."""
-    evidence = attempt.evidence
-    if "wrote" not in evidence:  # lookups and people's words are no look at the call itself
-        return [
-            say(_("It was written down that this is being sent; what became of it has not been seen yet."))
-        ]
-    status, fault = evidence.get("status"), str(evidence.get("fault") or "")
-    if not evidence["wrote"]:
-        lines = [say(_("Nothing left this machine, so nothing was sent."))]
-    elif status is not None:
-        lines = [say(_("The message was given to the channel, and the channel has answered."))]
-    elif fault:
-        lines = [say(_("The message was given to the channel, but no whole answer came back."))]
-    else:
-        lines = [say(_("It was handed over."))]
-    if fault:
-        lines.append(say(_("What broke: %(fault)s"), fault=translate(fault)))
-    return lines
 
 
 DOORS = {

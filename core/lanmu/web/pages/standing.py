@@ -49,6 +49,8 @@ def standing(state: str, progress: Progress, sending: Sending, *, asked_still: b
         code = "held"
     elif state in _UNDER_WAY and progress.units.get("unknown"):
         code = "checking"
+    elif state == PushState.SCHEDULED and progress.units.get("calling"):
+        code = "running"  # its first call is on its way, and only its outcome is written down as a state
     elif state in _ENDED and waits and progress.awaited:
         code = waits
     elif state == PushState.FINISHED and waits and taken and not asked_still:

@@ -58,6 +58,8 @@ WORDS: dict[str, dict[str, str]] = {
         "held": _("On hold"),
         "planned": _("Still to go"),
         "postponed": _("Postponed"),
+        # Not a state but what became of an attempt: see `lanmu.delivery.followup.doubts`.
+        "not_found": _("Not found at the channel"),
         # Not states but what a recipient waits for: see `lanmu.delivery.recipients`.
         "checking": _("Being checked"),
         "expanding": _("Preparing"),
@@ -172,7 +174,7 @@ WORDS: dict[str, dict[str, str]] = {
 
 TONES = {
     "grey": (
-        "draft", "retired", "skipped", "cancelled", "expired", "void", "paused", "claimed",
+        "draft", "retired", "skipped", "not_found", "cancelled", "expired", "void", "paused", "claimed",
         "unconfirmed",
     ),
     "orange": (
