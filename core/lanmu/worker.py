@@ -216,7 +216,10 @@ class Worker:
             return  # by a clock that jumped every lease would seem to be over
         taken = self._server.delivery.reap(self.owner)
         if any(taken.values()):
-            log.warning("took units back from workers that are gone", extra=taken)
+            log.warning(
+                "took units back whose lease ran out, or whose worker has ended",
+                extra={"not_sent": taken["leased"], "in_doubt": taken["calling"]},
+            )
 
     def _may_act(self) -> bool:
         return self._server.home.state().ok and self._server.home.may_send()
