@@ -44,13 +44,17 @@ _LEVEL = 3  # most of it is pictures, which do not get smaller
 
 @dataclass(frozen=True, slots=True)
 class Backup:
-    """What was backed up: the file, its size in bytes, how many files and rows are in it, and as of when."""
+    """What was backed up: the file, its size in bytes, how many files and rows are in it, and as of when.
+
+    `left_out`: the settings whose texts are not in it, since they are secrets or might be.
+    """
 
     path: Path
     size: int
     files: int
     rows: int
     made_at: datetime
+    left_out: tuple[str, ...] = ()
 
 
 def back_up(
@@ -75,8 +79,9 @@ def back_up(
                 _pack_data(packed, config.server.data_dir)
                 if config.library.folder is not None and config.library.folder.is_dir():
                     packed.add_folder(config.library.folder, "content_library")
+                left_out: tuple[str, ...] = ()
                 if config.path is not None:
-                    settings = without_secrets(config.path.read_text("utf-8-sig"), known)
+                    settings, left_out = without_secrets(config.path.read_text("utf-8-sig"), known)
                     packed.add_bytes(settings.encode(), "config.toml")
                 manifest = {
                     "format": FORMAT,
@@ -85,6 +90,7 @@ def back_up(
                     "dialect": database.dialect,
                     "revisions": revisions(database),
                     "tables": tables,
+                    "left_out": left_out,
                     "files": packed.hashes,
                 }
                 packed.close(json.dumps(manifest, ensure_ascii=False, indent=1).encode())
@@ -100,7 +106,7 @@ def back_up(
             str(target), _("cannot be written: %(error)s."), error=error.strerror or error
         ) from error
     rows = sum(int(table["rows"]) for table in tables.values())
-    return Backup(target, target.stat().st_size, len(packed.hashes), rows, now)
+    return Backup(target, target.stat().st_size, len(packed.hashes), rows, now, left_out)
 
 
 class _Packing:

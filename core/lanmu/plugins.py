@@ -269,8 +269,8 @@ def secret_places(config: Config) -> secret_settings.Places:
     found = {}
     for name, table in config.plugins.items():
         with contextlib.suppress(Exception, SystemExit):  # of one that fails, nobody can say
-            _made, loaded = _settings(points[name], table)
-            found[name] = secret_settings.places(table, f"plugins.{name}", loaded)
+            _made, load = _settings(points[name])
+            found[name] = secret_settings.places(table, f"plugins.{name}", load)
     return found
 
 
@@ -278,31 +278,37 @@ def _with_settings(point: metadata.EntryPoint, config: Config) -> tuple[type[Any
     """A plugin's class and its checked settings. Raises Faults with all that is wrong with its table."""
     table, place = config.plugins[point.name], f"plugins.{point.name}"
     unfilled = list(config.unfilled.get(point.name, ()))
+    made, load = _settings(point)
     try:
-        made, loaded = _settings(point, table)
+        loaded = load(table)
     except Faults as error:
         told = {fault.place for fault in unfilled}  # what could not be put in is wrong in its eyes too
         raise Faults([*unfilled, *(each for each in error.faults if each.place not in told)]) from error
     if unfilled:
         raise Faults(unfilled)
-    if exposed := secret_settings.places(table, place, loaded) & config.exposed:
+    if config.exposed and (exposed := secret_settings.places(table, place, load) & config.exposed):
         fault = _("holds a secret, and others on this machine can read config.toml.")
         way_out = _("Run chmod 600 on it, or write ${NAME} and set NAME in the environment.")
         raise Faults([Invalid(each, fault, way_out) for each in sorted(exposed)])
     return made, loaded
 
 
-def _settings(point: metadata.EntryPoint, table: Mapping[str, Any]) -> tuple[type[AnyPlugin], Any]:
+def _settings(point: metadata.EntryPoint) -> tuple[type[AnyPlugin], Callable[[Mapping[str, Any]], Any]]:
+    """A plugin's class, and what makes its settings of a table or raises Faults."""
     made = point.load()
     if not (isinstance(made, type) and issubclass(made, Plugin)):
         fault = _("its entry point %(point)s is not a lanmu.Plugin.")
         way_out = _('It names the class itself: %(name)s = "lanmu_%(name)s:TheClass".')
         raise Invalid(f"plugins.{point.name}", fault, way_out, point=point.value, name=point.name)
-    schema = made.settings_schema()
-    try:
-        return made, schema.load(dict(table))
-    except ValidationError as error:
-        raise settings_faults(point.name, error, schema) from error
+
+    def load(table: Mapping[str, Any]) -> Any:
+        schema = made.settings_schema()
+        try:
+            return schema.load(dict(table))
+        except ValidationError as error:
+            raise settings_faults(point.name, error, schema) from error
+
+    return made, load
 
 
 def _not_installed(name: str, installed: Iterable[str]) -> Invalid:

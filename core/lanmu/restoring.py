@@ -32,13 +32,17 @@ _REVISION = re.compile(r'^revision\b[^=\n]*=\s*["\']([^"\']+)["\']', re.MULTILIN
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What was put in place and where; `aside` is where something that was there before now lies."""
+    """What was put in place and where; `aside` is where something that was there before now lies.
+
+    `left_out`: the settings whose texts the backup leaves out.
+    """
 
     folder: Path
     made_at: datetime
     files: int
     config: Path | None
     aside: Path | None
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +75,8 @@ def restore_into(file: Path, folder: Path, clock: Clock) -> Restored:
             shutil.move(settings, config)
         _move_in(found, folder / data, folder / data / "lanmu.db", folder / library)
         _freeze(f"sqlite:///{folder.resolve() / data / 'lanmu.db'}", found.made_at, clock)
-        return Restored(folder, found.made_at, len(found.manifest["files"]), config, None)
+        left_out = tuple(str(each) for each in found.manifest.get("left_out", ()))
+        return Restored(folder, found.made_at, len(found.manifest["files"]), config, None, left_out)
 
 
 def restore_here(

@@ -17,6 +17,7 @@ _SECRET_KEY = re.compile(r"(secret|password|token|(^|_)key)$")
 _SECRET_IN_URL = re.compile(r"://[^/\s:@]*:[^/\s@]+@|[?&](key|access_token|secret)=")
 TELLING = 8
 """From this many characters on, a text that is found within another one is not there by chance."""
+_LETTERS = ("abcdef", "ghijklmnopqrstuvwxyz", "ABCDEF", "GHIJKLMNOPQRSTUVWXYZ")
 _DEEP = 8
 
 
@@ -47,20 +48,74 @@ def values(table: object, place: str) -> Iterator[tuple[str, Any]]:
         yield place, table
 
 
-def places(table: Mapping[str, Any], place: str, loaded: object) -> frozenset[str]:
-    """Where in a plugin's table the secrets stand that its loaded settings hold.
+def places(
+    table: Mapping[str, Any], place: str, load: Callable[[Mapping[str, Any]], object]
+) -> frozenset[str]:
+    """Where in a plugin's table the secrets stand that its settings hold, as `load` makes them of the table.
 
     A secret need not be the setting as it was written: a schema may trim it, take it out of an address, or
-    put it together with something else. So it is also looked for within the settings, and they within it.
+    put it together with something else. So it is also looked for within the settings, and they within it;
+    and where none of that finds it, the text that makes another secret when it is another text is the one.
     """
     given = [(where, str(value)) for where, value in values(table, place) if type(value) in (str, int, float)]
+    secrets = sorted(each.reveal() for each in secrets_in(load(table)))
     found: set[str] = set()
-    for secret in {each.reveal().strip() for each in secrets_in(loaded)} - {""}:
+    unfound = False
+    for secret in {each.strip() for each in secrets} - {""}:
         same = {where for where, value in given if value.strip() == secret}
         if len(secret) >= TELLING or not same:
             same |= {where for where, value in given if secret in value}
-        found |= same or {where for where, value in given if len(value) >= TELLING and value in secret}
+        same = same or {where for where, value in given if len(value) >= TELLING and value in secret}
+        found |= same
+        unfound = unfound or not same
+    if unfound:
+        found |= {
+            where
+            for where, value in values(table, place)
+            if where not in found
+            and isinstance(value, str)
+            and _turns(table, place, where, value, load, secrets)
+        }
     return frozenset(found)
+
+
+def _turns(
+    table: Mapping[str, Any],
+    place: str,
+    at: str,
+    value: str,
+    load: Callable[[Mapping[str, Any]], object],
+    secrets: list[str],
+) -> bool:
+    """Whether another text there makes as many secrets, but others.
+
+    One that makes fewer or more is a switch, such as the address that a plugin has stand-ins for.
+    """
+
+    def with_other(inner: object, where: str, other: str) -> Any:
+        if isinstance(inner, Mapping):
+            return {key: with_other(item, below(where, key), other) for key, item in inner.items()}
+        if isinstance(inner, list):
+            return [with_other(item, where, other) for item in inner]
+        return other if where == at and inner == value else inner
+
+    for other in _like(value):
+        try:
+            made = sorted(each.reveal() for each in secrets_in(load(with_other(table, place, other))))
+        except Exception:  # noqa: BLE001, S112  a schema may refuse it in any way, which proves nothing
+            continue
+        if len(made) == len(secrets) and made != secrets:
+            return True
+    return False
+
+
+def _like(text: str) -> Iterator[str]:
+    """Texts of the same kind: with a letter or a digit that is another one, here or there."""
+    at = [index for index, sign in enumerate(text) if sign.isascii() and sign.isalnum()]
+    for index in dict.fromkeys(at[len(at) * part // 5] for part in range(5)) if at else ():
+        others = next(kind for kind in ("0123456789", *_LETTERS) if text[index] in kind)
+        other = others[(others.index(text[index]) + 1) % len(others)]
+        yield text[:index] + other + text[index + 1 :]
 
 
 def secrets_in(thing: object) -> list[Secret]:
@@ -120,21 +175,15 @@ def is_secret(place: str, value: object, known: Places) -> bool:
     return place.startswith("plugins.") and isinstance(value, str) and bool(value)
 
 
-def without_secrets(settings: str, known: Places) -> str:
-    """The text of a config.toml with every secret that stands in it literally made empty.
+def without_secrets(settings: str, known: Places) -> tuple[str, tuple[str, ...]]:
+    """The text of a config.toml with every secret that stands in it literally made empty, and their places.
 
     Empty as a whole where that cannot be done: a secret may be written in ways that are not foreseen here.
     """
-    read = tomllib.loads(settings)
-    taken = {
-        (where, value)
-        for where, value in values(read, "")
-        if not stands_elsewhere(value) and is_secret(where, value, known)
-    }
-    if not taken:
-        return settings
+    every = list(values(tomllib.loads(settings), ""))
+    taken = [each for each in every if not stands_elsewhere(each[1]) and is_secret(*each, known)]
     hidden = {where for where, _value in taken}
-    rest = _rest(read, "", hidden)
+    rest = _rest(tomllib.loads(settings), "", hidden)
 
     def sound(text: str) -> bool:
         """Whether a text says the same as the one given but for the secrets."""
@@ -143,18 +192,18 @@ def without_secrets(settings: str, known: Places) -> str:
         except tomllib.TOMLDecodeError:
             return False
 
+    def left(value: object) -> bool:
+        return any(each in taken and each[1] == value for each in values(tomllib.loads(settings), ""))
+
     for value in sorted({value for _where, value in taken}, key=lambda value: len(str(value)), reverse=True):
         for written, empty in _spellings(value):
             settings = _blanked(settings, written, empty, sound)
-        if any(left == value for where, left in values(tomllib.loads(settings), "") if where in hidden):
+        if left(value):
             for written, empty in _spellings(value, quoted=False):
                 settings = _blanked(settings, written, empty, sound)
-    left = values(tomllib.loads(settings), "")
-    return "" if any(where in hidden and not _is_empty(value) for where, value in left) else settings
-
-
-def _is_empty(value: object) -> bool:
-    return stands_elsewhere(value) or (isinstance(value, str) and not value.strip())
+        if left(value):
+            return "", tuple(dict.fromkeys(where for where, _value in every))
+    return settings, tuple(dict.fromkeys(where for where, _value in taken))
 
 
 def _spellings(value: object, quoted: bool = True) -> Iterator[tuple[str, str]]:

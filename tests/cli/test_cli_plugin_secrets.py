@@ -1,5 +1,6 @@
 """A plugin's secrets are known by what its schema wraps into Secret, whatever their keys are called."""
 
+import base64
 import json
 import tarfile
 import tomllib
@@ -41,9 +42,15 @@ class BellSettings:
     seal: Secret = field(default_factory=lambda: Secret(""))
     pin: Secret = field(default_factory=lambda: Secret(""))
     rings: dict[str, Secret] = field(default_factory=dict)
+    made: tuple[Secret, ...] = ()
 
 
 class BellSchema(Schema):
+    lock = fields.String()
+    note = fields.String()
+    user = fields.String()
+    word = fields.String()
+    stand_in = fields.Boolean()
     hook = fields.String(required=True)
     room = fields.String()
     seal = fields.String()
@@ -54,7 +61,14 @@ class BellSchema(Schema):
     def make(self, data: dict[str, Any], **_kwargs: object) -> BellSettings:
         rings = {name: Secret(_last(value)) for name, value in data.get("rings", {}).items()}
         secret = {name: Secret(str(data[name])) for name in ("hook", "seal", "pin") if name in data}
-        return BellSettings(**{**data, **secret, "rings": rings})
+        made = []
+        if "lock" in data:  # as a key file comes: wrapped up
+            made.append(Secret(json.loads(base64.b64decode(data["lock"]))["key"]))
+        if "word" in data:
+            made.append(Secret(f"{data['user']}:{data['word']}"))
+        if data.get("stand_in"):
+            made.append(Secret("of-the-sandbox"))
+        return BellSettings(**secret, room=data.get("room", ""), rings=rings, made=tuple(made))
 
 
 def _last(address: str) -> str:
@@ -101,6 +115,10 @@ def test_a_backup_leaves_out_the_secrets_of_plugins(lanmu, folder):
     for secret in (HOOK, "geheim", "4711"):
         assert secret not in kept
     assert kept.count('"front"') == 2
+    left_out = "plugins.bell.hook, plugins.bell.seal, plugins.bell.pin, plugins.bell.rings.night, "
+    assert f"Empty in it: {left_out}plugins.bell.rings.day." in told.stdout.splitlines()
+    restored = lanmu("restore", "kept.tar.gz", "--into", "copy", lang="zh")
+    assert "其中留空的项：plugins.bell.hook、plugins.bell.seal、" in restored.stdout
 
 
 @pytest.mark.parametrize("table", ["hook = 1", 'hook = ""\nrang = "x"', 'room = "geheim"'])
@@ -123,6 +141,17 @@ def test_show_masks_what_a_plugin_holds_secret(lanmu, folder, monkeypatch):
         "room": "front",
         "rings": {"night": "***", "day": "***"},
     }
+
+
+def test_the_sandboxs_own_secrets_hide_no_setting_of_its_table(monkeypatch):
+    monkeypatch.undo()
+    text = '[plugins.wecom]\nbase_url = "http://127.0.0.1:8641"\nsandbox = true\nrobot_pictures = "refuse"\n'
+    assert secret_places(parse(tomllib.loads(text), None, {})) == {"wecom": frozenset()}
+
+
+def test_of_a_list_the_secret_alone_goes():
+    text = '[server]\nallowed_hosts = ["https://a.example/?key=geheim", "b.example"]\n'
+    assert _without(text) == '[server]\nallowed_hosts = ["", "b.example"]\n'
 
 
 def test_how_many_tokens_a_day_are_spent_is_no_secret():
@@ -158,7 +187,7 @@ def test_a_secret_from_elsewhere_may_be_named_in_a_file_that_all_read(lanmu, fol
 
 
 def _without(text: str) -> str:
-    return without_secrets(text, secret_places(parse(tomllib.loads(text), None, {})))
+    return without_secrets(text, secret_places(parse(tomllib.loads(text), None, {})))[0]
 
 
 def test_only_the_secret_goes_and_not_the_same_word_elsewhere():
@@ -176,6 +205,24 @@ def test_a_secret_goes_however_it_is_written(written: str):
     left = _without(f"[plugins.bell]\nhook = {written}\nroom = '5'\n")
     assert "geheim" not in left
     assert "room = '5'" in left
+
+
+def _places(text: str) -> set[str]:
+    known = secret_places(parse(tomllib.loads(f"[plugins.bell]\nhook = ''\n{text}"), None, {}))
+    return {place.removeprefix("plugins.bell.") for place in known["bell"]}
+
+
+def test_a_secret_is_found_where_a_schema_unwraps_it():
+    lock = base64.b64encode(b'{"key": "geheim-in-base64"}').decode()
+    assert _places(f'lock = "{lock}"\nnote = "nothing else"') == {"lock"}
+
+
+def test_a_short_secret_is_found_where_a_schema_puts_it_together():
+    assert _places('user = "bell"\nword = "kurz"\nnote = "nothing else"') == {"user", "word"}
+
+
+def test_what_a_plugin_holds_secret_without_being_told_hides_no_setting():
+    assert _places('stand_in = true\nnote = "nothing else"\nroom = "front"') == set()
 
 
 def test_where_a_secret_cannot_be_taken_out_no_setting_is_kept():

@@ -53,6 +53,7 @@ def backup(ctx: click.Context, file: Path, as_json: bool) -> None:
             "Secrets of config.toml are left out."
         )
     )
+    _tell_left_out(made.left_out)
 
 
 @click.command(cls=Command, help=_("Put a backup in place. It sends nothing until `lanmu release`."))
@@ -79,7 +80,8 @@ def restore(ctx: click.Context, file: Path, into: Path | None, force_empty: bool
                 file, config, SystemClock(), force_empty=force_empty, prepare=lambda: Server(config).close()
             )
     if as_json:
-        print_json({key: value and str(value) for key, value in asdict(made).items()})
+        shown = {key: value and str(value) for key, value in asdict(made).items()}
+        print_json({**shown, "left_out": made.left_out})
         return
     when = _told(made.made_at, _zone_in(made.config) if into is not None else read_config(ctx).server.zone)
     done(_("Restored the backup of %(when)s into %(folder)s."), when=when, folder=made.folder)
@@ -87,6 +89,7 @@ def restore(ctx: click.Context, file: Path, into: Path | None, force_empty: bool
         done(_("What was there before is now %(aside)s."), aside=made.aside)
     if made.config is not None:
         done(_("Put the secrets back into %(config)s before you start."), config=made.config)
+        _tell_left_out(made.left_out)
         done(
             _(
                 "It has the original's addresses (%(addresses)s): where the original runs on this machine, "
@@ -154,6 +157,11 @@ def release(ctx: click.Context, reconcile: bool, unsent: bool, yes: bool, as_jso
         ),
         **asdict(made),
     )
+
+
+def _tell_left_out(settings: tuple[str, ...]) -> None:
+    if settings:
+        done(_("Empty in it: %(settings)s."), settings=say(_(", ")).join(settings))
 
 
 def _told(at: datetime, zone: str) -> str:
