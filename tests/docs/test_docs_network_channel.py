@@ -1,98 +1,62 @@
-"""The network channel of docs/writing-a-plugin.md passes the contract against a far end with a real wire."""
+"""The network channels of docs/writing-a-plugin.md pass their contracts against the far end that it shows."""
 
-import json
 import re
-import threading
-from collections.abc import Iterator, Sequence
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 
-from lanmu.interfaces.channels import Channel
-from lanmu.interfaces.secrets import Secret
-from lanmu.testing.contracts import Behaviour, ChannelContract
+from lanmu.interfaces.channels import Window
+from lanmu.testing.contracts import Behaviour
 
 PAGE = Path(__file__).parents[2] / "docs" / "writing-a-plugin.md"
+_BLOCK = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 
 def _shown() -> Any:
-    """The class as the page shows it."""
-    (code,) = re.findall(
-        r"```python\n(import http\.client.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL
-    )
-    scope: dict[str, Any] = {"__name__": "lanmu_hook"}
-    exec(compile(code, str(PAGE), "exec"), scope)
-    return scope
+    """The page's code without a file of its own, as one module: two channels, their far end and its tests."""
+    module = ModuleType("lanmu_hook")
+    sys.modules[module.__name__] = module
+    for code in _BLOCK.findall(PAGE.read_text(encoding="utf-8")):
+        exec(compile(code, str(PAGE), "exec"), vars(module))
+    return module
 
 
-class Hook:
-    """A far end that says no inside a 200."""
-
-    def __init__(self) -> None:
-        self.behaviour = Behaviour.ACCEPT
-        self._writes: list[bytes] = []
-        self._done = threading.Event()
-        hook = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                hook._writes.append(self.rfile.read(int(self.headers["Content-Length"])))
-                hook._answer(self)
-
-            def log_message(self, format: str, *args: object) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self.server.serve_forever, args=(0.01,))
-        self._thread.start()
-
-    def _answer(self, handler: BaseHTTPRequestHandler) -> None:
-        if self.behaviour is Behaviour.DROP:
-            return
-        if self.behaviour is Behaviour.SLOW:
-            self._done.wait(5)
-            return
-        body = {
-            Behaviour.GARBAGE: b"<html><h1>502 Bad",
-            Behaviour.REFUSE: json.dumps({"errcode": 40014, "errmsg": "invalid token"}).encode(),
-        }.get(self.behaviour, b'{"errcode": 0}')
-        handler.send_response(200)
-        handler.send_header("Content-Length", str(len(body)))
-        handler.end_headers()
-        handler.wfile.write(body)
-
-    def behave(self, behaviour: Behaviour) -> None:
-        self.behaviour = behaviour
-        if behaviour is Behaviour.UNREACHABLE:
-            self.close()
-
-    @property
-    def writes(self) -> Sequence[bytes]:
-        return self._writes
-
-    def close(self) -> None:
-        self._done.set()
-        self.server.shutdown()
-        self._thread.join()
-        self.server.server_close()
+HOOK = _shown()
 
 
-class TestNetworkChannel(ChannelContract):
+class TestHookChannel(HOOK.TestHookChannel):  # type: ignore[misc]
     examples = 50
 
-    @pytest.fixture
-    def far_end(self) -> Iterator[Hook]:
-        hook = Hook()
-        yield hook
-        hook.close()
 
-    @pytest.fixture
-    def channel(self, far_end: Hook) -> Channel:
-        scope = _shown()
-        without_tls = {"connection": scope["http"].client.HTTPConnection}
-        plain = type("Plain", (scope["HookChannel"],), without_tls)
-        port = far_end.server.server_address[1]
-        made: Channel = plain("127.0.0.1", port, Secret("the-token-of-the-hook"), 0.3)
-        return made
+class TestListedHookChannel(HOOK.TestListedHookChannel):  # type: ignore[misc]
+    examples = 50
+
+    @pytest.mark.parametrize(
+        "answer",
+        [
+            b"",
+            b"null",
+            b"[]",
+            b'{"errcode": 0}',
+            b'{"errcode": 0, "rows": null}',
+            b'{"errcode": 0, "rows": [{}]}',
+            b'{"errcode": 0, "rows": ["m1"]}',
+            b'{"rows": []}',
+        ],
+    )
+    def test_whatever_is_no_list_is_not_taken_for_an_empty_one(
+        self, channel: Any, far_end: Any, window: Window, answer: bytes
+    ) -> None:
+        self._send(channel, far_end, Behaviour.ACCEPT)
+        far_end.answer = lambda handler, _told: far_end.say(handler, 200, answer)
+        with pytest.raises(HOOK.NotConnected):
+            channel.find(self._composed(channel), window)
+
+
+def test_the_page_tells_what_every_behaviour_is() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    untold = [each.name for each in Behaviour if f"| `{each.name}` |" not in page]
+    assert not untold
