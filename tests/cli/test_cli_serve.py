@@ -67,3 +67,18 @@ def test_what_is_printed_stands_in_columns(server, monkeypatch, capsys, lang, li
     printed = capsys.readouterr().out.splitlines()
     assert printed[1:3] == lines
     assert printed[-1] == {"en": "Ready. Ctrl-C stops.", "zh": "启动完成。按 Ctrl-C 停止。"}[lang]
+
+
+@pytest.mark.parametrize("command", ["serve", "worker"])
+def test_a_plugin_that_does_not_run_is_told_at_the_start(lanmu, folder, monkeypatch, command):
+    monkeypatch.setattr(serve, "_wait_for_signal", lambda: None)
+    text = '[server]\nport = 0\n[library]\nfolder = ""\n[plugins.points]\n[plugins.nobody]\n'
+    (folder / "config.toml").write_text(text + '[plugins.wecom]\nsecret = "${NOT_SET_ANYWHERE}"\n')
+    told = lanmu(command, lang="zh")
+    assert told.exit_code == 0, told.output
+    assert [line for line in told.stderr.splitlines() if line.startswith("插件")] == [
+        "插件 nobody 没有运行。plugins.nobody: 没有安装这个插件。"
+        "已安装：llm_copy, personal_wechat_export, points, wecom。",
+        "插件 wecom 没有运行。plugins.wecom.secret: 用到的环境变量 NOT_SET_ANYWHERE 还没有设置。"
+        "请设置好再启动栏目。",
+    ]

@@ -62,6 +62,7 @@ def serve(ctx: click.Context, no_worker: bool) -> None:
             stack.callback(_stop, worker)
         _tell(config, services, password, server.first_password_unused(), demo)
         _tell_why_nothing_goes_out(server)
+        _tell_what_does_not_run(server)
         _wait_for_signal()
         done(_("Stopping: what is under way is finished first …"))
     done(_("Stopped. Nothing is lost; start again any time."))
@@ -79,6 +80,7 @@ def worker(ctx: click.Context) -> None:
         running.start()
         stack.callback(_stop, running)
         _tell_why_nothing_goes_out(server)
+        _tell_what_does_not_run(server)
         done(_("The worker runs. Ctrl-C stops it."))
         _wait_for_signal()
         done(_("Stopping: what is under way is finished first …"))
@@ -101,6 +103,14 @@ def _tell_why_nothing_goes_out(server: Server) -> None:
     else:
         return
     click.echo(f"{say(state.reason)}\n{say(way_out)}", err=True)
+
+
+def _tell_what_does_not_run(server: Server) -> None:
+    """The plugins that config.toml asks for in vain: their pushes wait. The log speaks English alone."""
+    for status in server.plugins.statuses():
+        if status.state in ("set_aside", "missing"):
+            text = _("The plugin %(name)s does not run. %(why)s")
+            click.echo(say(text, name=status.name, why=status.reason), err=True)
 
 
 def _config_or_starter(ctx: click.Context) -> Config:
