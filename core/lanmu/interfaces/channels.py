@@ -60,7 +60,9 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One call to the far end: the exact bytes, stored before they are written.
+    """One call to the far end: its bytes, stored before they are written.
+
+    What must be made anew at each write (a token, the time with a signature over it) is `transmit`'s to add.
 
     `call` is the channel's own word for it, `meta` whatever `transmit`, `find` or `results` need
     besides the bytes. Neither holds a secret: both are stored and shown.

@@ -60,6 +60,8 @@ _FAILED = {
     2: _("They are no longer friends with the sender."),
     3: _("The customer has already had as many broadcasts as the platform allows."),
 }
+_DISPATCHED_STILL = _("The broadcast is still being dispatched.")
+_UNREADABLE = _("The platform's list has another shape than it is documented to have.")
 _NOT_TAKEN = _("The platform left this recipient out: unknown, not the sender's, or quota used up.")
 
 
@@ -207,8 +209,13 @@ class BroadcastChannel(BaseChannel):
         }
         found = []
         for row in self._pages("get_groupmsg_list_v2", "group_msg_list", payload):
-            if _same_content(sent, row) and self._same_targets(request, str(row["msgid"])):
-                found.append(Ref(str(row["msgid"]), {"chat_type": self.chat_type}))
+            if not _same_content(sent, row):
+                continue
+            msgid = row.get("msgid")
+            if not isinstance(msgid, str) or not msgid:
+                raise NotConnected(_UNREADABLE)
+            if self._same_targets(request, msgid):
+                found.append(Ref(msgid, {"chat_type": self.chat_type}))
         return found
 
     def results(self, ref: Ref) -> Iterable[TargetResult]:
@@ -254,6 +261,8 @@ class BroadcastChannel(BaseChannel):
         contradiction.
         """
         senders = self._senders(msgid)
+        if not senders:  # it has one, who is not told yet: "not mine" would have it sent again
+            raise Dispatching(_DISPATCHED_STILL, retry_after=_DISPATCH_WAIT)
         if request.sender not in senders:
             return False
         listed = {self._key(row) for row in self._send_list(msgid, request.sender)}
@@ -264,9 +273,10 @@ class BroadcastChannel(BaseChannel):
         while True:
             asked = {**payload, "cursor": cursor} if cursor else payload
             data = self._ask(f"externalcontact/{call}", asked)
-            for row in data.get(field) or ():
-                if isinstance(row, dict):
-                    yield row
+            rows = data.get(field) or []
+            if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+                raise NotConnected(_UNREADABLE)  # what cannot be read may hold what is looked for
+            yield from rows
             # A page may be empty although more follow: only the cursor tells the end.
             cursor = str(data.get("next_cursor") or "")
             if not cursor:
@@ -278,8 +288,7 @@ class BroadcastChannel(BaseChannel):
         except Refused as refused:
             reason = reason_of(refused.code)
             if refused.code == DISPATCHING:
-                reason = _("The broadcast is still being dispatched.")
-                raise Dispatching(reason, retry_after=_DISPATCH_WAIT) from refused
+                raise Dispatching(_DISPATCHED_STILL, retry_after=_DISPATCH_WAIT) from refused
             raise NotConnected(reason, config=is_config(refused.code)) from refused
         except Unreachable as unreachable:
             raise NotConnected(str(unreachable)) from unreachable

@@ -182,6 +182,31 @@ def test_a_lookup_that_fails_raises(sandbox: Sandbox, group: GroupChannel, clock
 
 
 @pytest.mark.usefixtures("dispatched")
+@pytest.mark.parametrize(
+    ("call", "answer"),
+    [
+        ("get_groupmsg_list_v2", {"group_msg_list": {"0": {}}}),
+        ("get_groupmsg_list_v2", {"group_msg_list": "none"}),
+        ("get_groupmsg_list_v2", {"group_msg_list": ["msgDEMO"]}),
+        ("get_groupmsg_list_v2", {"group_msg_list": [{"text": {"content": "这一条"}}]}),
+        ("get_groupmsg_task", {"task_list": []}),
+        ("get_groupmsg_task", {}),
+        ("get_groupmsg_send_result", {"send_list": [None]}),
+    ],
+)
+def test_an_answer_of_another_shape_is_not_the_answer_that_there_is_none(
+    group: GroupChannel, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, call: str, answer: dict[str, Any]
+) -> None:
+    sent = push(group, message("这一条"), "wrDEMO0001")
+    ask = group._corp.ask
+    monkeypatch.setattr(
+        group._corp, "ask", lambda name, asked: answer if name.endswith(call) else ask(name, asked)
+    )
+    with pytest.raises(NotConnected):
+        group.find(sent.request, window(clock))
+
+
+@pytest.mark.usefixtures("dispatched")
 def test_cancel_stops_those_who_have_not_confirmed(sandbox: Sandbox, group: GroupChannel) -> None:
     sent = push(group, message(), "wrDEMO0001", "wrDEMO0002")
     sandbox.confirm(sent.msgid, "linxiao", "part", ["wrDEMO0001"])
