@@ -19,7 +19,6 @@ from sqlalchemy import (
     any_,
     bindparam,
     case,
-    exists,
     func,
     insert,
     literal,
@@ -108,21 +107,24 @@ def as_claimed(unit: Any, targets: Sequence[Any]) -> Claimed:
 def _due(dialect: str, limit: int, *, lock: bool) -> Select[*tuple[Any, ...]]:
     """Units that may be claimed: pushes come first, the oldest before the others, and each gives its units.
 
-    So a stopped push costs nothing, however many units wait in it. PostgreSQL is told to do just that by a
-    LATERAL; SQLite, which has none, does it of itself.
+    So a stopped push costs nothing, however many units wait in it. PostgreSQL is told to do just that by
+    LATERAL joins with a limit (an EXISTS it would answer by reading all units that wait); SQLite, which has
+    none, does it of itself.
     """
     now = bindparam("now", type_=UNIT.c.not_before.type)
     at_most: ColumnElement[int] = literal_column(str(limit))
     sending = and_(SENDING, PUSH.c.due_at <= now, PUSH.c.cancel_requested.is_(False), MAY_SEND)
+    theirs = and_(UNIT.c.push_id == PUSH.c.id, WAITING, UNIT.c.not_before <= now)
     if dialect != "postgresql":
-        theirs = and_(UNIT.c.push_id == PUSH.c.id, WAITING, UNIT.c.not_before <= now)
         found = select(UNIT.c.id, UNIT.c.not_before).select_from(PUSH.join(UNIT, theirs)).where(sending)
         return found.order_by(PUSH.c.due_at, PUSH.c.id).limit(at_most)
-    waits = exists().where(UNIT.c.push_id == PUSH.c.id, WAITING, UNIT.c.not_before <= now)
+    first = select(UNIT.c.id).where(theirs).order_by(UNIT.c.not_before).limit(literal_column("1"))
     # The limit has the planner walk the index instead of sorting all pushes; it is wide enough to reach past
     # those whose units others are claiming just now.
-    in_order = select(PUSH.c.id).where(sending, waits).order_by(PUSH.c.due_at, PUSH.c.id)
-    pushes = in_order.limit(literal_column(str(limit * 10))).subquery("sending")
+    in_order = select(PUSH.c.id).select_from(PUSH.join(first.lateral("first"), true())).where(sending)
+    pushes = (
+        in_order.order_by(PUSH.c.due_at, PUSH.c.id).limit(literal_column(str(limit * 10))).subquery("sending")
+    )
     units = (
         select(UNIT.c.id, UNIT.c.not_before)
         .where(UNIT.c.push_id == pushes.c.id, WAITING, UNIT.c.not_before <= now)
