@@ -25,13 +25,15 @@ def _shown() -> Any:
 
 
 HOOK = _shown()
+Sent: Any = HOOK.TestHookChannel
+LookedUp: Any = HOOK.TestListedHookChannel
 
 
-class TestHookChannel(HOOK.TestHookChannel):  # type: ignore[misc]
+class TestHookChannel(Sent):  # type: ignore[misc]
     examples = 50
 
 
-class TestListedHookChannel(HOOK.TestListedHookChannel):  # type: ignore[misc]
+class TestListedHookChannel(LookedUp):  # type: ignore[misc]
     examples = 50
 
     @pytest.mark.parametrize(
