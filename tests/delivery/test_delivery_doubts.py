@@ -16,6 +16,7 @@ from lanmu.delivery.sending.queue import claim, intend
 from lanmu.delivery.sending.recorded import Recorded
 from lanmu.delivery.sending.recording import record
 from lanmu.delivery.states import UnitState
+from lanmu.i18n import Filled
 from lanmu.interfaces.channels import Abilities, Message, NotConnected, Observation, Ref, Request
 from lanmu.interfaces.errors import Conflict
 from lanmu.testing.fakes import Does
@@ -758,3 +759,14 @@ def test_a_person_cannot_send_again_what_is_still_being_looked_up(asked):
         asked.service.decide(push.id, 1, "again")
     asked.service.decide(push.id, 1, "sent")
     assert asked.states(push) == ["accepted"]
+
+
+def test_what_broke_in_a_call_can_be_told_in_any_language(room):
+    """Also where the far end's own words fill its slots."""
+    room.channel.transmit = lambda request, line: 1 / 0
+    push = room.send("a")
+    room.run()
+    (attempt,) = room.service.units(push.id)[0].attempts
+    fault = attempt.evidence["fault"]
+    assert isinstance(fault, Filled)
+    assert "ZeroDivisionError" in fault.params["fault"]

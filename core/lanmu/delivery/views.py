@@ -233,11 +233,13 @@ def unit_views(
 
 def _evidence(attempt: Attempt) -> dict[str, Any]:
     """What was seen of it and found out later; why a lookup failed can be translated where it is shown."""
-    evidence = attempt.evidence or {}
-    if "lookups" not in evidence:
-        return evidence
-    told = [{name: _told(value) for name, value in each.items()} for each in evidence["lookups"]]
-    return {**evidence, "lookups": told}
+    evidence = dict(attempt.evidence or {})
+    if "fault" in evidence:
+        evidence["fault"] = _told(evidence["fault"])
+    if "lookups" in evidence:
+        told = [{name: _told(value) for name, value in each.items()} for each in evidence["lookups"]]
+        evidence["lookups"] = told
+    return evidence
 
 
 def _told(value: object) -> object:

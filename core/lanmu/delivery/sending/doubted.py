@@ -128,6 +128,6 @@ def evidence(seen: Observation) -> dict[str, object]:
     return {
         "wrote": seen.wrote,
         "status": seen.status,
-        "fault": seen.fault,
+        "fault": to_store(seen.fault),
         "answer": seen.body[:_EVIDENCE_CAP].decode("utf-8", "replace"),
     }

@@ -196,7 +196,7 @@ def _line(at: datetime, result: Recorded, seen: Observation) -> str:
         "look_after": _seconds(next_.look_after),
         "failed": {key: to_store(why) for key, why in next_.failed.items()},
         "hold_push": next_.hold_push,
-        "seen": [seen.wrote, seen.status, seen.fault, seen.body[:2000].decode("utf-8", "replace")],
+        "seen": [seen.wrote, seen.status, to_store(seen.fault), seen.body[:2000].decode("utf-8", "replace")],
     }
     return json.dumps(document, ensure_ascii=False) + "\n"
 
@@ -231,7 +231,7 @@ def _parsed(document: dict[str, Any]) -> _Line:
             document["hold_push"],
             _delta(document["look_after"]),
         ),
-        Observation(wrote, status, body.encode(), fault),
+        Observation(wrote, status, body.encode(), from_store(fault)),
     )
 
 
