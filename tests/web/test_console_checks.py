@@ -2,8 +2,10 @@
 
 from collections.abc import Callable
 
+import pytest
 from tests.web.conftest import Browser
 
+from lanmu.interfaces.rewriting import Finding
 from lanmu.library.content import Content
 from lanmu.server import Server
 
@@ -54,3 +56,20 @@ def test_who_approves_what_no_check_forbids_need_not_say_anything(
     form = {"revision": "1", "decision": "approve", "compliance": "yes", "relevance": "yes", "appeal": "yes"}
     sign_in("reader").post(f"/materials/{material}/decision", form)
     assert server.library.materials.get(material).state == "approved"
+
+
+def test_a_check_that_fails_is_itself_a_finding_and_the_others_still_look(
+    sign_in: Callable[[str], Browser], server: Server, monkeypatch: pytest.MonkeyPatch
+):
+    class Broken:
+        name, title = "broken", "Broken check"
+
+        def check(self, text: str, context: object) -> list[Finding]:
+            raise RuntimeError(text)
+
+    others = server.checks()
+    monkeypatch.setattr(server, "checks", lambda: [Broken(), *others])
+    page = sign_in("reader").get(f"/materials/{_in_review(server, '本店全国第一，最好的奶粉。')}")
+    assert page.status_code == 200
+    assert "这项检查没能完成" in page.text
+    assert "绝对化用语" in page.text

@@ -1,6 +1,7 @@
 """素材: the list with its search, one material with everything known of it, and its files."""
 
-from collections.abc import Iterable, Sequence
+import logging
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -11,7 +12,7 @@ from flask import Blueprint, Response, render_template, request, send_file, url_
 from lanmu.i18n import _
 from lanmu.interfaces.access import requires
 from lanmu.interfaces.errors import LanmuError
-from lanmu.interfaces.rewriting import Finding
+from lanmu.interfaces.rewriting import ContentCheck, Finding
 from lanmu.library.content import Content, usable_until
 from lanmu.library.placeholders import render
 from lanmu.library.search import Filters
@@ -20,6 +21,8 @@ from lanmu.web.pages import choices
 from lanmu.web.pages.acts import Errors, say
 from lanmu.web.pages.marks import marked
 from lanmu.web.people import server, signed_in, translate
+
+log = logging.getLogger(__name__)
 
 blueprint = Blueprint("materials", __name__)
 
@@ -106,8 +109,18 @@ def page(material: str, errors: Errors) -> str:
 def findings_of(body: str, material: MaterialView) -> list[Finding]:
     """What every check finds in a text, in the text's order and the reader's language."""
     context = {"content_class": material.content.content_class, "kind": material.content.kind}
-    found = [finding for check in server().checks() for finding in check.check(body, context)]
+    found = [finding for check in server().checks() for finding in _findings_by(check, body, context)]
     return in_language(sorted(found, key=lambda each: (each.start, -each.end)))
+
+
+def _findings_by(check: ContentCheck, body: str, context: Mapping[str, str]) -> Sequence[Finding]:
+    """What one check finds. That it failed is a finding too: a reviewer must know where nobody has looked."""
+    try:
+        return list(check.check(body, context))
+    except (Exception, SystemExit):
+        log.exception("a content check failed", extra={"check": check.name})
+        failed = _("This check could not be made, so nobody has looked for what it finds; the log says why.")
+        return [Finding(0, 0, translate(check.title), "failed", "review", failed)]
 
 
 def in_language(findings: Iterable[Finding]) -> list[Finding]:
