@@ -3,8 +3,9 @@
     python -m bench.far_end [N] [--rounds 3] [--seconds 5] [--databases sqlite,postgresql] [--quick]
 
 N messages are due (20,000 unless told) and are sent for some seconds. A4: the sink answers after 30 ms, 64
-calls at once (`calls = 64`, `concurrency = 128`: as many again are ready meanwhile); the floor claims, sends
-over as many kept connections and records, with nothing else. F3: the sink answers after 50 and 200 ms, 4 and
+calls at once, and three batches of 64 under way in lanes of their own (`calls = 64`, `concurrency = 192`,
+`workers = 3`): one is called, one recorded, one made ready; the floor claims, sends over as many kept
+connections and records, with nothing else. F3: the sink answers after 50 and 200 ms, 4 and
 8 calls at once, as shipped and with as many again ready; B2 = calls ÷ latency is what is possible at all,
 B1 = bare commits a second on the same disk. All run in turn in each round; ratios are of medians.
 Growth: the same seconds with 2 N and 10 N due.
@@ -55,7 +56,7 @@ class Bench:
         house.fill(job.n, job.due_at, PUSH_OF)
         settle_statistics(job)
         commits = [0]
-        event.listen(house.database.engine, "commit", lambda _connection: _count(commits))
+        event.listen(house.database.by_index.engine, "commit", lambda _connection: _count(commits))
         try:
             with (
                 ThreadPoolExecutor(job.concurrency) as pool,
@@ -166,7 +167,7 @@ def slow_far_end(fresh: Databases, n: int, rounds: int, seconds: float, lanes: i
     """A4."""
     lines, latency = 64, 0.03
     with Sink(latency) as sink:
-        bench = Bench(fresh, sink, n, seconds, lines, lanes, ahead=2)
+        bench = Bench(fresh, sink, n, seconds, lines, lanes, ahead=lanes)
         pairs = [(bench.floor(), bench.ours()) for _round in range(rounds)]
         floor, ours = (_median([pair[place] for pair in pairs]) for place in range(2))
         possible = lines / latency
@@ -209,7 +210,7 @@ def main() -> None:
     arguments.add_argument("n", nargs="?", type=int, default=20_000)
     arguments.add_argument("--rounds", type=int, default=3)
     arguments.add_argument("--seconds", type=float, default=5.0)
-    arguments.add_argument("--lanes", type=int, default=2, help="of A4; F3 has the one that is shipped")
+    arguments.add_argument("--lanes", type=int, default=3, help="of A4; F3 has the one that is shipped")
     arguments.add_argument("--databases", default="sqlite,postgresql")
     arguments.add_argument("--no-growth", action="store_true")
     arguments.add_argument("--quick", action="store_true", help="a small size, one round, no growth")
