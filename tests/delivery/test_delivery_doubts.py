@@ -769,4 +769,4 @@ def test_what_broke_in_a_call_can_be_told_in_any_language(room):
     (attempt,) = room.service.units(push.id)[0].attempts
     fault = attempt.evidence["fault"]
     assert isinstance(fault, Filled)
-    assert "ZeroDivisionError" in fault.params["fault"]
+    assert "ZeroDivisionError" in str(fault.params["fault"])
