@@ -21,7 +21,7 @@ from lanmu.delivery.states import COUNTED_AS_SENT, FINISHED_PUSHES, OPEN, OUT, S
 from lanmu.i18n import Filled, _
 from lanmu.library.models import Revision
 from lanmu.storage import Database
-from lanmu.storage.checking import Check, Look, Rows, run_checks, stream
+from lanmu.storage.checking import Check, Look, Looked, run_checks, stream
 
 POSITIVE = ("accepted", "handed_over")
 """Outcomes of an attempt that say it is out, by the channel's word, a lookup's or a person's."""
@@ -55,7 +55,7 @@ def verify(database: Database, now: datetime | None = None) -> Iterable[Check]:
     `now` tells which periods of the limits are running: without it the latest that is counted.
     """
 
-    def limits(session: Session) -> Rows:
+    def limits(session: Session) -> Looked:
         yield from _counted(session, now)
 
     checks = [*_CHECKS, ("I13", _("What is used of the limits is what the messages come to"), limits)]
@@ -82,7 +82,7 @@ _WAYS_OUT = {
 }
 
 
-def _all_accounted_for(session: Session) -> Rows:
+def _all_accounted_for(session: Session) -> Looked:
     to_come = select(func.sum(Portion.recipients)).where(Portion.push_id == Push.id).scalar_subquery()
     counted = (
         select(
@@ -144,7 +144,7 @@ def _all_accounted_for(session: Session) -> Rows:
         )
 
 
-def _once_and_proven(session: Session) -> Rows:
+def _once_and_proven(session: Session) -> Looked:
     """An attempt that was followed by another on purpose may be out beside that one, see `Attempt.again`."""
     positive = Attempt.outcome.in_(POSITIVE)
     last = func.count(case((and_(positive, Attempt.again == ""), 1)))
@@ -195,7 +195,7 @@ def _once_and_proven(session: Session) -> Rows:
         )
 
 
-def _counted(session: Session, now: datetime | None) -> Rows:
+def _counted(session: Session, now: datetime | None) -> Looked:
     """The limits in force, in their running period: what is kept against what the units add up to."""
     at = now or session.scalar(select(func.max(Unit.counted_at)))
     if at is not None:
@@ -213,7 +213,7 @@ def _counted(session: Session, now: datetime | None) -> Rows:
         )
 
 
-def _used(session: Session, limit: SendLimit, at: datetime) -> Rows:
+def _used(session: Session, limit: SendLimit, at: datetime) -> Looked:
     rule = rule_of(limit)
     starts_on = rule.window(at).starts_on
     uses = select(LimitUse).where(LimitUse.limit_id == limit.id, LimitUse.starts_on == starts_on)
@@ -234,7 +234,7 @@ def _used(session: Session, limit: SendLimit, at: datetime) -> Rows:
         )
 
 
-def _in_time_and_as_approved(session: Session) -> Rows:
+def _in_time_and_as_approved(session: Session) -> Looked:
     written = (
         _units(
             Unit.fence,

@@ -26,7 +26,7 @@ from lanmu.ledger.fifo import order_faults
 from lanmu.ledger.models import Account, Coupon, Entry, Lot, LotMove, Offer, Seal, Tx
 from lanmu.ledger.seal import START, documents, link
 from lanmu.storage import Database
-from lanmu.storage.checking import Check, Look, Rows, run_checks, stream
+from lanmu.storage.checking import Check, Look, Looked, run_checks, stream
 
 _BATCH = 500
 _WITH_COUPON = "redeem"
@@ -38,13 +38,13 @@ def verify(database: Database) -> Iterable[Check]:
     return run_checks(database, _CHECKS)
 
 
-def _balanced(session: Session) -> Rows:
+def _balanced(session: Session) -> Looked:
     sums = select(Entry.tx_id, _sum(Entry.amount)).group_by(Entry.tx_id).order_by(Entry.tx_id)
     for tx, total in stream(session, sums):
         yield None if total == 0 else f"posting {tx}: its entries add up to {total}"
 
 
-def _balances(session: Session) -> Rows:
+def _balances(session: Session) -> Looked:
     derived = (
         select(Account.name, Account.kind, Account.balance, _sum(Entry.amount))
         .outerjoin(Entry, Entry.account_id == Account.id)
@@ -60,7 +60,7 @@ def _balances(session: Session) -> Rows:
             yield f"account {name}: {kept} is on the wrong side of 0" if wrong_side else None
 
 
-def _lots(session: Session) -> Rows:
+def _lots(session: Session) -> Looked:
     derived = (
         select(Lot.id, Lot.original, Lot.remaining, _sum(LotMove.delta))
         .outerjoin(LotMove, LotMove.lot_id == Lot.id)
@@ -72,7 +72,7 @@ def _lots(session: Session) -> Rows:
         yield None if right else f"lot {lot}: keeps {remaining} of {original}, its moves add up to {moved}"
 
 
-def _lots_of_members(session: Session) -> Rows:
+def _lots_of_members(session: Session) -> Looked:
     in_lots = (
         select(_sum(Lot.remaining)).where(Lot.account_id == Account.id).correlate(Account).scalar_subquery()
     )
@@ -83,7 +83,7 @@ def _lots_of_members(session: Session) -> Rows:
         yield None if balance == lots else f"account {name}: keeps {balance}, its lots hold {lots}"
 
 
-def _lot_moves(session: Session) -> Rows:
+def _lot_moves(session: Session) -> Looked:
     moves = (
         select(LotMove.id, LotMove.lot_id, Tx.id, Tx.kind, Tx.refusal, Tx.member, Account.owner)
         .join(Lot, Lot.id == LotMove.lot_id)
@@ -101,7 +101,7 @@ def _lot_moves(session: Session) -> Rows:
     yield from order_faults(session)
 
 
-def _refunds(session: Session) -> Rows:
+def _refunds(session: Session) -> Looked:
     refund, spent = aliased(Tx), aliased(Tx)
     of_members = and_(Entry.account_id == Account.id, Account.kind == "member")
     back = (
@@ -132,7 +132,7 @@ def _refunds(session: Session) -> Rows:
         yield None if times == 1 else f"posting {tx}: taken back {times} times"
 
 
-def _offers(session: Session) -> Rows:
+def _offers(session: Session) -> Looked:
     in_force = case((Coupon.state != "void", 1))
     query = (
         select(Offer.public_id, Offer.issued, Offer.cap, func.count(in_force))
@@ -156,7 +156,7 @@ def _offers(session: Session) -> Rows:
         yield None if held <= most else f"offer {offer}: {member} holds {held}, at most {most} are allowed"
 
 
-def _coupons(session: Session) -> Rows:
+def _coupons(session: Session) -> Looked:
     query = (
         select(Coupon.public_id, Coupon.member, Tx.id, Tx.kind, Tx.member, Tx.refusal, Tx.reference, Offer)
         .join(Offer, Offer.id == Coupon.offer_id)
@@ -176,7 +176,7 @@ def _coupons(session: Session) -> Rows:
         yield f"posting {tx}: paid for a coupon that does not exist"
 
 
-def _chain(session: Session) -> Rows:
+def _chain(session: Session) -> Looked:
     prev, last = START, 0
     while True:
         seals = session.execute(
@@ -201,7 +201,7 @@ def _chain(session: Session) -> Rows:
         session.expunge_all()
 
 
-def _keys(session: Session) -> Rows:
+def _keys(session: Session) -> Looked:
     entries = select(func.count()).where(Entry.tx_id == Tx.id).correlate(Tx).scalar_subquery()
     others = (
         select(func.count(distinct(Account.owner)))

@@ -35,10 +35,10 @@ class Check:
     way_out: str = ""
 
 
-Rows = Generator[str | None, None, None]
+Looked = Generator[str | None, None, None]
 """One for each row that was looked at: None where it is right, what is wrong with it otherwise."""
 
-Look = Callable[[Session], Rows]
+Look = Callable[[Session], Looked]
 
 
 def run_checks(

@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from lanmu.i18n import Filled, _
-from lanmu.storage.checking import Check, Rows, run_checks
+from lanmu.storage.checking import Check, Looked, run_checks
 from lanmu.storage.database import Database
 from lanmu.storage.migrate import CORE, Chain, is_newest
 
@@ -19,7 +19,7 @@ def verify(database: Database, chains: Iterable[Chain] = (CORE,)) -> Iterable[Ch
     """Check the tables of these chains; names the first thing that is missing or damaged."""
     known = tuple(chains)
 
-    def look(session: Session) -> Rows:
+    def look(session: Session) -> Looked:
         yield from _whole(session.connection(), known)
 
     return run_checks(
@@ -27,7 +27,7 @@ def verify(database: Database, chains: Iterable[Chain] = (CORE,)) -> Iterable[Ch
     )
 
 
-def _whole(connection: Connection, chains: Iterable[Chain]) -> Rows:
+def _whole(connection: Connection, chains: Iterable[Chain]) -> Looked:
     for chain in chains:
         yield (
             None
@@ -42,7 +42,7 @@ def _whole(connection: Connection, chains: Iterable[Chain]) -> Rows:
     yield from _pages_of_sqlite(connection) if connection.dialect.name == "sqlite" else _pages(connection)
 
 
-def _guards(connection: Connection, table: Table) -> Rows:
+def _guards(connection: Connection, table: Table) -> Looked:
     """The unique constraints, foreign keys and indexes without which two workers could do the same twice."""
     inspector = inspect(connection)
     if not inspector.has_table(table.name):
@@ -113,7 +113,7 @@ def _literals(condition: str) -> tuple[bool, frozenset[str]]:
     return bool(condition), frozenset(re.findall(r"'([^']*)'", condition))
 
 
-def _references(connection: Connection, table: Table) -> Rows:
+def _references(connection: Connection, table: Table) -> Looked:
     """Rows that refer to one that is not there; looked for by query, since a constraint may come too late."""
     for key in table.foreign_key_constraints:
         other = key.referred_table.alias("referred")
@@ -139,12 +139,12 @@ def _references(connection: Connection, table: Table) -> Rows:
         )
 
 
-def _pages_of_sqlite(connection: Connection) -> Rows:
+def _pages_of_sqlite(connection: Connection) -> Looked:
     for (told,) in connection.exec_driver_sql("PRAGMA integrity_check(1)"):
         yield None if told == "ok" else Filled(_("SQLite says: %(told)s"), told=told)
 
 
-def _pages(connection: Connection) -> Rows:
+def _pages(connection: Connection) -> Looked:
     """What PostgreSQL's own amcheck says, where it is installed and may be asked."""
     if not connection.execute(_MAY_ASK).scalar():
         return
