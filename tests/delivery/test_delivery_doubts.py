@@ -371,7 +371,7 @@ def test_a_failed_lookup_leaves_a_trace_with_its_reason(asked, caplog):
     assert asked.unit(push).look_at > asked.clock.now(), "and it is tried again"
 
 
-def test_a_faulty_lookup_leaves_its_mistake_behind(asked):
+def test_a_channel_that_raises_in_its_lookup_leaves_the_doubt_and_its_mistake_behind(asked):
     asked.channel.script(Does.CUT_AFTER)
     push = asked.send("a")
     asked.run()
@@ -380,6 +380,8 @@ def test_a_faulty_lookup_leaves_its_mistake_behind(asked):
     doubts(asked).look()
     (found,) = asked.service.units(push.id)[0].attempts
     assert "ZeroDivisionError" in found.evidence["lookups"][0]["failed"]
+    assert asked.states(push) == ["unknown"]
+    assert asked.unit(push).look_at > asked.clock.now()
 
 
 @pytest.mark.parametrize("abilities", [ASKED, SAME])
@@ -435,17 +437,6 @@ def test_a_far_end_that_wants_to_be_asked_later_is(asked):
     asked.channel.find = find
     look_for(asked, timedelta(minutes=26))
     assert asked.states(push) == ["accepted"]
-
-
-def test_a_channel_that_raises_in_its_lookup_leaves_the_doubt(asked):
-    asked.channel.script(Does.CUT_AFTER)
-    push = asked.send("a")
-    asked.run()
-    asked.channel.find = lambda request, window: 1 / 0
-    asked.clock.advance(SETTLE)
-    doubts(asked).look()
-    assert asked.states(push) == ["unknown"]
-    assert asked.unit(push).look_at > asked.clock.now()
 
 
 def test_late_evidence_of_the_same_attempt_wins_while_it_is_looked_up(asked):
