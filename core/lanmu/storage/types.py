@@ -7,10 +7,13 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from sqlalchemy import BigInteger, DateTime, Dialect, Integer, Text
+from sqlalchemy import BigInteger, DateTime, Dialect, Integer, Row, Text
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from lanmu.i18n import from_store, to_store
+
+AnyRow = Row[*tuple[Any, ...]]
+"""A row of an answer, whatever its columns."""
 
 # Every byte becomes one of 32 letters, each as likely as the others, since 32 divides 256.
 _LETTER_OF_BYTE = b"0123456789abcdefghjkmnpqrstvwxyz" * 8

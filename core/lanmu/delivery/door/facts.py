@@ -6,7 +6,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any, cast
 
-from sqlalchemy import Row, Select, Table, bindparam, func, select, text
+from sqlalchemy import Select, Table, bindparam, func, select, text
 from sqlalchemy.orm import Session
 
 from lanmu.audience.models import Community, Member
@@ -15,22 +15,21 @@ from lanmu.delivery.installation.instance_models import MAY_SEND
 from lanmu.delivery.models import PUSH, SENDING, TARGET, UNIT
 from lanmu.library.models import Material
 from lanmu.storage.rows import Keys, Rows
-
-_AnyRow = Row[*tuple[Any, ...]]
+from lanmu.storage.types import AnyRow
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
     """A batch's pushes and communities by their rows' ids, and its members who have opted out."""
 
-    pushes: Mapping[int, _AnyRow]
-    communities: Mapping[int, _AnyRow]
+    pushes: Mapping[int, AnyRow]
+    communities: Mapping[int, AnyRow]
     opted_out: Collection[int]
 
-    def push_of(self, ready: Ready) -> _AnyRow:
+    def push_of(self, ready: Ready) -> AnyRow:
         return self.pushes[ready.unit.push_id]
 
-    def community_of(self, known: Known) -> _AnyRow | None:
+    def community_of(self, known: Known) -> AnyRow | None:
         return None if known.community_id is None else self.communities.get(known.community_id)
 
     @property
@@ -66,7 +65,7 @@ def facts(session: Session, batch: Sequence[Ready]) -> Facts:
     push_ids = _PUSH_IDS.pack(dialect, {each.unit.push_id for each in batch})
     pushes = {row.id: row for row in connection.execute(_pushes(dialect), push_ids).all()}
     opted_out: set[int] = set()
-    communities: dict[int, _AnyRow] = {}
+    communities: dict[int, AnyRow] = {}
     if member_ids:
         packed = _MEMBER_IDS.pack(dialect, [(row_id,) for row_id in member_ids])
         opted_out = set(connection.execute(_opted_out(dialect), packed).scalars().all())
@@ -94,7 +93,7 @@ InLine = Mapping[tuple[str, str], Sequence[Waiting]]
 """Who waits with more right, by whose place it is: ("community" or "member", the row's id)."""
 
 
-def ahead(session: Session, going: Sequence[Ready], pushes: Mapping[int, _AnyRow]) -> InLine:
+def ahead(session: Session, going: Sequence[Ready], pushes: Mapping[int, AnyRow]) -> InLine:
     """What waits in pushes of higher priority for the communities and members of the batch.
 
     Where no push that is being sent has a higher one, which is known already, nothing is read.

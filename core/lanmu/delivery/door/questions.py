@@ -8,7 +8,6 @@ from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Row
 from sqlalchemy.orm import Session
 
 from lanmu.delivery.carried import Ready
@@ -20,6 +19,7 @@ from lanmu.delivery.door.rates import Bucket, Tokens
 from lanmu.delivery.door.windows import Window
 from lanmu.i18n import Filled, _
 from lanmu.interfaces.channels import Channel
+from lanmu.storage.types import AnyRow
 
 _AGAIN = timedelta(minutes=1)
 """How long after the time of a push of higher priority one that yields to it looks again."""
@@ -192,7 +192,7 @@ class Gatekeeper:
         answers.pace(session, now, self._calls([each for each in going if answers.may_go(each.unit.id)]))
         return answers
 
-    def _question(self, push: Row[*tuple[Any, ...]], ready: Ready, now: datetime) -> gate.Question:
+    def _question(self, push: AnyRow, ready: Ready, now: datetime) -> gate.Question:
         unit, sheet = ready.unit, ready.sheet
         late_from = max(push.due_at, unit.kept_until or push.due_at)
         quiet_until = None

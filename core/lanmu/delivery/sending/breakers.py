@@ -14,7 +14,6 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import (
     ColumnElement,
     CursorResult,
-    Row,
     Table,
     bindparam,
     delete,
@@ -35,6 +34,7 @@ from lanmu.delivery.states import UnitState
 from lanmu.i18n import Filled, _, to_store
 from lanmu.interfaces.channels import Channel
 from lanmu.storage.once import insert_into
+from lanmu.storage.types import AnyRow
 
 _SHANGHAI = ZoneInfo("Asia/Shanghai")
 _SHORT, _HOUR, _MONTH = timedelta(seconds=61), timedelta(minutes=61), timedelta(days=30)
@@ -50,7 +50,6 @@ SAME_CODE = 3
 
 _BREAKER = cast(Table, Breaker.__table__)
 _OPEN = select(_BREAKER).where(_BREAKER.c.channel.in_(bindparam("channels", expanding=True)))
-_AnyRow = Row[*tuple[Any, ...]]
 
 _HALF_OPEN = timedelta(seconds=5)
 _SAME_REFUSAL = timedelta(seconds=2)
@@ -141,7 +140,7 @@ class Breakers:
         return passed, turned_away
 
     def _before(
-        self, session: Session, now: datetime, unit: Claimed, row: _AnyRow, so_far: _LetThrough
+        self, session: Session, now: datetime, unit: Claimed, row: AnyRow, so_far: _LetThrough
     ) -> Next | None:
         """What a breaker makes of a unit; None lets it go on."""
         if row.kind == "concurrency":
@@ -239,7 +238,7 @@ def open_breakers(session: Session) -> list[BreakerView]:
     ]
 
 
-def _is_in_the_way(row: _AnyRow, unit: Claimed) -> bool:
+def _is_in_the_way(row: AnyRow, unit: Claimed) -> bool:
     if row.channel != unit.channel:
         return False
     return not row.subject or any(target.key == row.subject for target in unit.targets)

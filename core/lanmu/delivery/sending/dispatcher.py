@@ -25,7 +25,7 @@ from lanmu.delivery.sending.breakers import Breakers
 from lanmu.delivery.sending.crew import Crew
 from lanmu.delivery.sending.journal import Journal, Recorder
 from lanmu.delivery.sending.outcomes import Next, after_gate, after_no_connection, after_write
-from lanmu.delivery.sending.preflight import AnyRow, Preflight, read_pushes
+from lanmu.delivery.sending.preflight import Preflight, read_pushes
 from lanmu.delivery.sending.queue import claim, intend
 from lanmu.delivery.sending.recorded import Recorded
 from lanmu.delivery.sending.recording import compile_statements, record
@@ -36,6 +36,7 @@ from lanmu.interfaces.clock import Clock
 from lanmu.interfaces.events import Receipt
 from lanmu.storage import Database
 from lanmu.storage.away import AWAY
+from lanmu.storage.types import AnyRow
 
 log = logging.getLogger(__name__)
 

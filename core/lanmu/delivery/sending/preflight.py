@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cache, lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, bindparam, select
+from sqlalchemy import Connection, Select, bindparam, select
 from sqlalchemy.orm import Session
 
 from lanmu.audience.models import Community, Member
@@ -30,8 +30,8 @@ from lanmu.library.placeholders import MissingValue, render, used_placeholders
 from lanmu.library.views import Snapshot
 from lanmu.storage import Database
 from lanmu.storage.rows import Keys
+from lanmu.storage.types import AnyRow
 
-AnyRow = Row[*tuple[Any, ...]]
 Objections = Callable[[Message, str], Sequence[Objection]]
 
 _SNAPSHOTS = 256
