@@ -103,7 +103,8 @@ def lanmu_objections(message: Message, channel: str) -> Iterable[Objection]:
 
     Verb: ask. Called in pre-flight, before the intent to send is stored. Any answer holds the unit for a
     person, and raising counts as an objection; so does an answer that is no `Objection`. One that `ends`
-    the message, an exit rule that has come true, has it skipped.
+    the message, an exit rule that has come true, has it skipped. A rehearsal asks too, about messages to
+    nobody: answer, and change nothing; what you write in the database then is refused.
     """
     raise NotImplementedError
 

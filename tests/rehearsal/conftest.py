@@ -10,6 +10,7 @@ from tests.shop import CHANNEL, Shop
 
 from lanmu.delivery.door.quiet import QuietHours
 from lanmu.delivery.door.send_limits import SendLimits
+from lanmu.delivery.sending.preflight import Objections
 from lanmu.rehearsal.report import Report
 from lanmu.rehearsal.running import Asked, House, rehearse
 from lanmu.storage import Database
@@ -35,7 +36,12 @@ def shop(sqlite_database: Database, clock: FakeClock, tmp_path: Path) -> Shop:
 
 
 def rehearsed(
-    shop: Shop, first: str = "2026-11-24", days: int = 30, recipients: int = 4, columns: tuple[str, ...] = ()
+    shop: Shop,
+    first: str = "2026-11-24",
+    days: int = 30,
+    recipients: int = 4,
+    columns: tuple[str, ...] = (),
+    objections: Objections = lambda _message, _channel: (),
 ) -> Report:
     start = datetime.combine(datetime.fromisoformat(first), time(), ZoneInfo(ZONE))
     house = House(
@@ -45,6 +51,7 @@ def rehearsed(
         timedelta(days=14),
         timedelta(minutes=10),
         {CHANNEL: shop.channel.abilities},
+        objections,
     )
     asked = Asked(start, start + timedelta(days=days), days, recipients, columns)
     return rehearse(shop.database, house, asked, lambda _done, _days: None)

@@ -29,6 +29,26 @@ def test_a_rehearsal_runs_beside_the_console_and_its_result_stays(
     assert "演练栏目" in admin.get("/settings/audit?lang=zh-CN").text
 
 
+def test_a_plugin_that_fails_when_asked_is_a_finding_on_the_page_and_breaks_nothing(
+    stocked: Server, app: Flask, admin: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask = stocked.plugins._call_one
+
+    def fails(name: str, hook: str, **arguments: object) -> list[object]:
+        if hook == "lanmu_objections":
+            raise RuntimeError(f"no price list in {name}")
+        return ask(name, hook, **arguments)
+
+    monkeypatch.setattr(stocked.plugins, "_call_one", fails)
+    admin.post("/rehearsal", _FORM)
+    app.extensions["lanmu-rehearsals"].wait(60)
+    page = admin.get("/rehearsal?lang=en").text
+    assert "Kept back by a plugin" in page
+    assert "RuntimeError: no price list in points" in page
+    assert "Produced: 0" in page
+    assert "被插件拦下" in admin.get("/rehearsal?lang=zh-CN").text
+
+
 def test_only_one_runs_at_a_time_and_the_page_shows_how_far_it_is(
     stocked: Server, app: Flask, admin: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,6 +21,7 @@ class Kind(StrEnum):
     """What can be wrong."""
 
     MISSING = "missing"
+    KEPT_BACK = "kept_back"
     WRONG = "wrong"
     DOUBLE = "double"
     EARLY = "early"
@@ -112,7 +113,10 @@ _LATE = _("It came late, and nothing says why.")
 _DISTURBED = _("It came in the quiet hours where the recipient lives.")
 _TOO_MANY = _("The recipient had all the messages of that day already.")
 
-_TRUSTED = frozenset({"cap", "yield", "rate", "empty", "material"})
+OBJECTION = "objection"
+"""The code of what a plugin keeps back until a person has looked at it."""
+
+_TRUSTED = frozenset({"cap", "yield", "rate", "empty", "material", "exit"})
 
 
 def compare(
@@ -185,6 +189,8 @@ def _explain(place: Place, said: Sequence[Word], rules: Rules, done: Comparison)
         done.faults.append(Fault(Kind.MISSING, place, None, _WAITS))
     elif _holds(said[-1], place, rules):
         done.explained[place] = said[-1].reason
+    elif said[-1].code == OBJECTION:
+        done.faults.append(Fault(Kind.KEPT_BACK, place, None, said[-1].reason))
     else:
         claimed = said[-1].code in ("quiet", "opted_out", "switched_off")
         done.faults.append(

@@ -13,6 +13,7 @@ from lanmu.schedule.columns import ColumnView
 
 KINDS: dict[str, str] = {
     Kind.MISSING: _("Nothing came"),
+    Kind.KEPT_BACK: _("Kept back by a plugin"),
     Kind.WRONG: _("Wrong recipient or text"),
     Kind.DOUBLE: _("Double"),
     Kind.EARLY: _("Early"),
@@ -24,7 +25,7 @@ KINDS: dict[str, str] = {
 
 VERDICT = {
     True: _("Green: everything due came in time, or there is a reason for it; nobody was disturbed."),
-    False: _("Red: something did not come as it should, and nothing explains it."),
+    False: _("Red: something does not come as it should; the findings say what."),
 }
 HOW = {
     False: _("not sent, %(n)s times: %(why)s"),

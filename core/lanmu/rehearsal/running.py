@@ -18,9 +18,9 @@ from lanmu.delivery.door.quiet import AT_ANY_HOUR, QuietHours
 from lanmu.delivery.installation.owner import this_process
 from lanmu.delivery.models import Push, Unit, UnitTarget
 from lanmu.delivery.sending.dispatcher import Dispatcher
-from lanmu.delivery.sending.preflight import Preflight
+from lanmu.delivery.sending.preflight import Objections, Preflight
 from lanmu.delivery.service import DeliveryService
-from lanmu.delivery.states import OUT
+from lanmu.delivery.states import EXIT, OUT
 from lanmu.experiments.service import Experiments
 from lanmu.i18n import _, told
 from lanmu.interfaces.channels import Abilities, Channel
@@ -28,8 +28,9 @@ from lanmu.interfaces.errors import LanmuError
 from lanmu.library.placeholders import render
 from lanmu.library.service import Library
 from lanmu.library.views import Snapshot
+from lanmu.rehearsal.asking import only_asked
 from lanmu.rehearsal.capturing import AtOnce, Captured, CapturingChannel, NotingGatekeeper, VirtualClock
-from lanmu.rehearsal.comparing import Place, Rules, Sent, Word, compare
+from lanmu.rehearsal.comparing import OBJECTION, Place, Rules, Sent, Word, compare
 from lanmu.rehearsal.copying import SIZE, copy_rules, let_leave, own_database, put_in
 from lanmu.rehearsal.expecting import expected
 from lanmu.rehearsal.people import Recipient, cast, takes
@@ -55,7 +56,10 @@ _NOT_APPROVED = _("Its text has not been approved.")
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """What a rehearsal knows of the installation. No channel: only their names and what they declare."""
+    """What a rehearsal knows of the installation. No channel: only their names and what they declare.
+
+    `objections` asks the plugins, as a real send does.
+    """
 
     zone: str
     shop_name: str
@@ -63,6 +67,7 @@ class House:
     horizon: timedelta
     ahead: timedelta
     channels: Mapping[str, Abilities]
+    objections: Objections
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +91,12 @@ def rehearse(live: Database, house: House, asked: Asked, progress: Callable[[int
         own = own_database(Path(folder))
         try:
             real = copy_rules(live, own, asked.columns)
-            run = _Run(own, house, asked, Path(folder))
-            columns = [each for each in run.schedule.columns.everything() if each.draft.active]
-            run.recipients = put_in(own, cast(columns, real, asked.recipients, house.zone), run.clock.now())
-            run.play(columns, progress)
+            with only_asked(live, house.objections) as objections:
+                run = _Run(own, house, asked, Path(folder), objections)
+                columns = [each for each in run.schedule.columns.everything() if each.draft.active]
+                who = cast(columns, real, asked.recipients, house.zone)
+                run.recipients = put_in(own, who, run.clock.now())
+                run.play(columns, progress)
             people = {each.id: sum(n for one, n in real.items() if takes(each, one)) for each in columns}
             return _report(run, columns, people)
         finally:
@@ -99,7 +106,9 @@ def rehearse(live: Database, house: House, asked: Asked, progress: Callable[[int
 class _Run:
     """The engine on its copy, with a clock that is set to the next instant at which something happens."""
 
-    def __init__(self, own: Database, house: House, asked: Asked, folder: Path) -> None:
+    def __init__(
+        self, own: Database, house: House, asked: Asked, folder: Path, objections: Objections
+    ) -> None:
         self.own, self.house, self.asked = own, house, asked
         self.clock = VirtualClock(asked.start - house.ahead - timedelta(minutes=1))
         self.captured: list[Captured] = []
@@ -131,7 +140,7 @@ class _Run:
             own,
             self.clock,
             channels,
-            Preflight(own, self.clock, self.snapshot, lambda _message, _channel: (), house.shop_name),
+            Preflight(own, self.clock, self.snapshot, objections, house.shop_name),
             this_process(),
             AtOnce(),
             lambda _receipt: None,
@@ -253,11 +262,18 @@ def _what_came(run: _Run, columns: Sequence[ColumnView]) -> tuple[list[Sent], Ma
         return Place(ids.get(push.column_name, push.column_name), recipient, push.due_at)
 
     words: defaultdict[Place, list[Word]] = defaultdict(list)
+    last: list[tuple[Place, Word]] = []
     for row, key, reason, held, code in unsent:
         push = by_row[row]
-        words[place(push, key)].append(Word(push.due_at, code, reason or held))
+        word = Word(push.due_at, code, reason or held)
+        if code in (OBJECTION, EXIT):  # the last door never heard of it again
+            last.append((place(push, key), word))
+        else:
+            words[place(push, key)].append(word)
     for (row, key), said in run.gate.words.items():
         words[place(by_row[row], key)] += said
+    for of, word in last:
+        words[of].append(word)
     for column, hole in holes:
         key = run.recipients[hole.community_id].key
         words[Place(column, key, hole.due_at)].append(_word_of_planner(hole, run.snapshot))

@@ -55,6 +55,7 @@ def house_of(server: Server) -> House:
         timedelta(days=config.schedule.horizon_days),
         timedelta(minutes=config.schedule.hand_over_minutes),
         {name: channel.abilities for name, channel in server.plugins.channels.items()},
+        server.plugins.objections,
     )
 
 
