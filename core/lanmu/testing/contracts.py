@@ -12,171 +12,55 @@ else. Each failure names the rule that was broken. A channel that declares `look
 takes `lanmu.testing.doubt_contract.DoubtContract` instead, which holds all of this and more.
 """
 
-import re
-from collections.abc import Sequence
-from dataclasses import replace
-from datetime import timedelta
-from pathlib import Path
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
 
 import pytest
 from hypothesis import given, settings
 
 from lanmu.delivery.sending import asking
 from lanmu.delivery.sending.answers import (
-    check_composed,
+    check_line,
     check_no_connection,
     check_observation,
     check_verdict,
 )
 from lanmu.interfaces.channels import (
-    Asset,
     Channel,
-    Message,
+    Line,
     NotConnected,
     Observation,
     Outcome,
     Ref,
-    Refusal,
     Request,
     Sending,
-    Target,
     TargetState,
     Verdict,
     Window,
 )
-from lanmu.secret_settings import secrets_in
-from lanmu.soundness import broken_promise
-from lanmu.testing.clock import FakeClock
+from lanmu.storage.away import AWAY
+from lanmu.testing.compose_contract import ComposeContract
 from lanmu.testing.far_end import Behaviour, FarEnd
-from lanmu.testing.files import sample_file
-from lanmu.testing.rules import holds, holds_to
-from lanmu.testing.seen import RUBBISH, observations
+from lanmu.testing.rules import hides, holds, holds_to
+from lanmu.testing.seen import FAULTS, RUBBISH, observations
 
-__all__ = ["Behaviour", "ChannelContract", "FarEnd"]
+__all__ = ["UNASKED", "Behaviour", "ChannelContract", "FarEnd"]
+
+Answer = TypeVar("Answer")
 
 _UNCLEAR = (Behaviour.DROP, Behaviour.SLOW, Behaviour.GARBAGE, Behaviour.BROKEN)
+UNASKED = (Behaviour.REFUSE, *_UNCLEAR, Behaviour.UNREACHABLE)
+"""What a far end does that has answered no question."""
 _SUCCESS = (Outcome.ACCEPTED, Outcome.HANDED_OVER)
 
 
-class ChannelContract:
+class ChannelContract(ComposeContract):
     """The cases. Override `message`, `targets` or `window` where a channel needs others."""
 
     examples = 200
     """How many made-up observations `classify` is shown."""
-
-    tries_doubts = False
-    """Whether what is declared of lookups, cancels and resends is put to the test (DoubtContract)."""
-
-    @pytest.fixture
-    def channel(self) -> Channel:
-        raise NotImplementedError("give the contract a fixture `channel`: the channel under test")
-
-    @pytest.fixture
-    def far_end(self) -> FarEnd:
-        raise NotImplementedError("give the contract a fixture `far_end`: the other side of the channel")
-
-    @pytest.fixture
-    def window(self, lanmu_clock: FakeClock) -> Window:
-        """When the writes of these tests happen, in the far end's time: the fake one, `lanmu_clock`.
-
-        Override it where the far end stamps what it takes by another clock.
-        """
-        now = lanmu_clock.now()
-        return Window(now - timedelta(hours=1), now + timedelta(hours=1))
-
-    def message(self, text: str = "周三晚八点，一起聊聊换季护肤 🌿", *, unit: str = "u7k2m9") -> Message:
-        """A message that the channel takes; `unit` tells one from another."""
-        return Message(push="psh_test", token=unit, title="换季护肤", text=text, sender="XiaoMan")
-
-    def targets(self, channel: Channel) -> Sequence[Target]:
-        """Recipients that the channel takes, in one unit."""
-        return [Target(f"group-{n}", f"{n} 群") for n in range(1, min(2, channel.abilities.batch_max) + 1)]
-
-    # --- what a channel says of itself ---
-
-    def test_it_has_a_name_and_a_title(self, channel: Channel) -> None:
-        named = bool(re.fullmatch(r"[a-z][a-z0-9_]*(\.[a-z0-9_]+)?", channel.name))
-        holds(named and bool(channel.title), "name", f"{channel.name!r} is called PLUGIN or PLUGIN.something")
-
-    def test_it_keeps_what_it_declares(self, channel: Channel) -> None:
-        abilities = channel.abilities
-        broken = broken_promise(channel.name, channel, abilities)
-        unsettled = abilities.lookup and not abilities.local and not abilities.settle
-        holds(broken is None, "settle-declared" if unsettled else "declared-is-written", str(broken))
-        doubtful = abilities.lookup or abilities.cancel or abilities.idempotency is not None
-        holds(
-            self.tries_doubts or not doubtful,
-            "doubt-contract",
-            "lookup, cancel or idempotency is declared, and a message is sent twice where it does not hold: "
-            "take lanmu.testing.doubt_contract.DoubtContract for this channel",
-        )
-
-    # --- compose ---
-
-    def test_the_same_message_is_the_same_bytes(self, channel: Channel, far_end: FarEnd) -> None:
-        forward = {"a": "1", "b": "2", "c": "3"}
-        backward = dict(reversed(forward.items()))
-        targets = self.targets(channel)
-        first = channel.compose(replace(self.message(), options=forward), targets)
-        second = channel.compose(replace(self.message(), options=backward), targets)
-        holds(first == second, "compose-deterministic", f"twice the same message, but {first} and {second}")
-        holds(not far_end.writes, "compose-pure", "compose wrote to the far end")
-
-    def test_a_request_can_be_stored(self, channel: Channel, far_end: FarEnd) -> None:
-        targets = self.targets(channel)
-        holds_to(check_composed, channel.compose(self.message(), targets), targets)
-
-    def test_a_request_names_its_targets(self, channel: Channel, far_end: FarEnd) -> None:
-        targets = self.targets(channel)
-        request = self._composed(channel)
-        keys = tuple(target.key for target in targets)
-        holds(
-            request.targets == keys, "request-targets", f"asked for {keys}, the request has {request.targets}"
-        )
-
-    def test_a_request_holds_no_secret(self, channel: Channel, far_end: FarEnd) -> None:
-        request = self._composed(channel)
-        shown = (
-            request.body + repr((request.call, request.targets, request.sender, dict(request.meta))).encode()
-        )
-        leaked = [secret for secret in secrets_in(channel) if secret.reveal().encode() in shown]
-        holds(not leaked, "no-secret-in-request", "a request is stored and shown, and a secret stands in it")
-
-    @pytest.mark.parametrize("character", ["a", "测", "😀"])
-    def test_a_text_is_measured_in_bytes(self, channel: Channel, far_end: FarEnd, character: str) -> None:
-        limit = channel.abilities.text_bytes
-        each = len(character.encode())
-        fits = channel.compose(self.message(character * (limit // each)), self.targets(channel))
-        holds(isinstance(fits, Request), "limit-is-true", f"{limit} bytes are declared, but: {fits}")
-        text = character * (limit // each + 1)
-        over = channel.compose(self.message(text), self.targets(channel))
-        holds(
-            isinstance(over, Refusal),
-            "limit-kept",
-            f"{len(text.encode())} bytes went through, {limit} are declared",
-        )
-        said = str(over)
-        told = str(len(text.encode())) in said or str(limit) in said
-        holds(told, "refusal-says-why", f"the refusal gives neither the size nor the limit: {said!r}")
-
-    def test_a_file_of_another_kind_is_refused(
-        self, channel: Channel, far_end: FarEnd, tmp_path: Path
-    ) -> None:
-        stranger = sample_file(tmp_path, "setup.exe", "application/x-msdownload")
-        self._refuses(channel, [stranger], "asset-kind")
-
-    def test_too_many_files_are_refused(self, channel: Channel, far_end: FarEnd, tmp_path: Path) -> None:
-        kind = self._kind(channel)
-        files = [sample_file(tmp_path, f"{n}", kind) for n in range(channel.abilities.asset_max + 1)]
-        self._refuses(channel, files, "asset-count")
-
-    def test_a_file_that_is_too_large_is_refused(
-        self, channel: Channel, far_end: FarEnd, tmp_path: Path
-    ) -> None:
-        if not channel.abilities.asset_max:
-            pytest.skip("this channel declares asset_max = 0")
-        large = sample_file(tmp_path, "large", self._kind(channel))
-        self._refuses(channel, [replace(large, size=channel.abilities.asset_bytes + 1)], "asset-size")
 
     # --- one write, and what it proves ---
 
@@ -185,11 +69,42 @@ class ChannelContract:
         wanted = Outcome.HANDED_OVER if channel.abilities.sending is Sending.PERSON else Outcome.ACCEPTED
         holds(verdict.outcome is wanted, "accepted", f"the far end accepted, the verdict is {verdict}")
 
+    def test_two_messages_at_once_are_kept_apart(self, channel: Channel, far_end: FarEnd) -> None:
+        far_end.behave(Behaviour.ACCEPT)
+        messages = (self.message(), self.message("另一条消息", unit="u8x4n1"))
+        requests = [self._composed(channel, message) for message in messages]
+        lines = [self._connected(channel, far_end, request) for request in requests]
+        seen = [self._transmitted(channel, *each) for each in zip(requests, lines, strict=True)]
+        verdicts = [channel.classify(each) for each in seen]
+        arrived = list(far_end.writes)
+        holds(len(arrived) == 2, "one-transmit-one-write", f"two messages, but {len(arrived)} writes arrived")
+        told = "one object serves many threads, so keep nothing on self from one call to the next"
+        holds(len(set(arrived)) == 2, "keeps-calls-apart", f"of two messages one arrived twice: {told}")
+        if self._is_named(channel):
+            names = {verdict.ref.id for verdict in verdicts if verdict.ref is not None}
+            holds(len(names) == 2, "ref-names-one", f"two messages are called {sorted(names)}: {told}")
+
     def test_an_acceptance_can_be_found_again(self, channel: Channel, far_end: FarEnd) -> None:
-        abilities = channel.abilities
-        if not (abilities.lookup or abilities.cancel or abilities.acceptance == "async"):
+        if not self._is_named(channel):
             pytest.skip("this channel declares neither lookup nor cancel nor async acceptance")
         self._accepted(channel, far_end)
+
+    def test_what_is_declared_local_opens_no_line(
+        self, channel: Channel, far_end: FarEnd, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        if not channel.abilities.local:
+            pytest.skip("this channel declares a wire")
+        opened = []
+        connect = socket.socket.connect
+
+        def noted(line: socket.socket, address: Any) -> None:
+            if line.family in (socket.AF_INET, socket.AF_INET6):
+                opened.append(address)
+            connect(line, address)
+
+        monkeypatch.setattr(socket.socket, "connect", noted)
+        self._send(channel, far_end, Behaviour.ACCEPT)
+        holds(not opened, "local-is-local", f"no answer can be lost, it is declared, yet it calls {opened}")
 
     def test_refused_inside_a_200_is_not_accepted(self, channel: Channel, far_end: FarEnd) -> None:
         self._has_a_wire(channel)
@@ -211,6 +126,14 @@ class ChannelContract:
             f"after {behaviour}, nobody can know, but the verdict is {verdict}",
         )
 
+    @pytest.mark.parametrize("status", [502, 504])
+    def test_a_gateways_page_proves_nothing(self, channel: Channel, status: int) -> None:
+        self._has_a_wire(channel)
+        verdict = channel.classify(Observation(wrote=True, status=status, body=b"<html><h1>Gateway"))
+        ambiguous = verdict.outcome is Outcome.AMBIGUOUS
+        story = f"the service behind a gateway that says {status} may have taken it, but the verdict is"
+        holds(ambiguous, "gateway-is-ambiguous", f"{story} {verdict}")
+
     def test_an_unreachable_far_end_proves_that_nothing_was_sent(
         self, channel: Channel, far_end: FarEnd
     ) -> None:
@@ -225,11 +148,14 @@ class ChannelContract:
             forged = not observation.wrote and verdict.outcome in (*_SUCCESS, Outcome.AMBIGUOUS)
             holds(not forged, "nothing-written-nothing-sent", f"nothing was written, yet {verdict}")
             holds_to(check_verdict, verdict, observation)
-            blind = observation.status is None and not observation.body and verdict.outcome in _SUCCESS
-            holds(not blind, "no-answer-is-ambiguous", f"no answer was seen, yet {verdict}")
+            blind = observation.wrote and observation.status is None and not observation.body
+            proves = blind and verdict.outcome is not Outcome.AMBIGUOUS
+            holds(not proves, "no-answer-is-ambiguous", f"written, and no answer was seen, yet {verdict}")
 
-        for status, body in ((None, b""), *((200, body) for body in RUBBISH)):
-            judge(Observation(wrote=True, status=status, body=body))
+        for fault in FAULTS:
+            judge(Observation(wrote=True, fault=fault))
+        for body in RUBBISH:
+            judge(Observation(wrote=True, status=200, body=body))
         settings(max_examples=self.examples, deadline=None, database=None)(given(observations())(judge))()
 
     # --- afterwards ---
@@ -240,29 +166,52 @@ class ChannelContract:
         if not channel.abilities.lookup:
             pytest.skip("this channel declares no lookup")
         ref = self._accepted(channel, far_end)
-        found = [each.id for each in self._asked(channel, self._composed(channel), window)]
+        found = [each.id for each in self._asked(channel, far_end, self._composed(channel), window)]
         holds(
             ref.id in found,
             "find-sees-accepted",
             f"the acceptance was called {ref.id}, find answers {found} for {spoken(window)}",
         )
         other = self._composed(channel, self.message("另一条消息", unit="u8x4n1"))
-        strangers = self._asked(channel, other, window)
+        strangers = self._asked(channel, far_end, other, window)
         holds(not strangers, "find-sees-no-other", f"a message that was never sent was found: {strangers}")
 
     def test_results_speak_of_the_targets_alone(self, channel: Channel, far_end: FarEnd) -> None:
         if channel.abilities.acceptance != "async":
             pytest.skip("this channel's acceptance is final")
-        results = list(channel.results(self._accepted(channel, far_end)))
+        ref = self._accepted(channel, far_end)
+        with self._sends_nothing(far_end, "results"):
+            results = list(channel.results(ref))
         keys, asked = {result.key for result in results}, {target.key for target in self.targets(channel)}
         holds(keys <= asked, "results-of-targets", f"results for {keys - asked}, which were not asked for")
         states = all(isinstance(result.state, TargetState) for result in results)
         holds(states, "results-of-targets", f"a state is none of TargetState: {results}")
 
+    @pytest.mark.parametrize("behaviour", UNASKED)
+    def test_results_that_cannot_be_asked_for_are_not_made_up(
+        self, channel: Channel, far_end: FarEnd, behaviour: Behaviour
+    ) -> None:
+        if channel.abilities.acceptance != "async":
+            pytest.skip("this channel's acceptance is final")
+        self._can_do(channel, behaviour)
+        ref = self._accepted(channel, far_end)
+        known = {result.key: result.state for result in channel.results(ref)}
+        far_end.behave(behaviour)
+        said = self._in_vain(channel, far_end, behaviour, "results", lambda: list(channel.results(ref)))
+        made_up = said is not None and {result.key: result.state for result in said} != known
+        holds(
+            not made_up,
+            "results-says-it-cannot-ask",
+            f"{known} was known, the far end met the question with {behaviour}, and results answers {said}. "
+            "Raise NotConnected",
+        )
+
     def test_a_cancel_says_what_became_of_it(self, channel: Channel, far_end: FarEnd) -> None:
         if not channel.abilities.cancel:
             pytest.skip("this channel declares no cancel")
-        result = channel.cancel(self._accepted(channel, far_end))
+        ref = self._accepted(channel, far_end)
+        with self._sends_nothing(far_end, "cancel"):
+            result = channel.cancel(ref)
         holds(
             result.cancelled or bool(result.reason),
             "cancel-says-why",
@@ -270,12 +219,6 @@ class ChannelContract:
         )
 
     # --- the steps that the cases share ---
-
-    def _composed(self, channel: Channel, message: Message | None = None) -> Request:
-        request = channel.compose(message or self.message(), self.targets(channel))
-        holds(isinstance(request, Request), "ordinary-message", f"an ordinary message is refused: {request}")
-        assert isinstance(request, Request)
-        return request
 
     def _accepted(self, channel: Channel, far_end: FarEnd) -> Ref:
         """Send what is accepted; answers the reference that the acceptance carries."""
@@ -290,20 +233,52 @@ class ChannelContract:
         assert verdict.ref is not None
         return verdict.ref
 
-    def _asked(self, channel: Channel, request: Request, window: Window) -> Sequence[Ref]:
+    def _asked(self, channel: Channel, far_end: FarEnd, request: Request, window: Window) -> Sequence[Ref]:
         """What a lookup answers that can be made, checked as the core checks it."""
         try:
-            return asking.found(channel, request, window)
+            with self._sends_nothing(far_end, "find"):
+                return asking.found(channel, request, window)
         except NotConnected as error:
             raise AssertionError(f"find-answers: it could be asked, yet find raised: {error}") from error
         except asking.ChannelFault as fault:
             raise AssertionError(f"find-type: {fault}") from fault.__cause__
 
+    def _in_vain(
+        self, channel: Channel, far_end: FarEnd, behaviour: Behaviour, call: str, ask: Callable[[], Answer]
+    ) -> Answer | None:
+        """What a question answers that the far end did not; None where the channel says so, as it should."""
+        with self._sends_nothing(far_end, call):
+            try:
+                return ask()
+            except NotConnected as error:
+                told = f"after {behaviour}, the reason of {call} holds a secret"
+                hides(channel, str(error.reason), "no-secret-in-fault", told)
+                holds_to(check_no_connection, error)
+                holds(bool(error.reason), "cannot-ask-says-why", f"after {behaviour}, {call} gives no reason")
+            except AWAY:  # the core's own database, of which no channel needs to know: it tells the two apart
+                pass
+            except Exception as error:
+                raise AssertionError(
+                    f"{call}-says-it-cannot-ask: after {behaviour} it raised {type(error).__name__}, which "
+                    f"an operator is shown as the plugin's mistake, and not NotConnected: {error}"
+                ) from error
+        return None
+
+    @contextmanager
+    def _sends_nothing(self, far_end: FarEnd, call: str) -> Iterator[None]:
+        """Fails where a call that is no `transmit` has written, however it ended."""
+        before = len(far_end.writes)
+        try:
+            yield
+        finally:
+            more = len(far_end.writes) - before
+            holds(more <= 0, f"{call}-sends-nothing", f"{call} wrote {more} messages, and only transmit may")
+
     def _send(
         self, channel: Channel, far_end: FarEnd, behaviour: Behaviour, *, writes: int | None = 1
     ) -> Verdict:
         far_end.behave(behaviour)
-        observation = self._observe(channel)
+        observation = self._observe(channel, far_end)
         arrived = len(far_end.writes)
         if behaviour is Behaviour.UNREACHABLE:
             holds(not observation.wrote, "unreachable-is-not-sent", f"nobody is there, but {observation}")
@@ -315,18 +290,24 @@ class ChannelContract:
         verdict = channel.classify(observation)
         holds_to(check_verdict, verdict, observation)
         told = " ".join((observation.fault, verdict.reason, *verdict.failed.values()))
-        leaked = [secret for secret in secrets_in(channel) if secret.reveal() in told]
-        holds(not leaked, "no-secret-in-fault", f"after {behaviour}, a fault or reason holds a secret")
+        hides(channel, told, "no-secret-in-fault", f"after {behaviour}, a fault or reason holds a secret")
         return verdict
 
-    def _observe(self, channel: Channel) -> Observation:
+    def _observe(self, channel: Channel, far_end: FarEnd) -> Observation:
         request = self._composed(channel)
         try:
-            line = channel.connect(request)
+            line = self._connected(channel, far_end, request)
         except NotConnected as error:
             fault = str(error.reason)
             holds_to(check_no_connection, error)
             return Observation(wrote=False, fault=fault)
+        return self._transmitted(channel, request, line)
+
+    def _connected(self, channel: Channel, far_end: FarEnd, request: Request) -> Line | None:
+        with self._sends_nothing(far_end, "connect"):
+            return holds_to(check_line, channel.connect(request))
+
+    def _transmitted(self, channel: Channel, request: Request, line: Line | None) -> Observation:
         try:
             seen = channel.transmit(request, line)
         except Exception as error:
@@ -338,13 +319,14 @@ class ChannelContract:
                 line.close()
         return holds_to(check_observation, seen)
 
-    def _refuses(self, channel: Channel, assets: Sequence[Asset], rule: str) -> None:
-        answer = channel.compose(replace(self.message(), assets=tuple(assets)), self.targets(channel))
-        holds(isinstance(answer, Refusal), rule, f"beyond what is declared, but composed: {answer}")
-        holds(bool(str(answer)), "refusal-says-why", "the refusal has no reason")
+    def _is_named(self, channel: Channel) -> bool:
+        """Whether an acceptance has to carry the name by which the far end calls the message."""
+        abilities = channel.abilities
+        return abilities.lookup or abilities.cancel or abilities.acceptance == "async"
 
-    def _kind(self, channel: Channel) -> str:
-        return min(channel.abilities.asset_types, default="image/png")
+    def _can_do(self, channel: Channel, behaviour: Behaviour) -> None:
+        if behaviour is not Behaviour.UNREACHABLE:
+            self._has_a_wire(channel)
 
     def _has_a_wire(self, channel: Channel) -> None:
         if channel.abilities.local:

@@ -34,6 +34,6 @@ class FarEnd(Protocol):
 
     @property
     def writes(self) -> Sequence[bytes]:
-        """The messages that arrived, one for each write, in order. Calls for a token and questions afterwards
-        do not count."""
+        """The messages that arrived as they came, one for each write, in order. Calls for a token and
+        questions afterwards do not count."""
         ...

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from lanmu.testing.clock import FakeClock
     from lanmu.testing.host import FakeHost
 
-pytest.register_assert_rewrite("lanmu.testing.contracts", "lanmu.testing.plugin_contract")
-
 
 @pytest.fixture
 def lanmu_clock() -> "FakeClock":

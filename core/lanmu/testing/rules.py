@@ -4,6 +4,8 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from lanmu.delivery.sending.answers import WrongAnswer
+from lanmu.interfaces.channels import Channel
+from lanmu.secret_settings import TELLING, secrets_in
 
 Answer = TypeVar("Answer")
 
@@ -13,6 +15,7 @@ _RULES = {
     "Request.targets": "request-targets",
     "compose()": "compose-type",
     "Observation": "observation-type",
+    "connect()": "connect-type",
     "transmit()": "observation-type",
     "Verdict.ref": "verdict-ref",
     "Verdict.retry_after": "retry-after",
@@ -39,3 +42,14 @@ def holds_to(check: Callable[..., Answer], *arguments: Any) -> Answer:
     except WrongAnswer as wrong:
         rule = next((rule for what, rule in _RULES.items() if wrong.what.startswith(what)), "answer-type")
         raise AssertionError(f"{rule}: {wrong}") from None
+
+
+def hides(channel: Channel, text: str, rule: str, story: str) -> None:
+    """Fails where one of the channel's secrets stands in a text."""
+    leaked = [len(secret.reveal()) for secret in secrets_in(channel) if secret.reveal() in text]
+    holds(
+        not leaked or max(leaked) >= TELLING,
+        "secret-too-short",
+        f"a secret of the channel may stand anywhere by chance; test with {TELLING} letters or more",
+    )
+    holds(not leaked, rule, story)

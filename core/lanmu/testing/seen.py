@@ -17,6 +17,8 @@ RUBBISH = (
     b"<html>",
 )
 
+FAULTS = ("", "timeout", "connection reset")
+
 
 def observations() -> st.SearchStrategy[Observation]:
     """Anything that may be seen of a write: statuses, JSON and rubbish, whole and cut."""
@@ -30,5 +32,5 @@ def observations() -> st.SearchStrategy[Observation]:
         wrote=st.booleans(),
         status=st.none() | st.integers(100, 599),
         body=st.binary(max_size=60) | json | st.sampled_from(RUBBISH),
-        fault=st.sampled_from(["", "timeout", "connection reset"]),
+        fault=st.sampled_from(FAULTS),
     )
