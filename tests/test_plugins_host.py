@@ -1,7 +1,9 @@
 """The plugin host: whatever a plugin does wrong is its own misfortune, told with the reason."""
 
+import asyncio
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from importlib import metadata
@@ -20,7 +22,7 @@ from lanmu.audience.views import IdentityKey, MemberDraft
 from lanmu.authoring import BaseChannel
 from lanmu.interfaces.access import PUBLIC, requires
 from lanmu.interfaces.channels import Abilities, Message, Rate, Ref, Request, Window
-from lanmu.interfaces.events import Award, MemberEvent, Objection
+from lanmu.interfaces.events import Award, MemberEvent, Objection, Receipt
 from lanmu.plugins import GROUP, PluginStatus
 from lanmu.server import Server
 from lanmu.storage import plugin_base
@@ -279,6 +281,24 @@ def test_an_objector_that_answers_no_objection_objects_under_its_own_name(start:
     (found,) = server.plugins.objections(Message("psh_1", "token", "早安", "早上好"), "good.one")
     assert "plugin bad" in found.reason
     assert ("no prices" in found.reason) == ("no prices" in str(answer))
+
+
+def test_a_plugin_that_raises_no_error_in_a_worker_keeps_nobody_else_from_their_turn(start: Start):
+    class Bad(lanmu.Plugin[Any]):
+        @hookimpl
+        def lanmu_objections(self, message: Message, channel: str) -> Any:
+            raise asyncio.CancelledError
+
+        @hookimpl
+        def lanmu_pushed(self, receipt: Receipt) -> None:
+            raise KeyboardInterrupt
+
+    plugins = start(_Point("bad", Bad), GOOD).plugins
+    with ThreadPoolExecutor(1) as worker:
+        message = Message("psh_1", "token", "早安", "早上好")
+        (found,) = worker.submit(plugins.objections, message, "good.one").result()
+        worker.submit(plugins.tell, "lanmu_pushed", receipt=None).result()
+    assert found.reason.startswith("bad: CancelledError")
 
 
 @pytest.mark.parametrize(("ends", "heard"), [(True, True), (False, False), ("no", False)])

@@ -17,7 +17,7 @@ from marshmallow import ValidationError
 from lanmu import hookspecs, secret_settings, soundness
 from lanmu.authoring import AnyPlugin, Plugin
 from lanmu.config import Config, settings_faults
-from lanmu.delivery.sending.answers import failure, safe
+from lanmu.delivery.sending.answers import failure, mistakes, safe
 from lanmu.i18n import Filled, _, told
 from lanmu.interfaces.channels import Channel, Message
 from lanmu.interfaces.errors import Faults, Invalid, LanmuError
@@ -190,7 +190,7 @@ class Plugins:
         for name in list(self._loaded):
             try:
                 self._call_one(name, hook, **heard)
-            except (Exception, SystemExit):
+            except mistakes():
                 log.exception("plugin failed to hear", extra={"plugin": name, "hook": hook})
 
     def objections(self, message: Message, channel: str) -> list[Objection]:
@@ -200,7 +200,7 @@ class Plugins:
             try:
                 said = self._call_one(name, "lanmu_objections", message=message, channel=channel)
                 found.extend(_objection(name, each) for each in said)
-            except (Exception, SystemExit) as error:
+            except mistakes() as error:
                 log.exception("plugin failed when asked", extra={"plugin": name})
                 found.append(Objection(f"{name}: {failure(error)}"))
         return found

@@ -9,6 +9,7 @@ from pathlib import Path
 from shutil import copy
 from tempfile import TemporaryDirectory
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -17,6 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from sqlalchemy import select
 from tests.delivery.limited import is_as_recounted, limit
 
+from lanmu.delivery import crash_points
 from lanmu.delivery.installation.owner import Owner, this_process
 from lanmu.delivery.models import Push, Unit
 from lanmu.delivery.states import TARGET_STATE_OF_UNIT, UnitState
@@ -28,7 +30,7 @@ from lanmu.testing.clock import FakeClock
 from lanmu.testing.fakes import Does
 
 HERE = this_process()
-STEPS = ("compose", "connect", "before_write", "classify")
+POINTS = ("after_claim", "before_intent", "after_intent", "during_write", "after_write", "before_record")
 
 
 class Killed(BaseException):
@@ -71,25 +73,18 @@ def machine(make_room: Callable[..., Any], template: Path) -> type[RuleBasedStat
             stops = count()
             self.room.dispatcher(concurrency=lane).run_due(lambda: next(stops) > 6)
 
-        @rule(step=st.sampled_from(STEPS), after=st.integers(0, 3))
-        def a_worker_dies(self, step, after):
-            channel, turns = self.room.channel, count()
-            whole = getattr(channel, step)
+        @rule(point=st.sampled_from(POINTS), after=st.integers(0, 3))
+        def a_worker_dies(self, point, after):
+            turns = count()
 
-            def until_death(*args):
-                if next(turns) == after:
+            def until_death(name):
+                if name == point and next(turns) == after:
                     raise Killed
-                return whole(*args) if whole is not None else None
 
-            setattr(channel, step, until_death)
-            try:
-                owner = Owner(HERE.host, 2**22 + next(self.lives), "1-dead")
-                stops = count()
+            owner = Owner(HERE.host, 2**22 + next(self.lives), "1-dead")
+            stops = count()
+            with patch.object(crash_points, "reach", until_death), suppress(Killed):
                 self.room.dispatcher(owner, concurrency=2).run_due(lambda: next(stops) > 6)
-            except Killed:
-                pass
-            finally:
-                setattr(channel, step, whole)
 
         @rule()
         def another_worker_meddles_between_intent_and_write(self):

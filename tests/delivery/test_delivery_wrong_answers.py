@@ -1,5 +1,6 @@
 """A channel that raises, or answers what it must not, costs its own unit its turn and nothing else."""
 
+import asyncio
 import json
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -78,13 +79,27 @@ class _Unsayable(Exception):
         raise RuntimeError("not even this")
 
 
+class _NoError(BaseException):
+    """What a library raises to unwind itself, as trio does."""
+
+    def __str__(self) -> str:
+        raise GeneratorExit
+
+
+NO_ERRORS = (KeyboardInterrupt(), GeneratorExit(), asyncio.CancelledError(), _NoError())
+"""What is not even an Exception, and what code that is not ours raises all the same."""
+
+
 class _NoLine:
     pass
 
 
 class _LineThatWillNotClose:
+    def __init__(self, error: BaseException) -> None:
+        self._error = error
+
     def close(self) -> None:
-        raise OSError("already gone")
+        raise self._error
 
 
 def send_both(room: Room, wrong: FakeChannel) -> tuple[Any, str]:
@@ -146,6 +161,14 @@ AFTER: dict[str, tuple[dict[str, Callable[..., Any]], str]] = {
 }
 
 
+for _call in ("compose", "connect"):
+    BEFORE |= {
+        f"{_call} raises {type(e).__name__}": ({_call: raises(e)}, type(e).__name__) for e in NO_ERRORS
+    }
+for _call in ("transmit", "classify"):
+    AFTER |= {f"{_call} raises {type(e).__name__}": ({_call: raises(e)}, type(e).__name__) for e in NO_ERRORS}
+
+
 @pytest.mark.parametrize("case", BEFORE)
 def test_a_mistake_before_the_intent_holds_its_own_unit_alone(room: Room, case: str) -> None:
     changed, told = BEFORE[case]
@@ -182,8 +205,9 @@ def test_nothing_written_is_never_taken_for_accepted(room: Room) -> None:
     assert unit.state == "retry_wait"
 
 
-def test_a_line_that_will_not_close_changes_nothing(room: Room) -> None:
-    unit, good = send_both(room, Wrong(connect=lambda _line: _LineThatWillNotClose()))
+@pytest.mark.parametrize("error", [OSError("already gone"), SystemExit(1)], ids=repr)
+def test_a_line_that_will_not_close_changes_nothing(room: Room, error: BaseException) -> None:
+    unit, good = send_both(room, Wrong(connect=lambda _line: _LineThatWillNotClose(error)))
     assert (unit.state, good) == ("accepted", "finished")
 
 
@@ -293,6 +317,22 @@ _CALLS: dict[str, Callable[[FakeChannel], object]] = {
 def test_any_other_wrong_answer_is_a_fault_of_the_channel(call: str, answer: Any) -> None:
     with pytest.raises(asking.ChannelFault, match=f"asked.one.* in {call}"):
         _CALLS[call](Asked(answer))
+
+
+@pytest.mark.parametrize("error", NO_ERRORS, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("call", _CALLS)
+def test_what_is_not_even_an_error_is_a_fault_of_the_channel_in_a_worker(
+    room: Room, call: str, error: BaseException
+) -> None:
+    answer = room.pool.submit(_CALLS[call], Asked(error))
+    with pytest.raises(asking.ChannelFault, match=f"asked.one.* in {call}.*{type(error).__name__}"):
+        answer.result()
+
+
+@pytest.mark.parametrize("call", _CALLS)
+def test_whoever_stops_a_command_is_not_taken_for_a_channel_that_makes_a_mistake(call: str) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        _CALLS[call](Asked(KeyboardInterrupt()))
 
 
 @pytest.mark.parametrize("call", _CALLS)

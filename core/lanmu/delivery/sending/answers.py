@@ -3,6 +3,7 @@
 The contract kit holds a channel to the same in its author's tests.
 """
 
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -61,13 +62,23 @@ def safe(text: str) -> str:
     return text if shown == text else shown
 
 
+def mistakes() -> tuple[type[BaseException], ...]:
+    """What a stranger's code may raise here by mistake: anything, such as what asyncio unwinds a task by.
+
+    What ends this process is raised in its main thread alone, where it is Ctrl-C in a command and no mistake.
+    """
+    if threading.current_thread() is threading.main_thread():
+        return Exception, SystemExit
+    return (BaseException,)
+
+
 def failure(error: BaseException) -> str:
     """An exception in one safe line, whatever its own text does."""
     if isinstance(error, WrongAnswer):
         return safe(error.fault)
     try:
         told = str(error)
-    except Exception:  # noqa: BLE001  a stranger's __str__
+    except mistakes():  # a stranger's __str__
         told = ""
     return safe(f"{type(error).__name__}: {told}"[:1000])
 

@@ -25,6 +25,7 @@ from lanmu.delivery.sending.answers import (
     check_target_result,
     check_verdict,
     failure,
+    mistakes,
     safe,
 )
 from lanmu.i18n import Filled, _
@@ -128,13 +129,13 @@ def written(channel: Channel, request: Request, line: Line | None) -> tuple[Verd
     """
     try:
         seen = check_observation(channel.transmit(request, line))
-    except (Exception, SystemExit) as error:  # noqa: BLE001  whatever it does, the write may have happened
+    except mistakes() as error:  # whatever it does, the write may have happened
         reason = _fault(channel, "transmit", error)
         return Verdict(Outcome.AMBIGUOUS, reason=reason, code=CODE), Observation(wrote=True, fault=reason)
     crash_points.reach("after_write")
     try:
         verdict = check_verdict(channel.classify(seen), seen)
-    except (Exception, SystemExit) as error:  # noqa: BLE001  as above
+    except mistakes() as error:
         reason = _fault(channel, "classify", error)
         outcome = Outcome.AMBIGUOUS if seen.wrote else Outcome.NOT_SENT
         return Verdict(outcome, reason=reason, code=CODE), _to_keep(seen)
@@ -146,7 +147,7 @@ def closed(channel: str, line: Line | None) -> None:
     try:
         if line is not None:
             line.close()
-    except (Exception, SystemExit):
+    except mistakes():
         log.warning("a line could not be closed", extra=_who(channel), exc_info=True)
 
 
@@ -179,7 +180,7 @@ def _ask(channel: Channel, call: str, check: Callable[[Any], Answer], *arguments
         if call != "upload" or safe(str(error)) != str(error):
             raise ChannelFault(_fault(channel, call, error)) from None
         raise
-    except (Exception, SystemExit) as error:  # noqa: BLE001  a stranger's mistake costs one unit, not a batch
+    except mistakes() as error:  # a stranger's mistake costs one unit, not a batch
         raise ChannelFault(_fault(channel, call, error)) from None
     try:
         raise check_no_connection(no_connection)
