@@ -22,6 +22,7 @@ from lanmu.interfaces.channels import Abilities, Rate, Sending
 from lanmu.interfaces.errors import Invalid, LanmuError
 from lanmu.interfaces.host import MenuItem
 from lanmu.staff.roles import EVERY_PERMISSION
+from lanmu.validation import tables
 
 if TYPE_CHECKING:
     import click
@@ -183,6 +184,8 @@ def flaws(name: str, plugin: AnyPlugin) -> Iterator[Flaw]:
         fault = _("answers no hook.")
         way_out = _("Mark its methods with @lanmu.hookimpl.")
         yield Flaw("has-hooks", Invalid(f"plugins.{name}", fault, way_out))
+    for lax in lax_tables(name, type(plugin)):
+        yield Flaw("settings-strict", lax)
     yield from _unmarked(name, plugin, marked)
     try:
         refuse_hooks(name, plugin)
@@ -208,6 +211,15 @@ def _hooks(plugin: AnyPlugin) -> list[tuple[str, Callable[..., Any]]]:
         if options is not None:
             found.append(((options.get("specname") or attribute), function))
     return found
+
+
+def lax_tables(name: str, plugin: type[AnyPlugin]) -> Iterator[Invalid]:
+    """The tables of a plugin's settings in which a misspelt key would go unnoticed."""
+    for place, schema, strict in tables(plugin.settings_schema(), f"plugins.{name}"):
+        if not strict:
+            fault = _("takes any key, so a misspelt one goes unnoticed. Known there: %(known)s.")
+            way_out = _("Leave Meta.unknown, and unknown=… of fields.Nested, at marshmallow's RAISE.")
+            yield Invalid(place, fault, way_out, known=", ".join(schema.fields) or "–")
 
 
 def _unmarked(name: str, plugin: AnyPlugin, marked: Iterable[str]) -> Iterator[Flaw]:

@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from marshmallow import Schema, fields
+from marshmallow import RAISE, Schema, fields
 from marshmallow.exceptions import SCHEMA
 
 from lanmu.i18n import Filled, Rewording, _
@@ -84,6 +84,32 @@ def faults(messages: object, schema: Schema | None = None, place: str = "") -> l
     With the `schema` that found them, an unknown key is told with the name it may have been meant for.
     """
     return list(_walk(messages, schema, place))
+
+
+def tables(
+    schema: Schema, place: str, unknown: str | None = None, within: tuple[type[Schema], ...] = ()
+) -> Iterator[tuple[str, Schema, bool]]:
+    """Every table that a schema checks, those in its lists and tables too: its place, where NAME stands for
+    any key; its schema; and whether it refuses keys that it does not know.
+
+    `unknown` is what the field that holds the table says of those, if it does.
+    """
+    if type(schema) in within:
+        return
+    yield place, schema, (unknown or schema.unknown) == RAISE
+    for name, field in schema.fields.items():
+        nested, below = _innermost(field, _path(place, field.data_key or name))
+        if nested is not None:
+            yield from tables(nested.schema, below, nested.unknown, (*within, type(schema)))
+
+
+def _innermost(field: object, place: str) -> tuple[fields.Nested | None, str]:
+    """The field of the tables that a field holds, however deep in lists and tables of any key."""
+    if isinstance(field, fields.List):
+        return _innermost(field.inner, place)
+    if isinstance(field, fields.Dict):
+        return _innermost(field.value_field, _path(place, "NAME"))
+    return (field if isinstance(field, fields.Nested) else None), place
 
 
 _Node = Schema | fields.Field[Any] | None

@@ -12,6 +12,7 @@ import click
 import pytest
 from flask import Blueprint
 from flask.views import MethodView
+from marshmallow import EXCLUDE, INCLUDE, Schema, fields
 
 import lanmu as lanmu_face
 from lanmu import hookimpl
@@ -61,6 +62,32 @@ class _Sound(BaseChannel):
 
 def _plugin(**hooks: Any) -> type[lanmu_face.Plugin[Any]]:
     return type("OddPlugin", (lanmu_face.Plugin,), {name: hookimpl(hook) for name, hook in hooks.items()})
+
+
+class _Limits(Schema):
+    per_day = fields.Integer()
+
+
+class _Loose(Schema):
+    room = fields.String()
+
+    class Meta:
+        unknown = INCLUDE
+
+
+class _LooseWithin(Schema):
+    rooms = fields.Dict(values=fields.List(fields.Nested(_Limits, unknown=EXCLUDE)), data_key="room")
+
+
+class _Strict(Schema):
+    limits = fields.Nested(_Limits)
+    rooms = fields.Dict(keys=fields.String(), values=fields.Nested(_Limits))
+
+
+def _with_settings(schema: type[Schema]) -> type[lanmu_face.Plugin[Any]]:
+    made = _plugin(lanmu_channels=_offers(_Sound()))
+    made.settings_schema = schema
+    return made
 
 
 def _offers(*things: Any) -> Callable[[Any], Iterable[Any]]:
@@ -142,6 +169,8 @@ def _with_default(self: Any, message: Any = None, channel: str = "") -> Any:
         (_plugin(lanmu_commands=_raises), ("left_pad", "odd.lanmu_commands", "[offers]")),
         (_plugin(lanmu_commands=_offers(lambda: None)), ("no Command", "[offers-objects]")),
         (_plugin(lanmu_checks=_offers(object())), ("lacks", "check", "[offers-objects]")),
+        (_with_settings(_Loose), ("plugins.odd: takes any key", "Meta.unknown", "[settings-strict]")),
+        (_with_settings(_LooseWithin), ("plugins.odd.room.NAME: takes any key", "[settings-strict]")),
         (_plugin(lanmu_chanels=_offers()), ("Did you mean lanmu_channels?",)),
     ],
     ids=[
@@ -157,7 +186,7 @@ def _with_default(self: Any, message: Any = None, channel: str = "") -> Any:
             "no find",
         ),
         *("defaults", "open page", "open method", "unknown permission", "menu", "raises", "no command"),
-        *("no check", "misspelt"),
+        *("no check", "any setting", "any setting within", "misspelt"),
     ],
 )
 def test_a_mistake_is_told_with_its_place_and_way_out(lanmu, install, plugin, words):
@@ -182,6 +211,27 @@ def test_a_sound_plugin_runs(lanmu, install):
     told = lanmu("plugin", "check", "odd")
     assert (told.exit_code, told.stderr) == (0, "")
     assert "odd runs." in told.stdout
+
+
+@pytest.mark.parametrize(
+    ("slip", "told"),
+    [
+        ("limits.perday = 3", "plugins.odd.limits.perday: is not known here. Did you mean per_day?"),
+        (
+            "rooms.front.perday = 3",
+            "plugins.odd.rooms.front.perday: is not known here. Did you mean per_day?",
+        ),
+        ("limit.per_day = 3", "plugins.odd.limit: is not known here. Did you mean limits?"),
+    ],
+)
+def test_a_slip_within_a_plugins_table_is_told_with_its_place_and_the_right_name(
+    lanmu, install, folder, slip, told
+):
+    install(_with_settings(_Strict))
+    assert lanmu("plugin", "check", "odd").exit_code == 0
+    (folder / "config.toml").write_text(f"[plugins.odd]\n{slip}\n", encoding="utf-8")
+    assert told in lanmu("plugin", "check", "odd").stderr
+    assert lanmu("config", "check").stderr.strip() == told
 
 
 def test_the_place_in_the_authors_code_is_told(lanmu, install):

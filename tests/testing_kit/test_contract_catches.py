@@ -185,7 +185,7 @@ class LooseContract(PluginContract):
 
 def test_a_loose_plugin_fails_with_the_names_of_the_rules(lanmu_host: Any, lanmu_load: Any) -> None:
     contract, loose = LooseContract(), Loose(LooseSettings(), lanmu_host)
-    with pytest.raises(pytest.fail.Exception, match="DID NOT RAISE"):
+    with pytest.raises(AssertionError, match=r"^settings-strict: .*takes any key"):
         contract.test_its_settings_refuse_an_unknown_key()
     with pytest.raises(AssertionError, match="no-yield-in-tell"):
         contract.test_its_hooks_exist_and_can_be_called(loose)
@@ -260,3 +260,32 @@ def test_a_brand_may_be_translated_as_itself(tmp_path: Path, monkeypatch: pytest
     with catalog.open("a") as file:
         file.write('\nmsgid "More"\nmsgstr "更多"\n')
     Contract().test_every_text_has_its_translation()
+
+
+def _package(folder: Path, name: str, code: str, monkeypatch: pytest.MonkeyPatch) -> type[PluginContract]:
+    """The contract of a plugin whose package says this."""
+    package = folder / f"lanmu_{name}"
+    package.mkdir()
+    (package / "__init__.py").write_text(f"{code}\nimport lanmu\n\n\nclass P(lanmu.Plugin):\n    pass\n")
+    monkeypatch.syspath_prepend(str(folder))
+
+    class Contract(PluginContract):
+        plugin = importlib.import_module(f"lanmu_{name}").P
+
+    return Contract
+
+
+def test_a_plugin_that_reaches_behind_the_face_is_told_what_it_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = (
+        "from lanmu import BaseChannel, hookimpl, i18n, secret_settings\n"
+        "from lanmu.interfaces.channels import Target\n"
+        "import lanmu.config\n"
+        "from lanmu.delivery.states import UnitState"
+    )
+    contract = _package(tmp_path, "nosy", code, monkeypatch)()
+    with pytest.raises(AssertionError, match=r"^imports:") as told:
+        contract.test_it_reaches_the_core_by_its_face_alone()
+    wrong = "['lanmu.config', 'lanmu.delivery.states', 'lanmu.secret_settings']"
+    assert str(told.value).endswith(f"not {wrong}")

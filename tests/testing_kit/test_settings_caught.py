@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from marshmallow import Schema, fields, post_load
+from marshmallow import EXCLUDE, Schema, fields, post_load, pre_load
 
 import lanmu
 from lanmu.interfaces.secrets import Secret
@@ -95,3 +95,37 @@ def test_a_setting_within_a_setting_is_missed_in_the_readme(
         tmp_path, monkeypatch, "hooks, rings, url, below, shops, city, open and shown"
     )
     contract.test_its_readme_tells_of_every_setting()
+
+
+class LooseHookSchema(Schema):
+    rings = fields.Dict(keys=fields.String(), values=fields.Nested(_Hook, unknown=EXCLUDE))
+
+
+def test_a_table_within_the_settings_that_takes_any_key_is_named() -> None:
+    class LoosePlugin(HookPlugin):
+        settings_schema = LooseHookSchema
+
+    class Loose(HookContract):
+        plugin = LoosePlugin
+
+    HookContract().test_its_settings_refuse_an_unknown_key()
+    with pytest.raises(AssertionError, match=r"^settings-strict: .*\.rings\.NAME: takes any key") as told:
+        Loose().test_its_settings_refuse_an_unknown_key()
+    assert "rings.NAME.shops" not in str(told.value)
+
+
+class SweepingSchema(Schema):
+    @pre_load
+    def sweep(self, data: dict[str, Any], **_kwargs: object) -> dict[str, Any]:
+        return {}
+
+
+def test_a_schema_that_sweeps_unknown_keys_away_is_told_so() -> None:
+    class SweepingPlugin(HookPlugin):
+        settings_schema = SweepingSchema
+
+    class Sweeping(HookContract):
+        plugin = SweepingPlugin
+
+    with pytest.raises(AssertionError, match="settings-strict: of an unknown key is told: nothing"):
+        Sweeping().test_its_settings_refuse_an_unknown_key()
