@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from marshmallow import EXCLUDE, Schema, fields, post_load, pre_load
@@ -41,7 +41,7 @@ class HookSchema(Schema):
 
 
 class HookPlugin(lanmu.Plugin[HookSettings]):
-    settings_schema = HookSchema
+    settings_schema: ClassVar[type[Schema]] = HookSchema
 
 
 class HookContract(PluginContract):
