@@ -192,7 +192,7 @@ def pss() -> float:
 
 
 def _watch_memory(over: threading.Event) -> None:
-    while not over.wait(0.1):
+    while not over.wait(0.5):  # a look takes a millisecond of what is measured
         _figures["pss"] = max(_figures.get("pss", 0.0), pss())
 
 

@@ -45,6 +45,8 @@ _STORED = "\x1e"
 
 def to_store(text: str) -> str:
     """The text as a database keeps it: one with slots as its message and what fills them."""
+    if type(text) is str:  # as most are, most of them empty
+        return text
     return _STORED + json.dumps(_document(text), ensure_ascii=False) if _has_slots(text) else str(text)
 
 

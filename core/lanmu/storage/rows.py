@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
@@ -120,6 +121,7 @@ def _quoted(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
+@lru_cache(256)  # a batch tells the same instant in each of its rows
 def _instant(value: datetime) -> str:
     if value.tzinfo is None:
         raise TypeError(f"cannot be a value of a row: {value!r}")
@@ -135,6 +137,7 @@ _ELEMENTS: dict[type, Callable[[Any], str]] = {
 }
 
 
+@lru_cache(256)
 def _as_sqlite_stores_it(value: object) -> str:
     if not isinstance(value, datetime) or value.tzinfo is None:
         raise TypeError(f"cannot be a value of a row: {value!r}")

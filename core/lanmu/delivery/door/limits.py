@@ -76,7 +76,6 @@ class Addressee(NamedTuple):
     key: str
     community_id: int | None
     member_id: int | None
-    is_test: bool
     daily_cap: int | None = None
 
     def subject(self, scope: str) -> str:
@@ -92,6 +91,14 @@ class Addressee(NamedTuple):
                 return self.channel
             case _:
                 return f"{self.account}/{self.key}" if self.account else self.key
+
+
+class Running(NamedTuple):
+    """A limit that is switched on, its running period, and how many messages that allows."""
+
+    rule: Rule
+    window: Window
+    most: int
 
 
 class Need(NamedTuple):
@@ -115,13 +122,26 @@ _RULES = (
 )
 
 
-def windows_of(rules: Sequence[Rule], now: datetime) -> list[tuple[Rule, Window]]:
+def running(rules: Sequence[Rule], now: datetime) -> list[Running]:
     """Each limit with its running period; many have the same one."""
-    found: dict[tuple[str, str], Window] = {}
+    windows: dict[tuple[str, str], Window] = {}
     for rule in rules:
-        if (rule.period, rule.zone) not in found:
-            found[rule.period, rule.zone] = rule.window(now)
-    return [(rule, found[rule.period, rule.zone]) for rule in rules]
+        if (rule.period, rule.zone) not in windows:
+            windows[rule.period, rule.zone] = rule.window(now)
+    return [
+        Running(rule, window, allowed(rule.most, window.starts_on))
+        for rule in rules
+        for window in (windows[rule.period, rule.zone],)
+    ]
+
+
+def that_count(limits: Iterable[Running], channel: str, *, is_test: bool) -> list[Running]:
+    """The limits that a message on this channel counts against. A test has only the tests' own."""
+    return [
+        each
+        for each in limits
+        if is_test == (each.rule.code == TEST_DAY) and each.rule.channel in ("", channel)
+    ]
 
 
 def house_cap(session: Session) -> int | None:
@@ -130,18 +150,14 @@ def house_cap(session: Session) -> int | None:
     return None if rule is None else rule.most
 
 
-def needs(rules: Iterable[tuple[Rule, Window]], addressee: Addressee) -> list[Need]:
-    """The slots that one message to this addressee takes. A test takes only the tests' own."""
+def needs(limits: Iterable[Running], addressee: Addressee) -> list[Need]:
+    """The slots that one message to this addressee takes, of the limits `that_count` for it."""
     found = []
-    for rule, window in rules:
-        if addressee.is_test != (rule.code == TEST_DAY) or rule.channel not in ("", addressee.channel):
-            continue
+    for rule, window, most in limits:
         if not (subject := addressee.subject(rule.scope)):
             continue
-        most = allowed(rule.most, window.starts_on)
-        if rule.code == COMMUNITY_DAY and addressee.daily_cap is not None:
-            most = addressee.daily_cap
-        found.append(Need((rule.id, subject, window.starts_on), rule, most, window))
+        own = addressee.daily_cap if rule.code == COMMUNITY_DAY else None
+        found.append(Need((rule.id, subject, window.starts_on), rule, most if own is None else own, window))
     return found
 
 
@@ -178,7 +194,7 @@ def add(session: Session, amounts: Mapping[Slot, int]) -> Room:
     dialect = connection.dialect.name
     rows = connection.execute(_adding(dialect), _packed(dialect, amounts)).all()
     return Room(
-        {(slot := (row.limit_id, row.subject, row.starts_on)): row.used - amounts[slot] for row in rows}
+        {(slot := (limit, subject, day)): used - amounts[slot] for limit, subject, day, used in rows}
     )
 
 
@@ -242,10 +258,12 @@ def counted_in(session: Session, rule: Rule, now: datetime) -> dict[str, int]:
 
 def _amounts(rules: Sequence[Rule], rows: Iterable[Any]) -> dict[Slot, int]:
     amounts: Counter[Slot] = Counter()
-    windows: dict[datetime, list[tuple[Rule, Window]]] = {}
+    known: dict[tuple[datetime, str, bool], list[Running]] = {}
     for row in rows:
-        if row.counted_at not in windows:
-            windows[row.counted_at] = windows_of(rules, row.counted_at)
+        kind = row.counted_at, row.channel, row.test_text != ""
+        if kind not in known:
+            at, channel, is_test = kind
+            known[kind] = that_count(running(rules, at), channel, is_test=is_test)
         addressee = Addressee(
             row.channel,
             row.sender,
@@ -253,9 +271,8 @@ def _amounts(rules: Sequence[Rule], rows: Iterable[Any]) -> dict[Slot, int]:
             row.recipient_key,
             row.community_id,
             row.member_id,
-            bool(row.test_text),
         )
-        amounts.update(need.slot for need in needs(windows[row.counted_at], addressee))
+        amounts.update(need.slot for need in needs(known[kind], addressee))
     return dict(amounts)
 
 
@@ -295,7 +312,7 @@ def _adding(dialect: str) -> ReturningInsert[Any]:
     return upsert.on_conflict_do_update(
         index_elements=["limit_id", "subject", "starts_on"],
         set_={"used": _USE.c.used + upsert.excluded.used},
-    ).returning(_USE)
+    ).returning(_USE.c.limit_id, _USE.c.subject, _USE.c.starts_on, _USE.c.used)
 
 
 @cache

@@ -13,10 +13,9 @@ from sqlalchemy.orm import Session
 from lanmu.delivery.carried import Ready
 from lanmu.delivery.door import gate, limits, rates
 from lanmu.delivery.door.facts import Facts, InLine, ahead, facts
-from lanmu.delivery.door.limits import Addressee, Need, Room, Rule, Slot
+from lanmu.delivery.door.limits import Addressee, Need, Room, Running, Slot
 from lanmu.delivery.door.quiet import AT_ANY_HOUR, QuietHours, zone_called
 from lanmu.delivery.door.rates import Bucket, Tokens
-from lanmu.delivery.door.windows import Window
 from lanmu.i18n import Filled, _
 from lanmu.interfaces.channels import Channel
 from lanmu.storage.types import AnyRow
@@ -188,7 +187,7 @@ class Gatekeeper:
             answers.note(unit.id, question, answer)
         going = [each for each in order if answers.may_go(each.unit.id)]
         if going and (rules := limits.rules(session)):
-            answers.count(session, going, _needed(going, limits.windows_of(rules, now), known), known)
+            answers.count(session, going, _needed(going, limits.running(rules, now), known), known)
         answers.pace(session, now, self._calls([each for each in going if answers.may_go(each.unit.id)]))
         return answers
 
@@ -222,13 +221,13 @@ class Gatekeeper:
 
     def _calls(self, going: Sequence[Ready]) -> dict[int, list[Bucket]]:
         """The buckets from which the call of each unit takes a token, where its far end sets a pace."""
-        found = {}
-        for each in going:
-            unit = each.unit
-            keys = (target.key for target in unit.targets)
-            if wanted := rates.buckets(unit.channel, self._channels[unit.channel].abilities, keys):
-                found[unit.id] = wanted
-        return found
+        called = {name: self._channels[name].abilities for name in {each.unit.channel for each in going}}
+        paced = {name: abilities for name, abilities in called.items() if rates.sets_a_pace(abilities)}
+        return {
+            unit.id: rates.buckets(unit.channel, paced[unit.channel], [each.key for each in unit.targets])
+            for unit, *_rest in going
+            if unit.channel in paced
+        }
 
 
 def _refused(ready: Ready, facts: Facts) -> list[gate.Whom]:
@@ -244,18 +243,21 @@ def _refused(ready: Ready, facts: Facts) -> list[gate.Whom]:
     return whom if any(each.opted_out or each.switched_off for each in whom) else []
 
 
-def _needed(going: Sequence[Ready], windows: Sequence[tuple[Rule, Window]], facts: Facts) -> _Wanted:
+def _needed(going: Sequence[Ready], running: Sequence[Running], facts: Facts) -> _Wanted:
     """What the units take; one that a person had sent again has been counted."""
-    return {
-        each.unit.id: _needs(each, facts.push_of(each).is_test, windows, facts)
-        for each in going
-        if not each.unit.counted
-    }
+    found = {}
+    known: dict[tuple[str, bool], list[Running]] = {}
+    for each in going:
+        if each.unit.counted:
+            continue
+        kind = each.unit.channel, facts.push_of(each).is_test
+        if kind not in known:
+            known[kind] = limits.that_count(running, kind[0], is_test=kind[1])
+        found[each.unit.id] = _needs(each, known[kind], facts)
+    return found
 
 
-def _needs(
-    ready: Ready, is_test: bool, windows: Sequence[tuple[Rule, Window]], facts: Facts
-) -> list[list[Need]]:
+def _needs(ready: Ready, running: Sequence[Running], facts: Facts) -> list[list[Need]]:
     """The slots that the message to each of the unit's targets takes."""
     unit = ready.unit
     found = []
@@ -268,10 +270,9 @@ def _needs(
             target.key,
             known.community_id,
             known.member_id,
-            is_test,
             row.daily_cap if row is not None else None,
         )
-        found.append(limits.needs(windows, addressee))
+        found.append(limits.needs(running, addressee))
     return found
 
 

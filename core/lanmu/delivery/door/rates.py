@@ -4,7 +4,7 @@ A bucket holds a tenth of what its time allows and fills so slowly that no span 
 begins, ever sees more calls than allowed. Taken in the transaction of the intent, like the limits.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any, NamedTuple, cast
@@ -68,13 +68,17 @@ def _rates(abilities: Abilities) -> tuple[tuple[str, int, int, int], ...]:
     return tuple((scope, per, *size) for (scope, per), size in found.items())
 
 
-def buckets(channel: str, abilities: Abilities, targets: Iterable[str]) -> list[Bucket]:
+def sets_a_pace(abilities: Abilities) -> bool:
+    """Whether calls take tokens at all."""
+    return bool(_rates(abilities))
+
+
+def buckets(channel: str, abilities: Abilities, targets: Sequence[str]) -> list[Bucket]:
     """The buckets from which one call to these targets takes a token each."""
-    keys = tuple(targets)
     return [
         Bucket(channel, subject, per, burst, step)
         for scope, per, burst, step in _rates(abilities)
-        for subject in (keys if scope == "target" else ("",))
+        for subject in (targets if scope == "target" else ("",))
     ]
 
 
