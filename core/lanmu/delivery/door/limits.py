@@ -193,9 +193,7 @@ def add(session: Session, amounts: Mapping[Slot, int]) -> Room:
     connection = session.connection()
     dialect = connection.dialect.name
     rows = connection.execute(_adding(dialect), _packed(dialect, amounts)).all()
-    return Room(
-        {(slot := (limit, subject, day)): used - amounts[slot] for limit, subject, day, used in rows}
-    )
+    return Room({(slot := (limit, subject, day)): used - amounts[slot] for limit, subject, day, used in rows})
 
 
 def take_off(session: Session, amounts: Mapping[Slot, int]) -> None:
