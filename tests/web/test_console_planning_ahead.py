@@ -7,6 +7,7 @@ from html import unescape
 from tests.web.conftest import CHANNEL, Browser
 
 from lanmu.audience.views import Address, CommunityDraft
+from lanmu.delivery.door.limit_models import SendLimit
 from lanmu.schedule.columns import ColumnDraft, ColumnView, SlotDraft
 from lanmu.schedule.occurrences import OccurrenceView
 from lanmu.server import Server
@@ -80,6 +81,42 @@ def test_the_editor_warns_of_a_crowded_day_while_it_is_filled_in_and_when_it_is_
     assert warnings(admin.get("/calendar").text) == ["有 7 天排得比能发的多。会空着 14 个名额。"]
     assert warnings(foresight(admin, form_of(column, "09:00"), of=column.id)) == []
     assert warnings(foresight(admin, form_of(column, "9 o'clock"), of=column.id)) == []
+
+
+def test_a_months_quota_that_will_not_last_is_told_in_the_editor_and_on_the_calendar_in_both_languages(
+    admin: Browser, stocked: Server
+):
+    with stocked.database.write() as session:
+        session.add(
+            SendLimit(
+                code=f"{CHANNEL}.month",
+                channel=CHANNEL,
+                scope="recipient",
+                period="month",
+                zone="Asia/Shanghai",
+                most=None,
+            )
+        )
+    column = next(each for each in stocked.schedule.columns.everything() if each.draft.name == "早安")
+    assert warnings(foresight(admin, form_of(column, "12:00"), of=column.id)) == []
+    form = form_of(column, "12:00", "18:00")
+    shown = foresight(admin, form, of=column.id)
+    assert warnings(shown) == ["有 1 个周、月的配额不够用。"]
+    line, way = particulars(shown)
+    assert line == (
+        "12月1日至31日：“一群”一共要收 62 条，“个人微信（手动发送）”每月最多放行 31 条。另有 1 个社群也超限。"
+        "12月16日就会用完。有 62 条要等到1月1日才能发，等不到的（过了截止时间）就不发了。"
+        "争名额的有（按先后）：早安（62 条）。"
+    )
+    assert "减少时段或日子" in way
+    assert "频次与配额" in way
+    admin.post(f"/columns/{column.id}/edit", form)
+    stocked.schedule.plan_ahead()
+    page = admin.get("/calendar?week=2026-W50&lang=en").text
+    assert warnings(page) == ["Weeks and months with more to come than the limits let through: 1."]
+    assert "1 Dec – 31 Dec: 一群 is to get 62 messages; " in particulars(page)[0]
+    assert "lets 31 a month through." in particulars(page)[0]
+    assert "The quota is used up on 16 Dec. 62 messages wait until 1 Jan, or fall" in particulars(page)[0]
 
 
 def test_the_calendar_marks_the_days_that_have_more_than_may_go_out(admin: Browser, stocked: Server):

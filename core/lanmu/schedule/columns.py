@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import delete, select
+from sqlalchemy import Select, delete, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -309,6 +309,26 @@ def matching(session: Session, draft: ColumnDraft) -> tuple[list[Community], lis
 
 def communities_of(session: Session, row: Column) -> tuple[list[Community], list[Community]]:
     """The active communities that the column feeds: those its channel can reach, and those it cannot."""
+    addressed = set(
+        session.scalars(select(CommunityAddress.community_id).where(CommunityAddress.channel == row.channel))
+    )
+    matched = session.scalars(_active(row)).all()
+    return (
+        [community for community in matched if community.id in addressed],
+        [community for community in matched if community.id not in addressed],
+    )
+
+
+def ids_fed(session: Session, row: Column) -> set[int]:
+    """The rows of the active communities that the column feeds and its channel can reach."""
+    reachable = select(CommunityAddress.community_id).where(CommunityAddress.channel == row.channel)
+    return set(
+        session.scalars(_active(row).with_only_columns(Community.id).where(Community.id.in_(reachable)))
+    )
+
+
+def _active(row: Column) -> Select[Community]:
+    """The active communities that the column means."""
     targets = row.targets
     query = select(Community).where(Community.active).order_by(Community.id)
     if targets.get("tags"):
@@ -318,14 +338,7 @@ def communities_of(session: Session, row: Column) -> tuple[list[Community], list
         query = query.where(Community.type.in_(targets["types"]))
     if targets.get("stages"):
         query = query.where(Community.stage.in_(targets["stages"]))
-    addressed = set(
-        session.scalars(select(CommunityAddress.community_id).where(CommunityAddress.channel == row.channel))
-    )
-    matched = session.scalars(query).all()
-    return (
-        [community for community in matched if community.id in addressed],
-        [community for community in matched if community.id not in addressed],
-    )
+    return query
 
 
 def _fill(row: Column, draft: ColumnDraft) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from lanmu.delivery.door.limits import COMMUNITY_DAY, TEST_DAY, Rule, rules
 from lanmu.schedule.crowd import Crowd, Draft
-from lanmu.schedule.days_ahead import FIXED, WANTED, Book, Key, Span
+from lanmu.schedule.days_ahead import FIXED, WANTED, Book, Key, Span, days_from
 
 
 @dataclass(slots=True)
@@ -45,7 +45,7 @@ def crowds(
     What the planner has filled and may empty again is only wanted, so that a form foresees what saving it
     does: the days are planned again then, as they are every few minutes.
     """
-    span = Span(now, zone, since, days)
+    span = Span(now, zone, days_from(since, days))
     fixed = span.of_occurrences(session, draft, FIXED)
     sums = {
         "filled": fixed + span.of_pushes(session),

@@ -29,6 +29,7 @@ from lanmu.schedule.crowding import crowds
 from lanmu.schedule.handover import HandOver
 from lanmu.schedule.models import Column, Slot
 from lanmu.schedule.occurrences import Occurrences
+from lanmu.schedule.periods_ahead import Plan, crowded_periods, periods_end
 from lanmu.schedule.planning import Planning, PlanReport, as_candidate
 from lanmu.schedule.special_days import SpecialDays, table_of
 from lanmu.storage import Database
@@ -109,12 +110,17 @@ class ScheduleService:
             )
 
     def crowded(self, since: date, days: int) -> list[Crowd]:
-        """The days on which more is planned than a daily limit lets through; see `crowding.crowds`."""
+        """The days, weeks and months with more planned than a limit lets through; see `crowding.crowds`, and
+        `periods_ahead.crowded_periods` for those that hold one of the days."""
+        now = self._clock.now()
         with self._database.read() as session:
-            return crowds(session, self._clock.now(), self._zone, since, days)
+            plan = Plan(now + self._horizon, self._workdays or table_of(session))
+            longer = crowded_periods(session, now, self._zone, since, days, plan)
+            return crowds(session, now, self._zone, since, days) + longer
 
     def foreseen(self, draft: ColumnDraft, column: str = "") -> list[Crowd]:
-        """The days planned ahead that a column would help to crowd if it were saved as it stands.
+        """The days planned ahead, and their weeks and months, that a column would help to crowd if it were
+        saved as it stands.
 
         `column` is its id, empty while it is new. Raises Invalid for slots that cannot be read.
         """
@@ -125,7 +131,10 @@ class ScheduleService:
             made = row.created_at if row else now
             slots = [calendar_slot(slot, draft.zone, made) for slot in draft.slots]
             workdays = self._workdays or table_of(session)
-            moments = moments_of(slots, now, now + self._horizon, workdays) if draft.active else []
+            days = self._horizon.days + 1
+            planned_until = now + self._horizon
+            end = periods_end(session, planned_until, today + timedelta(days=days - 1), self._zone)
+            moments = moments_of(slots, now, end, workdays) if draft.active else []
             reached = communities_for(session, draft)
             own = Draft(
                 row.id if row else None,
@@ -133,10 +142,12 @@ class ScheduleService:
                 draft.channel,
                 PRIORITIES.get(draft.priority, 0),
                 [each.id for each in reached],
-                [each.instant for each in moments],
+                [each.instant for each in moments if each.instant < planned_until],
+                [each.instant for each in moments if each.instant >= planned_until],
             )
-            days = self._horizon.days + 1
             found = crowds(session, now, self._zone, today, days, own)
+            plan = Plan(planned_until, workdays, own)
+            found += crowded_periods(session, now, self._zone, today, days, plan)
             return [each for each in found if any(rival.is_draft for rival in each.rivals)]
 
     def zones(self, draft: ColumnDraft) -> Mapping[str, int]:

@@ -60,7 +60,7 @@ def week() -> str:
         day = monday + timedelta(days=number)
         own = [event for event in events if event.at.astimezone(zone).date() == day]
         rest, note = _rest(number, special.get(day))
-        over = sum(each.empty + each.held for each in crowded if each.day == day)
+        over = sum(each.empty + each.held for each in crowded if each.period == "day" and each.day == day)
         days.append(Day(day, day == today, rest, note, day < today and not own, own, over))
     return render_template(
         "calendar.html",

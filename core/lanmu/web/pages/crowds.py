@@ -1,8 +1,8 @@
-"""Days with more planned than a limit lets through, in words that somebody who plans can act on."""
+"""Days, weeks and months with more to come than a limit lets through, in words to act on."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from itertools import groupby
 
 from lanmu.i18n import _
@@ -29,11 +29,19 @@ _FIGURES = {
     "channel": _("%(channel)s has %(planned)s messages planned and lets %(most)s a day through."),
     "member": _("%(n)s members are to get more than %(most)s messages, at most %(planned)s."),
 }
+_FIGURES_OF_PERIOD = {
+    "community": _("%(name)s is to get %(planned)s messages and may get %(most)s %(per)s."),
+    "recipient": _("%(name)s is to get %(planned)s messages; %(channel)s lets %(most)s %(per)s through."),
+    "sender": _("%(name)s is to send %(planned)s messages and may send %(most)s %(per)s."),
+    "channel": _("%(channel)s is to send %(planned)s messages and lets %(most)s %(per)s through."),
+    "member": _("%(n)s people are to get more than %(most)s messages %(per)s, at most %(planned)s."),
+}
+_PER = {"week": _("a week"), "month": _("a month")}
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """The crowded days in one sentence, and in `lines` each of them, with what can be done behind."""
+    """The crowded days and periods in brief, and in `lines` each of them, with what can be done behind."""
 
     summary: str
     lines: Sequence[str]
@@ -48,14 +56,26 @@ def foreseen(draft: ColumnDraft, column: str = "") -> Told | None:
 
 
 def in_words(crowds: Sequence[Crowd]) -> Told | None:
-    """A line for each day, or for the days that are alike; None where no day is crowded."""
-    return Told(_summary(crowds), _lines(crowds)) if crowds else None
+    """A line for each day, or for the days that are alike, and for each week and month; None where none is
+    crowded."""
+    days = [each for each in crowds if each.period == "day"]
+    periods = [each for each in crowds if each.period != "day"]
+    if not crowds:
+        return None
+    summary = (_summary(days) if days else []) + (_summary_of_periods(periods) if periods else [])
+    lines = (_lines(days) if days else []) + (_lines_of_periods(periods) if periods else [])
+    return Told(_joined(summary), lines)
 
 
-def _summary(crowds: Sequence[Crowd]) -> str:
+def _summary(crowds: Sequence[Crowd]) -> list[str]:
     days = len({each.day for each in crowds})
     told = [say(_("Days with more planned than the limits let through: %(n)s."), n=days)]
-    return _joined(told + _left_out(sum(each.empty for each in crowds), sum(each.held for each in crowds)))
+    return told + _left_out(sum(each.empty for each in crowds), sum(each.held for each in crowds))
+
+
+def _summary_of_periods(crowds: Sequence[Crowd]) -> list[str]:
+    periods = len({(each.day, each.period) for each in crowds})
+    return [say(_("Weeks and months with more to come than the limits let through: %(n)s."), n=periods)]
 
 
 def _left_out(empty: int, held: int) -> list[str]:
@@ -84,6 +104,50 @@ def _lines(crowds: Sequence[Crowd]) -> list[str]:
     return told
 
 
+def _lines_of_periods(crowds: Sequence[Crowd]) -> list[str]:
+    told = [_line_of_period(each) for each in crowds[:_MOST]]
+    if len(crowds) > _MOST:
+        told.append(say(_("So it is with %(n)s more limits."), n=len(crowds) - _MOST))
+    told.append(
+        say(
+            _(
+                "Take times or days from these columns, send some by another channel, or, where the platform "
+                "gives you more, enter that under “Frequency and quota”."
+            )
+        )
+    )
+    return told
+
+
+def _line_of_period(crowd: Crowd) -> str:
+    last = crowd.last or crowd.day
+    days = say(_("%(first)s – %(last)s"), first=_named(crowd.day, None), last=_named(last, crowd.day))
+    figures = say(
+        _FIGURES_OF_PERIOD[crowd.scope],
+        name=crowd.name,
+        channel=channel_title(crowd.channel),
+        planned=crowd.planned,
+        most=crowd.most,
+        per=say(_PER[crowd.period]),
+        n=crowd.subjects,
+    )
+    told = [say(_("%(days)s: %(told)s"), days=days, told=figures)]
+    if crowd.sent:
+        told.append(say(_("Of these %(n)s are out already."), n=crowd.sent))
+    if crowd.subjects > 1 and crowd.scope in _OTHERS:
+        told.append(say(_OTHERS[crowd.scope], n=crowd.subjects - 1))
+    if crowd.full_on is not None:
+        told.append(say(_("The quota is used up on %(day)s."), day=_named(crowd.full_on, None)))
+    told.append(
+        say(
+            _("%(n)s messages wait until %(day)s, or fall where their deadline comes first."),
+            n=crowd.held,
+            day=_named(last + timedelta(days=1), None),
+        )
+    )
+    return _joined(told + _competing(crowd))
+
+
 def _likeness(crowd: Crowd) -> tuple[object, ...]:
     return (
         crowd.scope, crowd.channel, crowd.name, crowd.subjects, crowd.planned, crowd.most, crowd.empty,
@@ -109,15 +173,20 @@ def _line(days: Sequence[Crowd]) -> str:
     if crowd.subjects > 1 and crowd.scope in _OTHERS:
         told.append(say(_OTHERS[crowd.scope], n=crowd.subjects - 1))
     told += _left_out(crowd.empty, crowd.held)
-    rivals = [
-        say(_("%(title)s (%(n)s)"), title=rival.title, n=rival.wanted) for rival in crowd.rivals[:_RIVALS]
-    ]
-    if rivals:
-        listed = say(_(", ")).join(rivals) + ("…" if len(crowd.rivals) > _RIVALS else "")
-        told.append(say(_("They compete, the first in line first: %(rivals)s."), rivals=listed))
+    told += _competing(crowd)
     if crowd.sent:
         told.append(say(_("Sent today already: %(n)s."), n=crowd.sent))
     return _joined(told)
+
+
+def _competing(crowd: Crowd) -> list[str]:
+    rivals = [
+        say(_("%(title)s (%(n)s)"), title=rival.title, n=rival.wanted) for rival in crowd.rivals[:_RIVALS]
+    ]
+    if not rivals:
+        return []
+    listed = say(_(", ")).join(rivals) + ("…" if len(crowd.rivals) > _RIVALS else "")
+    return [say(_("They compete, the first in line first: %(rivals)s."), rivals=listed)]
 
 
 def _joined(sentences: Sequence[str]) -> str:
