@@ -18,6 +18,7 @@ from lanmu.delivery.door.questions import Gatekeeper
 from lanmu.delivery.door.quiet import QuietHours
 from lanmu.delivery.door.send_limits import SendLimits
 from lanmu.delivery.followup.doubts import Doubts
+from lanmu.delivery.followup.look_times import ABSENT_AFTER, hasty
 from lanmu.delivery.followup.results import Results
 from lanmu.delivery.installation.home import Home
 from lanmu.delivery.installation.owner import Owner
@@ -29,9 +30,9 @@ from lanmu.delivery.service import DeliveryService
 from lanmu.events import Events
 from lanmu.experiments.service import Experiments
 from lanmu.hosting import PluginHost
-from lanmu.i18n import Catalog
+from lanmu.i18n import Catalog, _
 from lanmu.interfaces.clock import Clock, FarTime, TellsTime
-from lanmu.interfaces.errors import LanmuError
+from lanmu.interfaces.errors import Invalid, LanmuError
 from lanmu.interfaces.events import MaterialApproved, Receipt
 from lanmu.interfaces.host import Host
 from lanmu.interfaces.rewriting import ContentCheck, Rewriter
@@ -239,6 +240,25 @@ class Server:
         """When nobody is to be disturbed; None where no hours are quiet."""
         since, until = self.config.delivery.quiet_from, self.config.delivery.quiet_until
         return None if since is None or until is None else QuietHours(since, until)
+
+    def hasty_lookups(self) -> Invalid | None:
+        """What is wrong with `delivery.absent_after_seconds` for the channels that run, if anything."""
+        seconds = self.config.delivery.absent_after_seconds
+        channels = [
+            name
+            for name, channel in self.plugins.channels.items()
+            if hasty(channel.abilities, timedelta(seconds=seconds))
+        ]
+        if not channels:
+            return None
+        return Invalid(
+            "delivery.absent_after_seconds",
+            _("is %(seconds)s: a message that %(channels)s lists late may be sent twice."),
+            _("Set at least %(least)s and restart; less is for a sandbox alone."),
+            seconds=seconds,
+            channels=", ".join(channels),
+            least=int(ABSENT_AFTER.total_seconds()),
+        )
 
     def _answered(self, answer: Answer) -> None:
         for each in answer.parted.values() if answer.parted else (answer,):

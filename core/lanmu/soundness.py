@@ -156,6 +156,7 @@ def _wrong_ability(abilities: Abilities) -> str:
         **{name: isinstance(value, tuple) and all(map(_is_rate, value)) for name, value in limits.items()},
         "batch_max": isinstance(a.batch_max, int) and a.batch_max > 0,
         "settle": isinstance(a.settle, timedelta) and a.settle >= timedelta(0),
+        "sandbox": isinstance(a.sandbox, bool),
         "lookup": isinstance(a.lookup, bool),
         "cancel": isinstance(a.cancel, bool),
         "local": isinstance(a.local, bool),

@@ -4,16 +4,24 @@ import http.client
 import socket
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import timedelta
+from importlib import metadata
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 from urllib.parse import urlencode
 
 import pytest
 from sqlalchemy import select
 
+import lanmu as lanmu_package
 from lanmu import config
 from lanmu.cli import serve
+from lanmu.interfaces.channels import Abilities
+from lanmu.plugins import GROUP
 from lanmu.server import Server
 from lanmu.staff.models import LoginFailure
+from lanmu.testing.fakes import FakeChannel
 
 
 @pytest.fixture
@@ -82,3 +90,59 @@ def test_a_plugin_that_does_not_run_is_told_at_the_start(lanmu, folder, monkeypa
         "插件 wecom 没有运行。plugins.wecom.secret: 用到的环境变量 NOT_SET_ANYWHERE 还没有设置。"
         "请设置好再启动栏目。",
     ]
+
+
+class QuickChannel(FakeChannel):
+    def __init__(self) -> None:
+        super().__init__("quick", abilities=Abilities(lookup=True, settle=timedelta(minutes=1)))
+
+
+class QuickPlugin(lanmu_package.Plugin[Any]):
+    @lanmu_package.hookimpl
+    def lanmu_channels(self) -> list[QuickChannel]:
+        return [QuickChannel()]
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The plugin `quick` is installed, beside those that ship."""
+    every = metadata.entry_points
+    dist = SimpleNamespace(name="quick", version="1")
+    point = SimpleNamespace(name="quick", value="q:Q", module="q", dist=dist, load=lambda: QuickPlugin)
+
+    def found(**wanted: str) -> Any:
+        return [*every(**wanted), point] if wanted.get("group") == GROUP else every(**wanted)
+
+    monkeypatch.setattr(metadata, "entry_points", found)
+
+
+_FLOOR = "[delivery]\nabsent_after_seconds = 3\n"
+_SANDBOX = '[plugins.wecom]\nbase_url = "http://127.0.0.1:1"\nsettle_seconds = 3\n'
+
+
+@pytest.mark.parametrize("command", ["serve", "worker"])
+def test_lookups_that_count_too_soon_are_told_at_the_start(lanmu, folder, monkeypatch, quick, command):
+    monkeypatch.setattr(serve, "_wait_for_signal", lambda: None)
+    text = '[server]\nport = 0\n[library]\nfolder = ""\n'
+    (folder / "config.toml").write_text(f"{text}{_FLOOR}[plugins.quick]\n{_SANDBOX}")
+    told = lanmu(command)
+    assert told.exit_code == 0, told.output
+    (line,) = (each for each in told.stderr.splitlines() if "absent_after_seconds" in each)
+    assert "3" in line
+    assert "300" in line
+    assert "quick" in line
+    assert "wecom" not in line
+    assert "可能会重复发" in lanmu(command, lang="zh").stderr
+    (folder / "config.toml").write_text(f"{text}{_FLOOR}{_SANDBOX}")
+    assert "absent_after_seconds" not in lanmu(command).stderr
+
+
+def test_the_check_of_the_settings_tells_of_a_floor_that_is_for_a_sandbox(lanmu, folder):
+    assert "absent_after_seconds" not in lanmu("config", "check").output
+    (folder / "config.toml").write_text(_FLOOR)
+    told = lanmu("config", "check")
+    assert told.exit_code == 0
+    assert "config.toml is fine." in told.stdout
+    assert "delivery.absent_after_seconds" in told.stderr
+    assert "sandbox" in told.stderr
+    assert "沙箱" in lanmu("config", "check", lang="zh").stderr

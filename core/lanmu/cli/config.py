@@ -8,6 +8,8 @@ import click
 
 from lanmu.cli.commands import Group
 from lanmu.cli.context import done, print_json, read_config
+from lanmu.cli.words import say
+from lanmu.delivery.followup.look_times import ABSENT_AFTER
 from lanmu.i18n import _
 from lanmu.interfaces.errors import Faults
 from lanmu.interfaces.secrets import Secret
@@ -27,6 +29,13 @@ def check(ctx: click.Context) -> None:
     if faults := settings_in_need(loaded):
         raise Faults(faults)
     done(_("config.toml is fine."))
+    floor = int(ABSENT_AFTER.total_seconds())
+    if loaded.delivery.absent_after_seconds < floor:
+        note = _(
+            "delivery.absent_after_seconds is below %(floor)s, which is for a sandbox alone: "
+            "a message that a channel lists late may be sent twice."
+        )
+        click.echo(say(note, floor=floor), err=True)
 
 
 @config.command("show", help=_("Print the settings in force as JSON, secrets masked."))

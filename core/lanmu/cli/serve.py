@@ -63,6 +63,7 @@ def serve(ctx: click.Context, no_worker: bool) -> None:
         _tell(config, services, password, server.first_password_unused(), demo)
         _tell_why_nothing_goes_out(server)
         _tell_what_does_not_run(server)
+        _tell_hasty_lookups(server)
         _wait_for_signal()
         done(_("Stopping: what is under way is finished first …"))
     done(_("Stopped. Nothing is lost; start again any time."))
@@ -81,6 +82,7 @@ def worker(ctx: click.Context) -> None:
         stack.callback(_stop, running)
         _tell_why_nothing_goes_out(server)
         _tell_what_does_not_run(server)
+        _tell_hasty_lookups(server)
         done(_("The worker runs. Ctrl-C stops it."))
         _wait_for_signal()
         done(_("Stopping: what is under way is finished first …"))
@@ -103,6 +105,11 @@ def _tell_why_nothing_goes_out(server: Server) -> None:
     else:
         return
     click.echo(f"{say(state.reason)}\n{say(way_out)}", err=True)
+
+
+def _tell_hasty_lookups(server: Server) -> None:
+    if hasty := server.hasty_lookups():
+        click.echo(told(hasty), err=True)
 
 
 def _tell_what_does_not_run(server: Server) -> None:

@@ -230,6 +230,7 @@ class Abilities:
     - `sending`: by itself, after an employee's confirmation, or by a person's own hand.
     - `local`: the write ends on this machine (a file, an own table), so there is no answer to be lost, cut
       or turned into a refusal on its way.
+    - `sandbox`: the far end is a stand-in on this machine, so that nobody is reached.
     - `idempotency`: how long a resend of the same bytes is known to have no second effect; None: never.
     - `lookup`: whether `find` can tell afterwards if a request took effect.
     - `settle`: how long after the end of the write a lookup may still miss what it did. Needed with `lookup`
@@ -245,6 +246,7 @@ class Abilities:
 
     sending: Sending = Sending.AUTO
     local: bool = False
+    sandbox: bool = False
     idempotency: timedelta | None = None
     lookup: bool = False
     settle: timedelta = timedelta(0)

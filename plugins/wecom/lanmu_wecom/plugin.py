@@ -15,6 +15,7 @@ from lanmu_wecom.corp import Corp
 from lanmu_wecom.models import WecomBase
 from lanmu_wecom.robot import RobotChannel
 from lanmu_wecom.settings import WecomSchema, WecomSettings
+from lanmu_wecom.wire import Origin
 
 if TYPE_CHECKING:
     import click
@@ -58,6 +59,9 @@ class WecomPlugin(lanmu.Plugin[WecomSettings]):
         if settings.robots:
             leave_out = settings.robot_pictures == "leave_out"
             channels.append(RobotChannel(self._client, settings.robots, leave_out))
+        sandbox = Origin.of(settings.base_url).loopback
+        for channel in channels:
+            channel.abilities = replace(channel.abilities, sandbox=sandbox)
         return channels
 
     @lanmu.hookimpl

@@ -56,6 +56,14 @@ class LookTimes:
         return min(counts_at, now + max(self.settle, LOOK_SOON))
 
 
+def hasty(abilities: Abilities, absent_after: timedelta) -> bool:
+    """Whether "nothing" counts sooner than is safe where people are reached: an operator waits for less than
+    ABSENT_AFTER, and what the channel declares does not make up for it."""
+    asked = abilities.lookup and abilities.idempotency is None
+    real = not abilities.local and not abilities.sandbox
+    return asked and real and absent_after < ABSENT_AFTER and abilities.settle < ABSENT_AFTER
+
+
 def pace(age: timedelta) -> timedelta:
     """When to try again: a quarter of what has passed already, from a minute to two hours."""
     return min(max(age / 4, timedelta(minutes=1)), timedelta(hours=2))

@@ -8,7 +8,7 @@ from flask import Blueprint, flash, redirect, render_template, url_for
 from werkzeug.wrappers import Response
 
 from lanmu.delivery.listing import Decision, Group
-from lanmu.i18n import _
+from lanmu.i18n import _, told
 from lanmu.interfaces.access import requires
 from lanmu.interfaces.channels import Sending
 from lanmu.interfaces.errors import LanmuError
@@ -81,7 +81,12 @@ def index() -> str:
         now_x=round((now - start) / _DAY * 100, 2),
         mix=mix,
         off=_communities_off([each for each in occurrences if each.due_at >= now]),
-        todo=[_todo(need) for need in needs if need.kind in _TODO] + _awaited() + _holidays(),
+        todo=[
+            *_hasty_lookups(),
+            *(_todo(need) for need in needs if need.kind in _TODO),
+            *_awaited(),
+            *_holidays(),
+        ],
         coming=[{"at": each.at, "url": each.url, "text": _told_ahead(each)} for each in ahead[:6]],
         next_in=next(((each.at - now).total_seconds() for each in ahead if each.at < end), None),
     )
@@ -210,6 +215,15 @@ def _holidays() -> list[Todo]:
         columns=say(_(", ")).join(columns),
     )
     return [Todo("calendar-event", "orange", text, detail, url_for("workdays.index"))]
+
+
+def _hasty_lookups() -> list[Todo]:
+    """A setting for the sandbox that stands where people are reached."""
+    hasty = server().hasty_lookups()
+    if hasty is None or not signed_in().may("settings.edit"):
+        return []
+    text = say(_("“Not found” counts too soon"))
+    return [Todo("alert-triangle", "red", text, translate(told(hasty)), url_for("settings.plugins"))]
 
 
 _WAITS_FOR_NOBODY = ("scheduled", "expanding", "running", "planned", "approved", "handed_over")

@@ -4,6 +4,7 @@ from typing import Any
 
 from flask import Blueprint, render_template
 
+from lanmu.i18n import told
 from lanmu.interfaces.access import requires
 from lanmu.plugins import PluginStatus
 from lanmu.web.pages.choices import channel_title
@@ -15,7 +16,12 @@ blueprint = Blueprint("settings", __name__)
 @blueprint.get("/settings/plugins")
 @requires("plugin.view")
 def plugins() -> str:
-    return render_template("plugins.html", plugins=[_shown(status) for status in server().plugins.statuses()])
+    hasty = server().hasty_lookups()
+    return render_template(
+        "plugins.html",
+        plugins=[_shown(status) for status in server().plugins.statuses()],
+        hasty=translate(told(hasty)) if hasty else "",
+    )
 
 
 def _shown(status: PluginStatus) -> dict[str, Any]:
