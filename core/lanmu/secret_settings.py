@@ -53,60 +53,53 @@ def places(
 ) -> frozenset[str]:
     """Where in a plugin's table the secrets stand that its settings hold, as `load` makes them of the table.
 
-    A secret need not be the setting as it was written: a schema may trim it, take it out of an address, or
-    put it together with something else. So it is also looked for within the settings, and they within it;
-    and where none of that finds it, the text that makes another secret when it is another text is the one.
-    """
-    given = [(where, str(value)) for where, value in values(table, place) if type(value) in (str, int, float)]
-    secrets = sorted(each.reveal() for each in secrets_in(load(table)))
-    found: set[str] = set()
-    unfound = False
-    for secret in {each.strip() for each in secrets} - {""}:
-        same = {where for where, value in given if value.strip() == secret}
-        if len(secret) >= TELLING or not same:
-            same |= {where for where, value in given if secret in value}
-        same = same or {where for where, value in given if len(value) >= TELLING and value in secret}
-        found |= same
-        unfound = unfound or not same
-    if unfound:
-        found |= {
-            where
-            for where, value in values(table, place)
-            if where not in found
-            and isinstance(value, str)
-            and _turns(table, place, where, value, load, secrets)
-        }
-    return frozenset(found)
-
-
-def _turns(
-    table: Mapping[str, Any],
-    place: str,
-    at: str,
-    value: str,
-    load: Callable[[Mapping[str, Any]], object],
-    secrets: list[str],
-) -> bool:
-    """Whether another text there makes as many secrets, but others.
-
-    One that makes fewer or more is a switch, such as the address that a plugin has stand-ins for.
+    Most stand there as they are, or cut out of an address. What a schema decoded or put together stands
+    nowhere: it was made of the settings without which, each with another text, it does not come out again.
     """
 
-    def with_other(inner: object, where: str, other: str) -> Any:
-        if isinstance(inner, Mapping):
-            return {key: with_other(item, below(where, key), other) for key, item in inner.items()}
-        if isinstance(inner, list):
-            return [with_other(item, where, other) for item in inner]
-        return other if where == at and inner == value else inner
+    def made(of: Mapping[str, Any]) -> list[str]:
+        return [secret.reveal().strip() for secret in secrets_in(load(of))]
 
-    for other in _like(value):
-        try:
-            made = sorted(each.reveal() for each in secrets_in(load(with_other(table, place, other))))
-        except Exception:  # noqa: BLE001, S112  a schema may refuse it in any way, which proves nothing
-            continue
-        if len(made) == len(secrets) and made != secrets:
-            return True
-    return False
+    first = made(table)
+    steady = {*first} & {*made(table)} - {""}  # what comes out otherwise each time is made of no setting
+    texts = [(where, str(value)) for where, value in values(table, place) if type(value) in (str, int, float)]
+    found = {secret: _shows(secret, texts) for secret in steady}
+    at = {where for wheres in found.values() for where in wheres}
+    hidden = {secret for secret, wheres in found.items() if not wheres}
+
+    def makes_one(where: str, text: str) -> bool:
+        for other in _like(text):
+            try:
+                others = made(_with(table, place, (where, text), other))
+            except Exception:  # noqa: BLE001, S112  a schema may refuse it in any way, which proves nothing
+                continue
+            # With more or fewer it is a switch, such as the address that a plugin has stand-ins for.
+            if len(others) == len(first) and not hidden <= {*others}:
+                return True
+        return False
+
+    if hidden:
+        rest = [each for each in values(table, place) if isinstance(each[1], str) and each[0] not in at]
+        at |= {where for where, text in rest if makes_one(where, text)}
+    return frozenset(at)
+
+
+def _shows(secret: str, texts: list[tuple[str, str]]) -> set[str]:
+    """Where a secret stands, alone or within a text, or else what stands within the secret."""
+    alone = {where for where, text in texts if text.strip() == secret}
+    if alone and len(secret) < TELLING:
+        return alone
+    within = {where for where, text in texts if secret in text}
+    return within or {where for where, text in texts if len(text) >= TELLING and text in secret}
+
+
+def _with(table: Any, place: str, at: tuple[str, str], other: str) -> Any:
+    """The table with another text in one place."""
+    if isinstance(table, Mapping):
+        return {key: _with(value, below(place, key), at, other) for key, value in table.items()}
+    if isinstance(table, list):
+        return [_with(value, place, at, other) for value in table]
+    return other if (place, table) == at else table
 
 
 def _like(text: str) -> Iterator[str]:

@@ -7,6 +7,7 @@ import tomllib
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
+from secrets import token_urlsafe
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
@@ -51,6 +52,7 @@ class BellSchema(Schema):
     user = fields.String()
     word = fields.String()
     stand_in = fields.Boolean()
+    nonce = fields.Boolean()
     hook = fields.String(required=True)
     room = fields.String()
     seal = fields.String()
@@ -68,6 +70,8 @@ class BellSchema(Schema):
             made.append(Secret(f"{data['user']}:{data['word']}"))
         if data.get("stand_in"):
             made.append(Secret("of-the-sandbox"))
+        if data.get("nonce"):
+            made.append(Secret(token_urlsafe(16)))
         return BellSettings(**secret, room=data.get("room", ""), rings=rings, made=tuple(made))
 
 
@@ -223,6 +227,15 @@ def test_a_short_secret_is_found_where_a_schema_puts_it_together():
 
 def test_what_a_plugin_holds_secret_without_being_told_hides_no_setting():
     assert _places('stand_in = true\nnote = "nothing else"\nroom = "front"') == set()
+
+
+def test_what_a_plugin_makes_up_anew_each_time_hides_no_setting():
+    assert _places('nonce = true\nnote = "nothing else"\nroom = "front"') == set()
+
+
+def test_a_secret_is_found_where_a_schema_unwraps_it_beside_one_that_is_made_up():
+    lock = base64.b64encode(b'{"key": "geheim-in-base64"}').decode()
+    assert _places(f'nonce = true\nlock = "{lock}"\nnote = "nothing else"') == {"lock"}
 
 
 def test_where_a_secret_cannot_be_taken_out_no_setting_is_kept():
