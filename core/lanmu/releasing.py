@@ -25,7 +25,7 @@ from lanmu.delivery.progress import lock_pushes, settle
 from lanmu.delivery.sending import asking
 from lanmu.delivery.sending.preflight import Preflight
 from lanmu.delivery.sending.queue import as_claimed
-from lanmu.delivery.states import FINISHED_PUSHES, UnitState
+from lanmu.delivery.states import FINISHED_PUSHES, RESTORED, UnitState
 from lanmu.i18n import _
 from lanmu.interfaces.channels import NotConnected, Ref, Request, Window
 from lanmu.interfaces.errors import Conflict
@@ -37,7 +37,6 @@ log = logging.getLogger(__name__)
 _OPEN = (UnitState.PENDING, UnitState.RETRY_WAIT, UnitState.LEASED, UnitState.HELD)
 _BATCH = 50
 _BEFORE = timedelta(minutes=2)
-_OWNER = "restored"
 
 
 class About(StrEnum):
@@ -225,7 +224,7 @@ class Releasing:
             Attempt(
                 unit_id=unit.id,
                 fence=unit.fence,
-                owner=_OWNER,
+                owner=RESTORED,
                 call=request.call,
                 request=request.body,
                 request_sha256=sha256(request.body).hexdigest(),

@@ -47,3 +47,16 @@ def test_a_test_of_which_nobody_knows_is_told_with_what_comes_next(
     assert push in sent.stderr
     listed = lanmu("push", "list", lang=lang).stdout
     assert word in listed, "the list calls it the same"
+
+
+def test_a_doubt_is_looked_at_again_from_the_command_line(lanmu, monkeypatch):
+    monkeypatch.setattr(PackChannel, "transmit", lambda *_: LOST)
+    monkeypatch.setattr(PackChannel, "abilities", MUTE)
+    sent = lanmu("push", "test", "personal_wechat_export.pack", "--to", "g1", "--text", "hello")
+    push = sent.stdout.split()[0]
+    refused = lanmu("push", "look-again", push, "1", lang="zh")
+    assert (refused.exit_code, "这个渠道不支持查询是否已发出。" in refused.stderr) == (1, True)
+    monkeypatch.setattr(PackChannel, "abilities", LISTED)
+    assert "Being checked" in lanmu("push", "look-again", push, "1").stdout
+    assert "asked already" in lanmu("push", "look-again", push, "1").stderr
+    assert "nothing of it" in lanmu("push", "look-again", push).stderr

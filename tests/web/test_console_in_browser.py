@@ -4,19 +4,21 @@ import re
 import shutil
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from flask import Flask
 from playwright.sync_api import Browser as Chromium
 from playwright.sync_api import Page, expect, sync_playwright
-from sqlalchemy import update
+from sqlalchemy import select, update
 from tests.web.conftest import PASSWORD, Send
 from werkzeug.serving import make_server
 
-from lanmu.delivery.models import Push, Unit, UnitTarget
+from lanmu.delivery.models import Attempt, Push, Unit, UnitTarget
 from lanmu.schedule.occurrences import OccurrenceView
 from lanmu.server import Server
+from lanmu_personal_wechat_export.channel import PackChannel
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = pytest.mark.skipif(
@@ -176,6 +178,40 @@ def test_a_doubt_is_sent_again_on_a_phone_after_its_warning(
     page.locator("form .btn-danger").click()
     page.wait_for_selector(".flash-success")
     assert server.delivery.units(push.id)[0].state == "pending"
+    assert told == []
+    page.context.close()
+
+
+@pytest.mark.parametrize("width", [1440, 375])
+def test_what_is_in_doubt_is_looked_at_again_without_running_off_the_edge(
+    chromium: Chromium,
+    address: str,
+    server: Server,
+    send: Send,
+    monkeypatch: pytest.MonkeyPatch,
+    width: int,
+):
+    monkeypatch.setattr(
+        PackChannel, "abilities", replace(PackChannel.abilities, idempotency=None, batch_max=1)
+    )
+    push = send("一个名字很长很长很长很长的群", "二群", push="running", unit="unknown", target="unknown")
+    lookup = {"looked_at": server.clock.now().isoformat(), "failed": "https://far.example/" + "list/" * 20}
+    with server.database.write() as session:
+        for unit in session.scalars(select(Unit).where(Unit.push_id == push.row)):
+            attempt = Attempt(
+                unit_id=unit.id, fence=1, owner="x", call="send", request=b"{}", request_sha256="ab" * 32,
+                meta={}, started_at=server.clock.now(), evidence={"wrote": True, "lookups": [lookup]},
+            )  # fmt: skip
+            session.add(attempt)
+    page, told = _sign_in(chromium, address, width)
+    for language, label in (("en", "Look again"), ("zh-CN", "再查一次")):
+        page.goto(f"{address}/pushes/{push.id}?lang={language}")
+        expect(page.locator("form[action$='/units/1/look-again']")).to_have_text(label)
+        assert not page.evaluate(OUT_OF_PAGE), language
+    page.locator("form[action$='/units/1/look-again'] button").click()
+    expect(page.locator("#push-decide")).to_contain_text("正在核实")
+    assert not page.evaluate(OUT_OF_PAGE)
+    assert [bool(unit.look_at) for unit in server.delivery.units(push.id)] == [True, False]
     assert told == []
     page.context.close()
 

@@ -157,6 +157,25 @@ def decide(ctx: click.Context, push_id: str, unit: int, answer: str, why: str, a
         _tell(server, server.delivery.get(push_id), as_json)
 
 
+@push.command(
+    "look-again",
+    help=_(
+        "Have the channel asked once more about a batch in doubt, or about all: once you have mended what "
+        "kept it from being asked."
+    ),
+)
+@click.argument("push_id")
+@click.argument("unit", metavar="[BATCH]", type=click.IntRange(min=1), required=False)
+@_JSON
+@click.pass_context
+def look_again(ctx: click.Context, push_id: str, unit: int | None, as_json: bool) -> None:
+    with open_server(ctx) as server:
+        found = server.delivery.look_again(push_id, unit)
+        on = push_id if unit is None else f"{push_id}/{unit}"
+        server.audit.record(BY, "push.look_again", on, detail={"units": found})
+        _tell(server, server.delivery.get(push_id), as_json)
+
+
 def _tell(server: "Server", found: PushView, as_json: bool) -> None:
     if as_json:
         print_json(_plain(found))

@@ -12,13 +12,13 @@ from lanmu.delivery import listing
 from lanmu.delivery.changes import Changes
 from lanmu.delivery.deadlines import NO_QUIET, Deadlines
 from lanmu.delivery.expansion import Expansion, is_expanded, state_to_go
+from lanmu.delivery.followup import said
 from lanmu.delivery.followup.results import Results
-from lanmu.delivery.followup.unknowns import note_decision
 from lanmu.delivery.installation import lives
 from lanmu.delivery.installation.owner import Owner, is_dead
 from lanmu.delivery.intake import PushRequest, Recipient, take_in, text_hash
 from lanmu.delivery.listing import Decision, Group
-from lanmu.delivery.models import Push, Unit, UnitTarget
+from lanmu.delivery.models import Push, Unit
 from lanmu.delivery.progress import Progress, progress, progress_by_push, settle
 from lanmu.delivery.recipients import RecipientLine, recipient_lines
 from lanmu.delivery.sending.asking import no_such_channel
@@ -26,7 +26,7 @@ from lanmu.delivery.sending.breakers import BreakerView, forget, open_breakers
 from lanmu.delivery.sending.journal import Journal
 from lanmu.delivery.sending.outcomes import first_look
 from lanmu.delivery.sending.queue import OWNED, next_due, reap, release
-from lanmu.delivery.states import FINISHED_PUSHES, SAID_SENT, PushState, UnitState
+from lanmu.delivery.states import FINISHED_PUSHES, PushState, UnitState
 from lanmu.delivery.stopping import Stopped, ask_to_return, returnable, stopped
 from lanmu.delivery.views import GateAnswer, PushView, UnitView, gate_answers, push_view, unit_views
 from lanmu.i18n import _
@@ -303,48 +303,26 @@ class DeliveryService:
         kept with the attempt; the caller writes the audit. Raises Conflict where the unit is not in doubt any
         more, or is to be sent again while the channel is still being asked.
         """
-        now = self._clock.now()
-        outcomes = {
-            "sent": (UnitState.ACCEPTED, "accepted"),
-            "again": (UnitState.PENDING, "planned"),
-            "give_up": (UnitState.FAILED, "failed"),
-        }
-        if answer not in outcomes:
+        if answer not in said.OUTCOMES:
             raise Invalid("answer", _("must be sent, again or give_up."))
-        state, target_state = outcomes[answer]
         with self._database.write() as session:
             push = _find(session, public_id, lock=True)
-            unit = session.scalar(select(Unit).where(Unit.push_id == push.id, Unit.number == unit_number))
-            if unit is None or unit.state != UnitState.UNKNOWN:
-                raise Conflict(push.title, _("this unit is not in doubt any more; load the page again."))
-            if answer == "again":
-                if push.cancel_requested:
-                    raise Conflict(push.title, _("was cancelled, so nothing of it can be sent again."))
-                if now >= push.deadline_at:
-                    raise Conflict(
-                        push.title, _("its deadline has passed, so nothing of it can be sent again.")
-                    )
-                if unit.look_at is not None:
-                    raise Conflict(
-                        push.title,
-                        _("the channel is still being asked whether this went out."),
-                        _("Wait for its answer: it comes by itself, within a day at most."),
-                    )
-                push.late_decided = True  # the person sees how late it is
-            said = {"answer": answer, "by": by, "why": why, "at": now.isoformat()}
-            if not note_decision(session, unit.id, said) and answer == "sent":
-                unit.code = SAID_SENT
-            unit.state, unit.fence, unit.look_at = state, unit.fence + 1, None
-            unit.accepted_at = now if answer == "sent" else None
-            unit.finished_at = now if answer == "give_up" else None
-            session.execute(
-                update(UnitTarget)
-                .where(UnitTarget.unit_id == unit.id)
-                .values(state=target_state, changed_at=now)
-                .execution_options(synchronize_session=False)
-            )
-            session.flush()
-            settle(session, now, [push.id])
+            said.decide(session, self._clock.now(), push, unit_number, answer, by, why)
+
+    def look_again(self, public_id: str, unit_number: int | None = None) -> int:
+        """Have the channel asked once more about a unit in doubt, or about all that a push has: a person has
+        mended what kept it from being asked. Answers how many; raises Conflict where none can be.
+
+        Nothing is sent by it, and what is found or not found means what it does in any lookup.
+        """
+        with self._database.write() as session:
+            push = _find(session, public_id, lock=True)
+            channel = self._channels.get(push.channel)
+            return said.look_again(session, self._clock.now(), push, channel, unit_number)
+
+    def can_be_asked(self, channel: str) -> bool:
+        """Whether this channel runs and can be asked what became of a unit."""
+        return said.can_be_asked(self._channels.get(channel))
 
     def breakers(self) -> list[BreakerView]:
         """The ways out that a far end has closed or narrowed."""

@@ -77,6 +77,9 @@ COUNTED_AFTER = timedelta(hours=72)
 SAID_SENT = "said_sent"
 """The code of a unit without an attempt of its own, of which a person says that it is out."""
 
+RESTORED = "restored"
+"""The owner of an attempt that stands for what the original of a copy may have sent: nobody knows when."""
+
 TARGET_STATE_OF_UNIT: dict[UnitState, str] = {
     UnitState.ACCEPTED: "accepted",
     UnitState.HANDED_OVER: "handed_over",

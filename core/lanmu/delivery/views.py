@@ -12,6 +12,7 @@ from lanmu.delivery.door.limit_models import GateCount
 from lanmu.delivery.models import Attempt, Push, Unit, UnitTarget
 from lanmu.delivery.progress import Progress
 from lanmu.delivery.recipients import Waits, standing_of
+from lanmu.delivery.states import RESTORED, UnitState
 from lanmu.i18n import from_store
 
 
@@ -95,7 +96,8 @@ class GateAnswer:
 
 @dataclass(frozen=True, slots=True)
 class UnitView:
-    """A unit with its recipients and attempts."""
+    """A unit with its recipients and attempts. `can_be_looked_up`: it waits for a person, and a lookup of its
+    last attempt would be about what was sent."""
 
     id: int
     number: int
@@ -110,6 +112,7 @@ class UnitView:
     attempts: Sequence[AttemptView]
     look_at: datetime | None = None
     looks: int = 0
+    can_be_looked_up: bool = False
 
 
 CLONE = "clone:"
@@ -177,9 +180,11 @@ def unit_views(
         query = query.where(Unit.state.in_(states))
     units = {unit.id: unit for unit in session.scalars(query)}
     attempts: dict[int, list[AttemptView]] = {unit_id: [] for unit_id in units}
+    owners: dict[int, str] = {}
     for attempt in session.scalars(
         select(Attempt).where(Attempt.unit_id.in_(units)).order_by(Attempt.unit_id, Attempt.fence)
     ):
+        owners[attempt.unit_id] = attempt.owner
         before = attempts[attempt.unit_id]
         before.append(
             AttemptView(
@@ -226,6 +231,9 @@ def unit_views(
             attempts[unit.id],
             unit.look_at,
             unit.looks,
+            unit.state == UnitState.UNKNOWN
+            and unit.look_at is None
+            and owners.get(unit.id, RESTORED) != RESTORED,
         )
         for unit in units.values()
     ]

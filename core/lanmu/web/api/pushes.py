@@ -277,6 +277,30 @@ def decide(given: dict[str, Any], push: str, unit: int) -> dict[str, Any]:
     return one_push(push)
 
 
+@blueprint.route("/pushes/<push>/look-again", methods=["POST"])
+@allowed(blueprint, "push.cancel", _("Ask the channel again about all units in doubt"))
+@blueprint.doc(parameters=[IDEMPOTENCY_HEADER])
+@idempotent
+@blueprint.response(200, PushSchema)
+def look_again(push: str) -> dict[str, Any]:
+    """For units that wait for a person because their channel could not be asked; 409 where there are none."""
+    found = server().delivery.look_again(push)
+    _note("push.look_again", push, "push.cancel", {"units": found})
+    return one_push(push)
+
+
+@blueprint.route("/pushes/<push>/units/<int:unit>/look-again", methods=["POST"])
+@allowed(blueprint, "push.cancel", _("Ask the channel again about a unit in doubt"))
+@blueprint.doc(parameters=[IDEMPOTENCY_HEADER])
+@idempotent
+@blueprint.response(200, PushSchema)
+def look_again_at(push: str, unit: int) -> dict[str, Any]:
+    """Found counts as sent; what is not found twice goes out, where its deadline allows it."""
+    server().delivery.look_again(push, unit)
+    _note("push.look_again", f"{push}/{unit}", "push.cancel")
+    return one_push(push)
+
+
 @blueprint.route("/pushes/<push>/units/<int:unit>/again", methods=["POST"])
 @allowed(blueprint, "push.force", _("Send a unit in doubt once more"))
 @blueprint.doc(parameters=[IDEMPOTENCY_HEADER])

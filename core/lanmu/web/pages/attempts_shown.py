@@ -91,6 +91,18 @@ def last_in_vain(attempts: Sequence[AttemptView]) -> Afterwards | None:
     return Afterwards(_instant(lookups[-1].get("looked_at")), translate(lookups[-1]["failed"]))
 
 
+def last_look(attempts: Sequence[AttemptView]) -> Afterwards | None:
+    """When the channel was last asked about the last attempt, and what it said; None where it never was.
+
+    Why it could not be asked is the unit's own reason then.
+    """
+    lookups = _lookups(attempts[-1]) if attempts else []
+    if lookups and "failed" in lookups[-1]:
+        return Afterwards(_instant(lookups[-1].get("looked_at")), say(_("The channel could not be asked.")))
+    lines = [line for each in lookups for line in _lookup(each)]
+    return lines[-1] if lines else None
+
+
 _DECIDED = {
     "sent": _("%(who)s said that it is out."),
     "again": _("%(who)s had it sent once more."),

@@ -93,6 +93,32 @@ def resolve(push: str, unit: int) -> Response:
     return act(do, _page(push), permission="push.cancel", on=f"{push}/{unit}", detail=answered)
 
 
+@blueprint.post("/pushes/<push>/look-again")
+@requires("push.cancel")
+def look_again(push: str) -> Response:
+    """Have the channel asked once more about all that wait for a person's word."""
+    return _look_again(push, None)
+
+
+@blueprint.post("/pushes/<push>/units/<int:unit>/look-again")
+@requires("push.cancel")
+def look_again_at(push: str, unit: int) -> Response:
+    """Have the channel asked once more about one batch."""
+    return _look_again(push, unit)
+
+
+def _look_again(push: str, unit: int | None) -> Response:
+    detail: dict[str, Any] = {}
+
+    def do() -> str:
+        detail["units"] = server().delivery.look_again(push, unit)
+        told = _("The channel is asked again, batches: %(n)s. What it says is shown here.")
+        return say(told, n=detail["units"])
+
+    on = push if unit is None else f"{push}/{unit}"
+    return act(do, _page(push), permission="push.cancel", on=on, detail=detail)
+
+
 @blueprint.get("/pushes/<push>/units/<int:unit>/again")
 @requires("push.force")
 def ask_again(push: str, unit: int) -> str:

@@ -193,6 +193,7 @@ def can(push: PushView) -> dict[str, bool]:
         "send_back": reviewed and may("content.approve"),
         "mine": reviewed and mine,
         "decide": may("push.cancel"),
+        "look_again": may("push.cancel") and server().delivery.can_be_asked(push.channel),
         "again": may("push.force"),
     }
 
@@ -250,6 +251,8 @@ def unit(found: UnitView, push: PushView, called: Mapping[str, str]) -> dict[str
         "next_try": found.not_before if found.state == UnitState.RETRY_WAIT else None,
         "look_at": found.look_at if found.state == UnitState.UNKNOWN else None,
         "looks": found.looks,
+        "can_be_looked_up": found.can_be_looked_up,
+        "last_look": attempts_shown.last_look(found.attempts) if found.can_be_looked_up else None,
         "in_vain": attempts_shown.last_in_vain(found.attempts) if found.look_at else None,
         "targets": [
             {
