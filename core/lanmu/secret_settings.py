@@ -53,8 +53,8 @@ def places(
 ) -> frozenset[str]:
     """Where in a plugin's table the secrets stand that its settings hold, as `load` makes them of the table.
 
-    Most stand there as they are, or cut out of an address. What a schema decoded or put together stands
-    nowhere: it was made of the settings without which, each with another text, it does not come out again.
+    Most stand there as they are, or as a part. What a schema decoded or put together stands nowhere: it was
+    made of those settings that, with another text, do not make it again.
     """
 
     def made(of: Mapping[str, Any]) -> list[str]:

@@ -32,6 +32,13 @@ LookedUp: Any = HOOK.TestListedHookChannel
 class TestHookChannel(Sent):  # type: ignore[misc]
     examples = 50
 
+    @pytest.mark.parametrize("code", [b"false", b"null", b'"0"', b"0.0", b"[]"])
+    def test_what_only_looks_like_a_nought_is_not_taken_for_an_acceptance(
+        self, channel: Any, code: bytes
+    ) -> None:
+        seen = HOOK.Observation(wrote=True, status=200, body=b'{"errcode": %s}' % code)
+        assert channel.classify(seen).outcome is HOOK.Outcome.AMBIGUOUS
+
 
 class TestListedHookChannel(LookedUp):  # type: ignore[misc]
     examples = 50
