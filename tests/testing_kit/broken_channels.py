@@ -11,6 +11,8 @@ from typing import Any
 import lanmu
 from lanmu.interfaces.channels import (
     Abilities,
+    Asset,
+    AssetRef,
     CancelResult,
     Line,
     Message,
@@ -223,6 +225,41 @@ class RefusesWithoutNumbers(Sound):
     def compose(self, message: Message, targets: Sequence[Target]) -> Request | Refusal:
         answer = super().compose(message, targets)
         return Refusal("Too long.") if isinstance(answer, Refusal) else answer
+
+
+class UploadsForever(Sound):
+    """Says of an uploaded file, in a wall time of nobody's, until when it is known."""
+
+    abilities = replace(Sound.abilities, asset_ttl=timedelta(days=3))
+
+    def upload(self, asset: Asset) -> AssetRef:
+        self.asked(self.service.stopped)
+        return AssetRef(f"media-{asset.name}", self.until())
+
+    def until(self) -> datetime:
+        return datetime(2099, 1, 1)  # noqa: DTZ001  that is the fault
+
+
+class UploadsSoundly(UploadsForever):
+    def until(self) -> datetime:
+        return NOW + timedelta(days=3)
+
+
+class UploadsWithoutAName(UploadsSoundly):
+    def upload(self, asset: Asset) -> AssetRef:
+        return replace(super().upload(asset), ref="")
+
+
+class SendsWhileUploading(UploadsSoundly):
+    def upload(self, asset: Asset) -> AssetRef:
+        self.service.post(asset.name.encode())
+        return super().upload(asset)
+
+
+class StumblesWhileUploading(UploadsSoundly):
+    def upload(self, asset: Asset) -> AssetRef:
+        self.service.stopped()
+        return super().upload(asset)
 
 
 class TellsTheTime(Sound):
@@ -449,6 +486,18 @@ class TellsItsSecretWhenAsking(Sound):
             return super().find(request, window)
         except NotConnected as error:
             raise NotConnected(f"{error.reason} ?key={self.secret.reveal()}") from error
+
+
+class FindsHalfAReference(Sound):
+    """What `results` needs besides the id comes with an acceptance alone."""
+
+    def classify(self, observation: Observation) -> Verdict:
+        verdict = super().classify(observation)
+        ref = verdict.ref and Ref(verdict.ref.id, {"kind": "group"})
+        return replace(verdict, ref=ref)
+
+    def results(self, ref: Ref) -> Iterable[TargetResult]:
+        return [replace(each, reason=ref.detail["kind"]) for each in super().results(ref)]
 
 
 class LooksAtAnyTime(Sound):

@@ -63,8 +63,9 @@ def broken_rules(
     return rules
 
 
-def test_a_sound_channel_passes(tmp_path: Path) -> None:
-    assert broken_rules(Sound, tmp_path) == set()
+@pytest.mark.parametrize("channel", [Sound, broken.UploadsSoundly])
+def test_a_sound_channel_passes(channel: Callable[[Service], Channel], tmp_path: Path) -> None:
+    assert broken_rules(channel, tmp_path) == set()
 
 
 @pytest.mark.parametrize(
@@ -80,6 +81,10 @@ def test_a_sound_channel_passes(tmp_path: Path) -> None:
         (broken.RefusesWithoutNumbers, "refusal-says-why"),
         (broken.CutsLongTexts, "text-whole"),
         (broken.TakesTheFirstFile, "asset-kept"),
+        (broken.UploadsForever, "upload-type"),
+        (broken.UploadsWithoutAName, "upload-named"),
+        (broken.SendsWhileUploading, "upload-sends-nothing"),
+        (broken.StumblesWhileUploading, "upload-says-it-cannot-ask"),
         (broken.TakesAnyFile, "asset-kind"),
         (broken.TakesAnyFile, "asset-count"),
         (broken.TakesAnyFile, "asset-size"),
@@ -109,6 +114,7 @@ def test_a_sound_channel_passes(tmp_path: Path) -> None:
         (broken.TakesAGatewayForNothing, "find-says-it-cannot-ask"),
         (broken.StumblesWhenAsking, "find-says-it-cannot-ask"),
         (broken.TellsItsSecretWhenAsking, "no-secret-in-fault"),
+        (broken.FindsHalfAReference, "find-serves-the-rest"),
         (broken.LooksAtAnyTime, "find-keeps-its-window"),
         (broken.SendsWhatItDoesNotFind, "find-sends-nothing"),
         (broken.TakesNoAnswerForDelivered, "results-says-it-cannot-ask"),

@@ -167,4 +167,6 @@ class ComposeContract:
         holds(bool(str(answer)), "refusal-says-why", "the refusal has no reason")
 
     def _kind(self, channel: Channel) -> str:
-        return min(channel.abilities.asset_types, default="image/png")
+        """A kind that the channel takes; PNG if it does, for which there is a true sample."""
+        kinds = channel.abilities.asset_types or {"image/png"}
+        return "image/png" if "image/png" in kinds else min(kinds)

@@ -15,6 +15,7 @@ takes `lanmu.testing.doubt_contract.DoubtContract` instead, which holds all of t
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
@@ -22,12 +23,14 @@ from hypothesis import given, settings
 
 from lanmu.delivery.sending import asking
 from lanmu.delivery.sending.answers import (
+    check_asset_ref,
     check_line,
     check_no_connection,
     check_observation,
     check_verdict,
 )
 from lanmu.interfaces.channels import (
+    Asset,
     Channel,
     Line,
     NotConnected,
@@ -43,6 +46,7 @@ from lanmu.interfaces.channels import (
 from lanmu.storage.away import AWAY
 from lanmu.testing.compose_contract import ComposeContract
 from lanmu.testing.far_end import Behaviour, FarEnd
+from lanmu.testing.files import sample_file
 from lanmu.testing.rules import hides, holds, holds_to
 from lanmu.testing.seen import FAULTS, RUBBISH, observations
 
@@ -61,6 +65,21 @@ class ChannelContract(ComposeContract):
 
     examples = 200
     """How many made-up observations `classify` is shown."""
+
+    # --- files ahead of the message ---
+
+    def test_a_file_is_handed_over_ahead(self, channel: Channel, far_end: FarEnd, tmp_path: Path) -> None:
+        file = self._file_ahead(channel, tmp_path)
+        with self._sends_nothing(far_end, "upload"):
+            known = holds_to(check_asset_ref, channel.upload(file))
+        holds(bool(known.ref), "upload-named", f"the far end calls a file by nothing: {known}")
+
+    def test_a_file_that_cannot_be_handed_over_is_told_so(
+        self, channel: Channel, far_end: FarEnd, tmp_path: Path
+    ) -> None:
+        file = self._file_ahead(channel, tmp_path)
+        far_end.behave(Behaviour.UNREACHABLE)
+        self._in_vain(channel, far_end, Behaviour.UNREACHABLE, "upload", lambda: channel.upload(file))
 
     # --- one write, and what it proves ---
 
@@ -327,6 +346,11 @@ class ChannelContract(ComposeContract):
     def _can_do(self, channel: Channel, behaviour: Behaviour) -> None:
         if behaviour is not Behaviour.UNREACHABLE:
             self._has_a_wire(channel)
+
+    def _file_ahead(self, channel: Channel, folder: Path) -> Asset:
+        if channel.abilities.asset_ttl is None:
+            pytest.skip("this channel declares no asset_ttl")
+        return sample_file(folder, "ahead.png", self._kind(channel))
 
     def _has_a_wire(self, channel: Channel) -> None:
         if channel.abilities.local:

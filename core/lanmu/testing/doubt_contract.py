@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import pytest
 
-from lanmu.interfaces.channels import Channel, Outcome, Request, Window
+from lanmu.interfaces.channels import Channel, NotConnected, Outcome, Ref, Request, Window
 from lanmu.testing.contracts import UNASKED, Behaviour, ChannelContract, FarEnd, spoken
 from lanmu.testing.rules import holds
 
@@ -43,6 +43,7 @@ class DoubtContract(ChannelContract):
             "misses it, or the far end stamps what it takes by another clock than lanmu_clock",
         )
         holds(bool(found[0].id), "find-sees-what-took-effect", "what is found has no id to adopt")
+        self._serves_the_rest(channel, found[0])
 
     def test_what_was_sent_at_another_time_is_not_found(
         self, channel: Channel, far_end: FarEnd, window: Window
@@ -138,6 +139,24 @@ class DoubtContract(ChannelContract):
         )
 
     # --- the steps that the cases share ---
+
+    def _serves_the_rest(self, channel: Channel, found: Ref) -> None:
+        """What is adopted is asked for its results, and taken back, by what `find` said of it."""
+        abilities, call = channel.abilities, ""
+        try:
+            if abilities.acceptance == "async":
+                call = "results"
+                list(channel.results(found))
+            if abilities.cancel:
+                call = "cancel"
+                channel.cancel(found)
+        except NotConnected:
+            pass
+        except Exception as error:
+            raise AssertionError(
+                f"find-serves-the-rest: {call} of {found}, which find answered, raised "
+                f"{type(error).__name__}: {error}. Does it lack a detail that an acceptance's Ref has?"
+            ) from error
 
     def _can_be_looked_up(self, channel: Channel) -> None:
         if not channel.abilities.lookup:

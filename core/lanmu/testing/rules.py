@@ -24,6 +24,8 @@ _RULES = {
     "classify()": "classify-total",
     "TargetResult": "results-type",
     "results()": "results-type",
+    "upload()": "upload-type",
+    "AssetRef": "upload-type",
     "find()": "find-type",
     "cancel()": "cancel-type",
 }
