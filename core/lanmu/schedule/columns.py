@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import Select, delete, select
+from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from lanmu.audience.models import Community, CommunityAddress, CommunityTag
+from lanmu.audience.models import Community
 from lanmu.audience.presets import STAGES
 from lanmu.delivery.sending.asking import no_such_channel
 from lanmu.i18n import _
@@ -20,6 +20,7 @@ from lanmu.schedule.calendar import Slot as CalendarSlot
 from lanmu.schedule.calendar import is_over, slot_from, zone_of
 from lanmu.schedule.models import Column, Slot
 from lanmu.schedule.problem import ColumnRules, Pool
+from lanmu.schedule.reach import communities_of
 from lanmu.storage import Database
 
 APPROVALS = ("auto", "each")
@@ -305,40 +306,6 @@ def matching(session: Session, draft: ColumnDraft) -> tuple[list[Community], lis
     row.targets = _filters(tags=draft.targets.tags, types=draft.targets.types, stages=draft.targets.stages)
     row.channel = draft.channel
     return communities_of(session, row)
-
-
-def communities_of(session: Session, row: Column) -> tuple[list[Community], list[Community]]:
-    """The active communities that the column feeds: those its channel can reach, and those it cannot."""
-    addressed = set(
-        session.scalars(select(CommunityAddress.community_id).where(CommunityAddress.channel == row.channel))
-    )
-    matched = session.scalars(_active(row)).all()
-    return (
-        [community for community in matched if community.id in addressed],
-        [community for community in matched if community.id not in addressed],
-    )
-
-
-def ids_fed(session: Session, row: Column) -> set[int]:
-    """The rows of the active communities that the column feeds and its channel can reach."""
-    reachable = select(CommunityAddress.community_id).where(CommunityAddress.channel == row.channel)
-    return set(
-        session.scalars(_active(row).with_only_columns(Community.id).where(Community.id.in_(reachable)))
-    )
-
-
-def _active(row: Column) -> Select[Community]:
-    """The active communities that the column means."""
-    targets = row.targets
-    query = select(Community).where(Community.active).order_by(Community.id)
-    if targets.get("tags"):
-        tagged = select(CommunityTag.community_id).where(CommunityTag.tag.in_(targets["tags"]))
-        query = query.where(Community.id.in_(tagged))
-    if targets.get("types"):
-        query = query.where(Community.type.in_(targets["types"]))
-    if targets.get("stages"):
-        query = query.where(Community.stage.in_(targets["stages"]))
-    return query
 
 
 def _fill(row: Column, draft: ColumnDraft) -> None:

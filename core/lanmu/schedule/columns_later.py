@@ -17,10 +17,11 @@ from lanmu.audience.models import Community
 from lanmu.delivery.door.limits import house_cap
 from lanmu.interfaces.errors import LanmuError
 from lanmu.schedule.calendar import Workdays, moments_of
-from lanmu.schedule.columns import SlotDraft, calendar_slot, ids_fed, slots_of
+from lanmu.schedule.columns import SlotDraft, calendar_slot, slots_of
 from lanmu.schedule.crowd import Draft
 from lanmu.schedule.days_ahead import Span
 from lanmu.schedule.models import Column
+from lanmu.schedule.reach import ids_fed
 
 
 @dataclass(slots=True)

@@ -17,12 +17,13 @@ from lanmu.interfaces.clock import Clock
 from lanmu.library.models import ContentClass
 from lanmu.library.views import Candidate as LibraryCandidate
 from lanmu.schedule.calendar import Workdays, moments_of
-from lanmu.schedule.columns import calendar_slot, communities_of, rules_of, slots_of
+from lanmu.schedule.columns import calendar_slot, rules_of, slots_of
 from lanmu.schedule.keeping import ByHand, Drawn, keep
 from lanmu.schedule.mix import MixBudget
 from lanmu.schedule.models import Column, Occurrence
 from lanmu.schedule.planner import plan_each
 from lanmu.schedule.problem import Candidate, CommunityState, FixedPick, Key, Opening, Plan, PlanRequest
+from lanmu.schedule.reach import communities_of
 from lanmu.schedule.special_days import table_of
 from lanmu.schedule.storing import PLANNED, Store
 from lanmu.schedule.upkeep import follow_approved_texts, follow_zone_rules

@@ -19,7 +19,6 @@ from lanmu.schedule.columns import (
     Columns,
     calendar_slot,
     communities_for,
-    communities_of,
     find_column,
     matching,
     rules_of,
@@ -31,6 +30,7 @@ from lanmu.schedule.models import Column, Slot
 from lanmu.schedule.occurrences import Occurrences
 from lanmu.schedule.periods_ahead import Plan, crowded_periods, periods_end
 from lanmu.schedule.planning import Planning, PlanReport, as_candidate
+from lanmu.schedule.reach import communities_of
 from lanmu.schedule.special_days import SpecialDays, table_of
 from lanmu.storage import Database
 
