@@ -1,10 +1,16 @@
 """A machine without names or room, or whose database hangs: what waits goes out once that is over."""
 
+import json
 import os
 import subprocess
+import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from threading import Thread
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import pytest
 from tests.e2e.apart import as_root, permitted, seeing
@@ -118,6 +124,52 @@ def test_a_database_server_that_hangs_is_given_up_and_then_gone_on_with(on_postg
     until("it is told that the database is back", lambda: said(on_postgres, worker, BACK) == 1)
     assert said(on_postgres, worker, "Traceback") == 0
     live(web, worker)
+
+
+def test_watchers_of_a_web_whose_database_hangs_are_told_soon_that_it_lives_and_why_it_cannot_work(
+    on_postgres: Lanmu, mortal: Postgres
+):
+    web = on_postgres.serve("--no-worker")
+    assert watched(on_postgres, "livez")[:2] == (200, "ok")
+    assert watched(on_postgres, "healthz")[:2] == (200, "ok")
+    mortal.hang()
+    pages = [Thread(target=knock, args=(on_postgres,), daemon=True) for _ in range(20)]
+    try:
+        for each in pages:  # more than there are threads: each waits for the database
+            each.start()
+        for _ in range(6):
+            status, told, seconds = watched(on_postgres, "healthz")
+            assert (status, told) == (503, "database does not answer")
+            assert seconds < 2
+            status, told, seconds = watched(on_postgres, "livez")
+            assert (status, told) == (200, "ok")
+            assert seconds < 2
+        assert all(each.is_alive() for each in pages)
+    finally:
+        mortal.go_on()
+    until("it is ready again", lambda: watched(on_postgres, "healthz")[0] == 200, 10)
+    for each in pages:
+        each.join(30)
+    live(web)
+
+
+def watched(lanmu: Lanmu, path: str) -> tuple[int, str, float]:
+    """What a watcher is told, and after how many seconds."""
+    began = time.monotonic()
+    try:
+        with urlopen(f"http://127.0.0.1:{lanmu.port}/{path}", timeout=30) as answer:
+            status, told = int(answer.status), json.load(answer)
+    except HTTPError as error:
+        with error:
+            status, told = error.code, json.load(error)
+    return status, str(told["status"]), time.monotonic() - began
+
+
+def knock(lanmu: Lanmu) -> None:
+    """Ask for a page as somebody whose session the database has to know."""
+    asked = Request(f"http://127.0.0.1:{lanmu.port}/", headers={"Cookie": "lanmu_session=of-somebody"})
+    with suppress(OSError), urlopen(asked, timeout=60):
+        pass
 
 
 def test_a_worker_can_be_stopped_while_its_database_server_hangs(on_postgres: Lanmu, mortal: Postgres):

@@ -181,6 +181,7 @@ class _Web:
         from waitress.server import create_server
 
         from lanmu.web.app import create_app
+        from lanmu.web.lane import Threads
 
         config = server.config.server
         family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
@@ -198,7 +199,7 @@ class _Web:
         self._server: Any = create_server(
             create_app(server),
             sockets=[listening],
-            threads=config.threads,
+            _dispatcher=Threads(config.threads),
             ident="",
             # A proxy on this machine may say who asks: else all would share one count of wrong passwords.
             trusted_proxy="127.0.0.1",
