@@ -268,7 +268,10 @@ class UploadedAsset(Base):
 
 
 class WorkerRecord(Base):
-    """A worker that is, or was, at work: host boot id and process, so that a dead owner is known."""
+    """A worker that is, or was, at work: host boot id and process, so that a dead owner is known.
+
+    `channels` are those that run in it: a worker may lack a plugin, or what that needs.
+    """
 
     __tablename__ = "worker"
 
@@ -278,6 +281,7 @@ class WorkerRecord(Base):
     started_at: Mapped[datetime] = mapped_column(UtcDateTime)
     heartbeat_at: Mapped[datetime] = mapped_column(UtcDateTime)
     stopped_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    channels: Mapped[list[str]] = mapped_column(JsonDoc, default=list, server_default=text("'[]'"))
 
 
 PUSH = cast(Table, Push.__table__)

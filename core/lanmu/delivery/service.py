@@ -335,9 +335,9 @@ class DeliveryService:
             return next_due(session, self._clock.now())
 
     def beat(self, owner: Owner) -> None:
-        """Let others know that this worker is alive."""
+        """Let others know that this worker is alive, and what runs in it."""
         with self._database.write() as session:
-            lives.beat(session, self._clock.now(), owner)
+            lives.beat(session, self._clock.now(), owner, self._channels)
 
     def retire(self, owner: Owner) -> None:
         """This worker has stopped of its own will: what it had claimed and not begun is anybody's again."""

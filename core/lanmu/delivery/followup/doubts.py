@@ -29,6 +29,7 @@ from lanmu.delivery.followup.unknowns import (
     take,
     worker_seen,
 )
+from lanmu.delivery.installation.lives import Elsewhere
 from lanmu.delivery.installation.owner import Owner, is_dead
 from lanmu.delivery.models import Attempt, Unit
 from lanmu.delivery.progress import lock_pushes
@@ -91,6 +92,7 @@ class Doubts:
         self._absent_after = absent_after
         self._may_send = may_send
         self._tell = tell
+        self._elsewhere = Elsewhere(database, clock, channels)
         self._breakers = Breakers(channels, 1)
         self._recorder = Recorder(database, clock, journal, lease, pause)
 
@@ -98,8 +100,9 @@ class Doubts:
         """Look into the doubts that are due, a batch of them; answers how many."""
         now = now or self._clock.now()
         self._count_the_old(now)
+        elsewhere = self._elsewhere.channels()
         with self._database.write() as session:
-            doubts = take(session, now, self._lease)
+            doubts = take(session, now, self._lease, elsewhere)
         for doubt in doubts:
             try:
                 self._look_into(doubt)

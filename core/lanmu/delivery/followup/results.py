@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -10,6 +10,7 @@ from sqlalchemy import case, func, select, text, update
 from sqlalchemy.orm import Session
 
 from lanmu.delivery.door import limits
+from lanmu.delivery.installation.lives import Elsewhere
 from lanmu.delivery.models import Attempt, Push, Unit, UnitTarget
 from lanmu.delivery.progress import lock_pushes, settle
 from lanmu.delivery.sending import asking
@@ -69,6 +70,7 @@ class Results:
         self._database = database
         self._clock = clock
         self._channels = channels
+        self._elsewhere = Elsewhere(database, clock, channels)
         self._told: dict[tuple[str, str], float] = {}
 
     def poll(self, push_id: int | None = None, stop: Callable[[], bool] = lambda: False) -> int:
@@ -76,9 +78,9 @@ class Results:
 
         What a cancelled push still has at a channel that can take it back is taken back first.
         """
-        now = self._clock.now()
+        now, elsewhere = self._clock.now(), self._elsewhere.channels()
         with self._database.read() as session:
-            awaited = _awaited(session, now, push_id)
+            awaited = _awaited(session, now, push_id, elsewhere)
         silences: Counter[str] = Counter()
         for unit in awaited:
             if stop():
@@ -86,7 +88,9 @@ class Results:
             channel = self._channels.get(unit.channel)
             if channel is not None and channel.abilities.cancel and unit.unwanted and unit.ref.id:
                 self._take_back(unit, channel)
-            elif channel is None or channel.abilities.acceptance != "async":
+            elif channel is None:  # it may run again: what it can tell is asked for then
+                self._store(unit, (), last=False)
+            elif channel.abilities.acceptance != "async":
                 self._store(unit, (), last=True)
             elif silences[unit.channel] < _SILENCES:
                 said = self._said(unit, channel)
@@ -190,7 +194,9 @@ class Results:
             settle(session, now, [unit.push_id])
 
 
-def _awaited(session: Session, now: datetime, push_id: int | None) -> list[_Awaited]:
+def _awaited(
+    session: Session, now: datetime, push_id: int | None, without: Collection[str]
+) -> list[_Awaited]:
     query = (
         select(Unit.id, Unit.push_id, Unit.channel, Unit.ref, Unit.ref_detail, Unit.accepted_at, Unit.code)
         .add_columns(Push.cancel_requested)
@@ -199,6 +205,7 @@ def _awaited(session: Session, now: datetime, push_id: int | None) -> list[_Awai
         .where(
             text("unit.state IN ('accepted','handed_over') AND unit.results_at IS NOT NULL"),
             Unit.results_at <= now,
+            Unit.channel.not_in(without),
         )
         .order_by(Unit.results_at)
         .limit(_BATCH)

@@ -1,6 +1,6 @@
 """The rows of units in doubt: taken to be looked into, told what was found, and kept for a person."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
@@ -55,8 +55,8 @@ class Doubt:
         return self.finished_at
 
 
-def take(session: Session, now: datetime, lease: timedelta) -> list[Doubt]:
-    """The doubts that are due, nobody else's for the length of a lease.
+def take(session: Session, now: datetime, lease: timedelta, without: Collection[str] = ()) -> list[Doubt]:
+    """The doubts that are due, but those of the channels `without`, nobody else's for the length of a lease.
 
     One without an attempt has no request to look for: only a person can tell.
     """
@@ -64,7 +64,7 @@ def take(session: Session, now: datetime, lease: timedelta) -> list[Doubt]:
     rows = session.execute(
         select(Unit, Push.deadline_at, Push.public_id)
         .join(Push, Push.id == Unit.push_id)
-        .where(text("unit.state = 'unknown'"), Unit.look_at <= now)
+        .where(text("unit.state = 'unknown'"), Unit.look_at <= now, Unit.channel.not_in(without))
         .order_by(Unit.look_at, Unit.id)
         .limit(BATCH)
         .with_for_update(skip_locked=True, of=Unit)

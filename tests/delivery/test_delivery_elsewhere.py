@@ -1,0 +1,122 @@
+"""What a worker does about channels that do not run in it: it leaves them to the workers in which they do."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from tests.delivery.conftest import Room
+from tests.delivery.test_delivery_look_again import look
+
+from lanmu.delivery.followup.results import Results
+from lanmu.delivery.installation.lives import RUNS, Elsewhere
+from lanmu.delivery.installation.owner import Owner, this_process
+from lanmu.delivery.service import DeliveryService
+from lanmu.interfaces.channels import Abilities, TargetResult, TargetState
+from lanmu.storage import Database
+from lanmu.testing.fakes import Does, FakeChannel
+
+OTHER = Owner("another-host", 1, "1-x")
+THEIRS = FakeChannel("theirs.one")
+ASKED = Abilities(batch_max=1, lookup=True, settle=timedelta(minutes=10), acceptance="async")
+
+
+@pytest.fixture
+def asked(make_room: Callable[..., Room], database: Database) -> Room:
+    return make_room(database, abilities=ASKED)
+
+
+def beat(room: Room, owner: Owner, *channels: FakeChannel) -> None:
+    """A worker in which these channels run says that it lives."""
+    running = {each.name: each for each in channels}
+    DeliveryService(room.database, room.clock, running).beat(owner)
+
+
+def elsewhere(room: Room) -> set[str]:
+    return set(Elsewhere(room.database, room.clock, room.channels).channels())
+
+
+def test_what_runs_in_others_and_not_here_is_theirs(room: Room) -> None:
+    assert elsewhere(room) == set()
+    beat(room, this_process(), room.channel)
+    beat(room, OTHER, room.channel, THEIRS)
+    assert elsewhere(room) == {"theirs.one"}
+    room.channels["theirs.one"] = THEIRS
+    assert elsewhere(room) == set()
+
+
+def test_a_worker_that_is_silent_or_lost_its_plugin_keeps_nothing_from_others(room: Room) -> None:
+    beat(room, OTHER, THEIRS)
+    room.clock.advance(RUNS - timedelta(seconds=1))
+    assert elsewhere(room) == {"theirs.one"}, "it may be starting anew"
+    room.clock.advance(timedelta(seconds=1))
+    assert elsewhere(room) == set()
+    beat(room, OTHER, THEIRS)
+    beat(room, OTHER)
+    assert elsewhere(room) == set()
+
+
+def test_a_clock_that_was_set_back_lets_no_dead_worker_keep_its_channels(room: Room) -> None:
+    room.clock.advance(timedelta(days=1))
+    beat(room, OTHER, THEIRS)
+    room.clock.advance(timedelta(days=-1))
+    assert elsewhere(room) == set()
+
+
+def test_the_others_are_asked_for_once_in_a_while_alone(room: Room) -> None:
+    known = Elsewhere(room.database, room.clock, room.channels)
+    assert known.channels() == set()
+    beat(room, OTHER, THEIRS)
+    assert known.channels() == set()
+    room.clock.advance(timedelta(seconds=6))
+    assert known.channels() == {"theirs.one"}
+
+
+def test_a_doubt_is_left_to_the_worker_in_which_its_channel_runs(asked: Room) -> None:
+    """Whoever cannot ask would put the question off, and after a day put it to a person."""
+    asked.channel.script(Does.CUT_AFTER)
+    push = asked.send("a")
+    asked.run()
+    asked.clock.advance(timedelta(minutes=10))
+    due = asked.unit(push).look_at
+    beat(asked, OTHER, asked.channel)
+    running = asked.channels.pop(asked.channel.name)
+    assert look(asked) == 0
+    assert asked.unit(push).look_at == due
+    asked.clock.advance(RUNS)
+    assert look(asked) == 1, "nobody runs it any more, and that is told"
+    (view,) = asked.service.units(push.id)
+    assert view.attempts[0].evidence["lookups"][-1]["failed"] == "The channel is not running."
+    asked.channels[asked.channel.name] = running
+    asked.clock.advance(timedelta(minutes=10))
+    look(asked)
+    assert asked.states(push) == ["accepted"]
+
+
+def test_results_are_left_to_the_worker_in_which_their_channel_runs(asked: Room) -> None:
+    push = asked.send("a")
+    asked.run()
+    asked.clock.advance(timedelta(seconds=2))
+    due = asked.unit(push).results_at
+    beat(asked, OTHER, asked.channel)
+    without = Results(asked.database, asked.clock, {})
+    assert without.poll() == 0
+    assert asked.unit(push).results_at == due
+
+
+def test_results_that_nobody_can_ask_for_just_now_are_asked_for_when_their_channel_runs_again(
+    asked: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    push = asked.send("a")
+    asked.run()
+    asked.clock.advance(timedelta(seconds=2))
+    assert Results(asked.database, asked.clock, {}).poll() == 1
+    said = (TargetResult("a", TargetState.DELIVERED),)
+    monkeypatch.setattr(asked.channel, "results", lambda _ref: said)
+    asked.clock.advance(timedelta(seconds=6))
+    assert asked.results.poll() == 1
+    assert asked.states(push) == ["delivered"]
+    late = asked.send("b")
+    asked.run()
+    asked.clock.advance(timedelta(days=31))
+    Results(asked.database, asked.clock, {}).poll()
+    assert asked.unit(late).results_at is None, "but not for ever"
