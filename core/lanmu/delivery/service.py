@@ -67,6 +67,7 @@ class DeliveryService:
         self._clock = clock
         self._channels = channels
         self._journal = journal
+        self._elsewhere = lives.Elsewhere(database, clock, channels)
         self._results = Results(database, clock, channels)
         self._expansion = Expansion(database, clock)
         self._deadlines = deadlines
@@ -333,6 +334,10 @@ class DeliveryService:
         """When the next unit may go out."""
         with self._database.read() as session:
             return next_due(session, self._clock.now())
+
+    def elsewhere(self) -> Collection[str]:
+        """The channels that do not run in this process, but do in another worker; see `lives.Elsewhere`."""
+        return self._elsewhere.channels()
 
     def beat(self, owner: Owner) -> None:
         """Let others know that this worker is alive, and what runs in it."""

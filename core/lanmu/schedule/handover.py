@@ -70,8 +70,10 @@ class HandOver:
         """Hand over what is due soon; answers how many occurrences were handed over."""
         now = self._clock.now()
         self._mark_missed(now)
+        elsewhere = self._delivery.elsewhere()  # who does not know a channel can only put its push on hold
         with self._database.read() as session:
-            rows = self._with_arms(session, _due_soon(session, now, now + self._ahead))
+            due = _due_soon(session, now, now + self._ahead)
+            rows = self._with_arms(session, [row for row in due if row.column.channel not in elsewhere])
         handed = 0
         for _key, group in groupby(rows, key=lambda row: (row.column.id, row.due_at, row.sent_revision_id)):
             together = list(group)
