@@ -340,13 +340,8 @@ def _menu(place: str, items: list[Any]) -> Iterator[Flaw]:
             yield Flaw("permission-known", fault)
 
 
-def is_permission(permission: object) -> bool:
-    """Whether anybody can have it; the open ones everybody has."""
-    return permission in (PUBLIC, SIGNED, *EVERY_PERMISSION)
-
-
 def _unknown_permission(place: str, what: str, permission: object) -> Invalid | None:
-    if is_permission(permission):
+    if permission in (PUBLIC, SIGNED, *EVERY_PERMISSION):  # the open ones everybody has
         return None
     near = difflib.get_close_matches(str(permission), EVERY_PERMISSION, n=1)
     return Invalid(

@@ -563,6 +563,12 @@ class SettlesAtOnce(Sound):
     abilities = replace(Sound.abilities, settle=timedelta(0))
 
 
+class MisspellsAnAbility(Sound):
+    """Nobody would ask it for results."""
+
+    abilities = replace(Sound.abilities, acceptance="asynch")  # type: ignore[arg-type]
+
+
 class NeverWroteItsLookup(Sound):
     find = lanmu.BaseChannel.find
 

@@ -22,6 +22,7 @@ from lanmu.interfaces.channels import (
     Channel,
     Window,
 )
+from lanmu.interfaces.host import MenuItem
 from lanmu.testing.contracts import ChannelContract
 from lanmu.testing.doubt_contract import DoubtContract
 from lanmu.testing.plugin_contract import PluginContract
@@ -122,6 +123,7 @@ def test_a_sound_channel_passes(channel: Callable[[Service], Channel], tmp_path:
         (broken.StumblesOverResults, "results-says-it-cannot-ask"),
         (broken.CancelsUnheard, "cancel-says-it-cannot-ask"),
         (broken.SettlesAtOnce, "settle-declared"),
+        (broken.MisspellsAnAbility, "channel-sound"),
         (broken.NeverWroteItsLookup, "declared-is-written"),
         (broken.SpeaksOfStrangers, "results-of-targets"),
         (broken.KeepsQuietAboutCancelling, "cancel-says-why"),
@@ -245,6 +247,25 @@ def test_every_method_of_a_view_needs_a_permission_that_there_is(
 
     with pytest.raises(AssertionError, match=rule):
         Contract().test_every_view_names_a_permission(Paged(LooseSettings(), lanmu_host))
+
+
+def test_a_menu_entry_that_nobody_may_see_is_found(lanmu_host: Any) -> None:
+    class Listed(lanmu.Plugin[LooseSettings]):
+        @lanmu.hookimpl
+        def lanmu_blueprints(self) -> Iterable[Blueprint]:
+            pages = Blueprint("listed", "stranger")
+            pages.add_url_rule("/", "open", requires("content.view")(lambda: ""))
+            return [pages]
+
+        @lanmu.hookimpl
+        def lanmu_menu(self) -> Iterable[MenuItem]:
+            return [MenuItem("Listed", "listed.open", "content.veiw", "more")]
+
+    class Contract(PluginContract):
+        plugin = Listed
+
+    with pytest.raises(AssertionError, match=r"permission-known: .*content\.veiw"):
+        Contract().test_every_view_names_a_permission(Listed(LooseSettings(), lanmu_host))
 
 
 def test_a_brand_may_be_translated_as_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from lanmu.delivery.sending.answers import check_composed
 from lanmu.interfaces.channels import Asset, Channel, Message, Refusal, Request, Target, Window
-from lanmu.soundness import broken_promise
+from lanmu.soundness import broken_promise, why_no_channel
 from lanmu.testing.clock import FakeClock
 from lanmu.testing.far_end import FarEnd
 from lanmu.testing.files import sample_file
@@ -59,6 +59,8 @@ class ComposeContract:
         broken = broken_promise(channel.name, channel, abilities)
         unsettled = abilities.lookup and not abilities.local and not abilities.settle
         holds(broken is None, "settle-declared" if unsettled else "declared-is-written", str(broken))
+        unsound = why_no_channel(channel.name.partition(".")[0], channel)
+        holds(unsound is None, "channel-sound", f"its plugin would be set aside: {unsound}")
         doubtful = abilities.lookup or abilities.cancel or abilities.idempotency is not None
         holds(
             self.tries_doubts or not doubtful,
