@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text, update
 from tests.rehearsal.conftest import rehearsed, stocked
 from tests.shop import CHANNEL, Shop
 
@@ -25,12 +25,14 @@ from lanmu.rehearsal import asking
 from lanmu.rehearsal.comparing import Kind
 from lanmu.rehearsal.service import house_of
 from lanmu.schedule.columns import SlotDraft
+from lanmu.schedule.models import Column
 from lanmu.server import Server
 from lanmu.storage import Base, Database
 from lanmu.testing.clock import FakeClock
 
 _MORNING = SlotDraft("daily", "12:00")
 Start = Callable[[type[lanmu.Plugin[Any]]], Server]
+Write = Callable[[Shop], None]
 
 
 def _of(reason: str, *, ends: bool = False, where: str = "") -> Objections:
@@ -85,9 +87,27 @@ def test_what_quiet_hours_let_wait_and_a_plugin_then_keeps_back_has_the_plugins_
     assert {fault.why for fault in report.faults} == {"不行"}
 
 
+def _by_the_right_way(shop: Shop) -> None:
+    shop.audience.members.create(MemberDraft("新人"))
+
+
+def _in_a_session_that_reads(shop: Shop) -> None:
+    with shop.database.read() as session:
+        session.execute(update(Column).values(name="改了"))
+
+
+def _by_bare_sql(shop: Shop) -> None:
+    with shop.database.glance() as connection:
+        connection.execute(text("DELETE FROM slot"))
+
+
+WAYS = [_by_the_right_way, _in_a_session_that_reads, _by_bare_sql]
+
+
+@pytest.mark.parametrize("write", WAYS)
 @pytest.mark.parametrize("source", ["sqlite", "postgresql"])
 def test_a_plugin_that_wants_to_write_when_asked_writes_nothing_and_is_told_of(
-    source: str, request: pytest.FixtureRequest, clock: FakeClock, tmp_path: Path
+    source: str, write: Write, request: pytest.FixtureRequest, clock: FakeClock, tmp_path: Path
 ):
     database: Database = request.getfixturevalue(f"{'sqlite' if source == 'sqlite' else 'postgres'}_database")
     shop = stocked(database, clock, tmp_path / "data")
@@ -98,7 +118,7 @@ def test_a_plugin_that_wants_to_write_when_asked_writes_nothing_and_is_told_of(
         with database.read() as session:
             assert session.scalars(select(Member.id)).all() == []
         try:
-            shop.audience.members.create(MemberDraft("新人"))
+            write(shop)
         except Exception as error:  # noqa: BLE001  as the host does
             return [Objection(f"greedy: {type(error).__name__}: {error}")]
         return []
@@ -145,8 +165,8 @@ def start(
         server.close()
 
 
-def test_a_plugin_that_fails_when_asked_is_a_finding_that_names_it_and_the_report_is_made(
-    start: Start, shop: Shop
+def test_a_plugin_that_fails_when_asked_is_a_finding_that_names_it_and_the_log_has_it_once(
+    start: Start, shop: Shop, caplog: pytest.LogCaptureFixture
 ):
     class Broken(lanmu.Plugin[Any]):
         @hookimpl
@@ -154,7 +174,13 @@ def test_a_plugin_that_fails_when_asked_is_a_finding_that_names_it_and_the_repor
             raise KeyError("price")
 
     shop.column("早安", _MORNING)
-    report = rehearsed(shop, days=1, objections=house_of(start(Broken)).objections)
+    ask = house_of(start(Broken)).objections
+    for each in (1, 2):
+        report = rehearsed(shop, days=1, objections=ask)
+        logged = [record.message for record in caplog.records if record.name == "lanmu.plugins"]
+        assert logged == ["plugin failed when asked"] * each, "once for each rehearsal"
+    ask(Message("psh_1", "token", "早安", "早上好"), CHANNEL)
+    assert sum(record.name == "lanmu.plugins" for record in caplog.records) == 3, "a real send tells each"
     assert not report.green
     assert report.produced == 0
     assert "stranger" in report.faults[0].why

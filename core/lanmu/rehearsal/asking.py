@@ -1,8 +1,10 @@
 """Asks the plugins' objections for a rehearsal, and lets nothing be changed while they answer."""
 
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Any
 
 from sqlalchemy import Connection, event
 
@@ -18,7 +20,24 @@ CHANGES = _(
     "changed: the log names it."
 )
 
+_READING = frozenset({"SELECT", "WITH", "VALUES", "EXPLAIN", "SHOW", "PRAGMA", "BEGIN"})
+
 _asked: ContextVar[bool] = ContextVar("asked", default=False)
+
+
+class _Once(logging.Filter):
+    """What a plugin does wrong at each of a rehearsal's thousand messages is logged at the first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._told: set[tuple[str, object]] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        told = record.msg, getattr(record, "plugin", None)
+        if not _asked.get() or told not in self._told:
+            self._told |= {told} if _asked.get() else set()
+            return True
+        return False
 
 
 @contextmanager
@@ -32,6 +51,14 @@ def only_asked(live: Database, objections: Objections) -> Iterator[Objections]:
         if _asked.get() and not connection.get_execution_options().get("readonly", False):
             raise Conflict("", CHANGES)
 
+    def let_it_select(*executed: Any) -> None:
+        _connection, _cursor, statement, _parameters, context, _many = executed
+        if not _asked.get():
+            return
+        writes = context is not None and (context.isinsert or context.isupdate or context.isdelete)
+        if writes or statement.split(None, 1)[0].upper() not in _READING:
+            raise Conflict("", CHANGES)
+
     def ask(message: Message, channel: str) -> Sequence[Objection]:
         before = _asked.set(True)
         try:
@@ -41,9 +68,14 @@ def only_asked(live: Database, objections: Objections) -> Iterator[Objections]:
 
     # Before SQLite's own listener, which would wait for the one who writes there.
     event.listen(live.engine, "begin", let_it_read, insert=True)
+    event.listen(live.engine, "before_cursor_execute", let_it_select)
+    plugins, once = logging.getLogger("lanmu.plugins"), _Once()
+    plugins.addFilter(once)
     try:
         yield ask
     finally:
+        plugins.removeFilter(once)
+        event.remove(live.engine, "before_cursor_execute", let_it_select)
         event.remove(live.engine, "begin", let_it_read)
 
 
