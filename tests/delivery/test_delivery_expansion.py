@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import delete, func, select, text, update
+from sqlalchemy import delete, func, select, update
 
-from lanmu.delivery import crash_points, expansion
+from lanmu.delivery import crash_points, expansion, intake
 from lanmu.delivery.changes import Change
 from lanmu.delivery.expansion import Expansion
 from lanmu.delivery.intake import Recipient
@@ -31,6 +31,7 @@ def room(make_room, database, monkeypatch):
     """Pushes of more than three are large here; a portion is four recipients in two units."""
     monkeypatch.setattr(expansion, "AT_ONCE", 3)
     monkeypatch.setattr(expansion, "PORTION", 6)
+    monkeypatch.setattr(expansion, "TOGETHER", 1)
     return make_room(database, abilities=Abilities(batch_max=2))
 
 
@@ -73,19 +74,6 @@ def test_a_large_push_is_stored_first_and_then_expanded(room):
     assert is_sound(room)
 
 
-def test_postgresql_is_told_at_once_how_large_its_tables_have_become(
-    make_room, postgres_database, monkeypatch
-):
-    """Else it goes on with plans made for small ones, and each batch looks through all that wait."""
-    monkeypatch.setattr(expansion, "AT_ONCE", 3)
-    room = make_room(postgres_database, abilities=Abilities(batch_max=2))
-    asked(room)
-    Expansion(room.database, room.clock).run()
-    with room.database.read() as session:
-        known = text("SELECT relname, reltuples FROM pg_class WHERE relname IN ('unit', 'target')")
-        assert {name: int(rows) for name, rows in session.execute(known)} == {"unit": 10, "target": 20}
-
-
 def test_who_asks_for_a_large_push_alone_gets_it_expanded(room):
     push = room.send(*KEYS)
     assert (push.state, push.progress.units) == ("scheduled", {"pending": 10})
@@ -93,6 +81,18 @@ def test_who_asks_for_a_large_push_alone_gets_it_expanded(room):
 
 def test_a_small_push_is_ready_in_the_transaction_that_takes_it_in(room):
     assert asked(room, "g1", "g2", "g3").state == "scheduled"
+
+
+def test_others_write_while_a_large_list_is_packed(room, monkeypatch):
+    packed = intake.pack
+
+    def beside(*given):
+        with room.database.write() as session:
+            session.execute(update(Push).values(priority=0))
+        return packed(*given)
+
+    monkeypatch.setattr(intake, "pack", beside)
+    assert room.send(*KEYS).progress.planned == 20
 
 
 def test_units_are_those_of_a_push_that_is_expanded_at_once(room, monkeypatch):
@@ -123,22 +123,28 @@ def test_nothing_is_sent_before_all_is_expanded(room):
 
 
 @pytest.mark.parametrize("point", ["during_intake", "during_expansion"])
-@pytest.mark.parametrize("portion", [1, 3, 5])
-def test_whoever_dies_in_a_portion_leaves_the_rest_to_the_next(room, monkeypatch, point, portion):
+@pytest.mark.parametrize(
+    ("together", "transaction", "stay"), [(1, 1, 5), (1, 3, 3), (1, 5, 1), (32, 2, 4), (32, 3, 2)]
+)
+def test_whoever_dies_in_a_portion_leaves_the_rest_to_the_next(
+    room, monkeypatch, point, together, transaction, stay
+):
+    """Of five: first one, then two together and the last two, where so many may be made together."""
+    monkeypatch.setattr(expansion, "TOGETHER", together)
     push = asked(room)
-    left = portion
+    to_go = transaction
 
     def die(name):
-        nonlocal left
-        left -= name == point
-        if not left:
+        nonlocal to_go
+        to_go -= name == point
+        if not to_go:
             raise Killed
 
     monkeypatch.setattr(crash_points, "reach", die)
     with pytest.raises(Killed):
         room.service.expand()
     monkeypatch.undo()
-    assert portions(room, push) == 5 - portion + 1
+    assert portions(room, push) == stay
     assert is_sound(room)
     room.service.expand()
     room.run()
@@ -149,9 +155,10 @@ def test_whoever_dies_in_a_portion_leaves_the_rest_to_the_next(room, monkeypatch
 _EXPAND = """
 import sys, lanmu.every_model
 from lanmu.clock import SystemClock
-from lanmu.delivery.expansion import Expansion
+from lanmu.delivery import expansion
 from lanmu.storage import Database
-Expansion(Database(sys.argv[1]), SystemClock()).run()
+expansion.TOGETHER = 1
+expansion.Expansion(Database(sys.argv[1]), SystemClock()).run()
 """
 
 

@@ -130,6 +130,7 @@ def large(make_room, database, monkeypatch):
     """A push of more than three is large here; a portion is four recipients in two units."""
     monkeypatch.setattr(expansion, "AT_ONCE", 3)
     monkeypatch.setattr(expansion, "PORTION", 6)
+    monkeypatch.setattr(expansion, "TOGETHER", 1)
     room = make_room(database, abilities=Abilities(batch_max=2))
     with database.write() as session:
         row, _new = room.service.request(session, room.request(*KEYS))

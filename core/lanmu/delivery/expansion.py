@@ -7,7 +7,7 @@ cursor, so whoever comes next goes on after any death. The push waits as `expand
 
 import json
 import zlib
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -36,6 +36,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.types import TypeEngine
 
 from lanmu.delivery import crash_points
+from lanmu.delivery.courtesy import Courtesy
 from lanmu.delivery.models import Portion, Push, Unit, UnitTarget
 from lanmu.delivery.states import PushState, UnitState
 from lanmu.i18n import _
@@ -46,21 +47,11 @@ from lanmu.storage.once import insert_into
 AT_ONCE = 500
 """A push of so many recipients is expanded where it is taken in: that keeps others for milliseconds."""
 
-PORTION = 250
-"""Rows, of units and of targets, that one transaction writes at most."""
+PORTION = 125
+"""Rows, of units and of targets, that one transaction writes while others write too: a millisecond's work."""
 
-_LEAVE_TO_NOBODY, _LEAVE_TO_OTHERS = 1.0, 4.0
-"""On SQLite, where one writes at a time, the time left free for a second of writing, and once others write.
-
-Who waits for that lock looks for it after 1, 3, 8 … milliseconds: free every other time, it lets the first of
-them in soon; free four times in five, it keeps hardly anybody longer than that.
-"""
-
-_WAITED = 0.0009
-_REMEMBERED = 2.0
-"""Others write, for so many seconds, where the lock had to be waited for; SQLite waits 1 ms at least."""
-
-_AT_LEAST = 0.0005
+TOGETHER = 32
+"""Portions that are read at once, and that one transaction makes of them at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +71,10 @@ def write_at_once(session: Session, push: Push, packed: Iterable[Packed]) -> Non
         _write(session.connection(), push, each.units, each.targets, None)
 
 
-def store(session: Session, push_id: int, packed: Iterable[Packed]) -> None:
-    """Keep the list for `Expansion`, in the caller's transaction: packed, it is a tenth of its rows."""
-    portions = [
+def portions(packed: Iterable[Packed]) -> list[dict[str, Any]]:
+    """The list as rows for `store`: packed, it is a tenth of its own."""
+    return [
         {
-            "push_id": push_id,
             "number": number,
             "recipients": each.recipients,
             "communities": each.communities,
@@ -94,7 +84,11 @@ def store(session: Session, push_id: int, packed: Iterable[Packed]) -> None:
         }
         for number, each in enumerate(packed, 1)
     ]
-    session.connection().execute(_PORTION.insert(), portions)
+
+
+def store(session: Session, push_id: int, rows: Iterable[dict[str, Any]]) -> None:
+    """Keep these rows for `Expansion`, in the caller's transaction."""
+    session.connection().execute(_PORTION.insert(), [{"push_id": push_id, **row} for row in rows])
 
 
 def _squeezed(document: str) -> bytes:
@@ -165,6 +159,17 @@ def left(session: Session, pushes: Collection[int]) -> dict[int, Left]:
     return {row[0]: Left(int(row[3]), int(row[4]), int(row[5]), bool(row[1]), row[2]) for row in rows}
 
 
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """A portion that was read."""
+
+    push_id: int
+    number: int
+    units: str
+    targets: str
+    is_last: bool
+
+
 class Expansion:
     """Goes on with what is left to be expanded. Any number may, in any number of threads and processes."""
 
@@ -177,53 +182,62 @@ class Expansion:
 
     def run(self, push_id: int | None = None, stopping: Callable[[], bool] = lambda: False) -> int:
         """Expand this push, or all that wait, the one due first before the others; answers the portions."""
-        done, others_until = 0, 0.0
-        while not stopping():
-            following = self._next() if push_id is None else push_id
-            if following is None:
-                break
-            asked = self._clock.boottime()
-            # The list stays until its units are there, so what the power takes is made anew.
-            with self._database.write_hastily() as session:
-                session.connection()
-                began = self._clock.boottime()
-                more = self._one(session, following)
-            if more is None:
-                break
-            done += 1
-            if not more:
-                self._database.take_stock(_UNIT.name, _TARGET.name)
-            if not more and push_id is not None:
-                break
-            if self._database.dialect == "sqlite":
-                ended = self._clock.boottime()
-                if began - asked > _WAITED:
-                    others_until = ended + _REMEMBERED
-                leave = _LEAVE_TO_OTHERS if ended < others_until else _LEAVE_TO_NOBODY
-                self._pause(max(_AT_LEAST, (ended - began) * leave))
+        done = 0
+        with Courtesy(self._database, self._clock, self._pause) as courtesy:
+            while waiting := self._waiting(push_id):
+                while waiting:
+                    if stopping():
+                        return done
+                    some, waiting = waiting[: courtesy.portions], waiting[courtesy.portions :]
+                    # The list stays until its units are there, so what the power takes is made anew.
+                    with self._database.write_hastily() as session:
+                        session.connection()
+                        began = self._clock.boottime()
+                        made = self._make(session, some)
+                    if not made:
+                        break
+                    done += len(some)
+                    courtesy.leave(self._clock.boottime() - began, len(some))
         return done
 
-    def _next(self) -> int | None:
-        waiting = select(Portion.push_id).join(Push, Push.id == Portion.push_id)
+    def _waiting(self, push_id: int | None) -> list[_Waiting]:
+        """The next portions of this push, or of the one due first; none where nothing is left."""
         with self._database.read() as session:
-            return session.scalar(waiting.order_by(Push.due_at, Push.id).limit(1))
+            connection = session.connection()
+            of_push = connection.scalar(_DUE_FIRST) if push_id is None else push_id
+            if of_push is None:
+                return []
+            return [
+                _Waiting(
+                    of_push,
+                    row.number,
+                    _unsqueezed(row.units),
+                    _unsqueezed(row.targets),
+                    row.number == row.last,
+                )
+                for row in connection.execute(_FOLLOWING, {"of_push": of_push, "so_many": TOGETHER})
+            ]
 
-    def _one(self, session: Session, push_id: int) -> bool | None:
-        """The next portion of a push; whether there are more, None where there was none any more."""
-        connection = session.connection()
+    def _make(self, session: Session, some: Sequence[_Waiting]) -> bool:
+        """Units and targets of these portions; not where another has made the first of them meanwhile."""
+        connection, push_id = session.connection(), some[0].push_id
         # The lock on the push keeps others from cancelling it, or from expanding it too, meanwhile.
         push = connection.execute(_LOCKED, {"of_push": push_id}).one()
-        waiting = connection.execute(_NEXT_TWO, {"of_push": push_id}).all()
-        if not waiting:
-            return None
-        portion, more = waiting[0], len(waiting) > 1
+        removed = {"of_push": push_id, "first": some[0].number, "last": some[-1].number}
+        if not connection.execute(_REMOVED, removed).rowcount:
+            return False
         cancelled_at = self._clock.now() if push.cancel_requested else None
-        _write(connection, push, _unsqueezed(portion.units), _unsqueezed(portion.targets), cancelled_at)
-        connection.execute(_REMOVED, {"of_push": push_id, "at": portion.number})
-        if not more and push.state == PushState.EXPANDING:
+        units, targets = _joined(each.units for each in some), _joined(each.targets for each in some)
+        _write(connection, push, units, targets, cancelled_at)
+        if some[-1].is_last and push.state == PushState.EXPANDING:
             connection.execute(_EXPANDED, {"of_push": push_id, "to_state": PushState.SCHEDULED})
         crash_points.reach("during_expansion")
-        return more
+        return True
+
+
+def _joined(documents: Iterable[str]) -> str:
+    """One JSON array with the rows of all, none of which is empty."""
+    return f"[{','.join(document[1:-1] for document in documents)}]"
 
 
 _PUSH = cast(Table, Push.__table__)
@@ -237,13 +251,28 @@ _LOCKED = (
     .where(_PUSH.c.id == _OF_PUSH)
     .with_for_update()
 )
-_NEXT_TWO = (
-    select(_PORTION.c.number, _PORTION.c.units, _PORTION.c.targets)
+_DUE_FIRST = (
+    select(_PORTION.c.push_id)
+    .join(_PUSH, _PUSH.c.id == _PORTION.c.push_id)
+    .order_by(_PUSH.c.due_at, _PUSH.c.id)
+    .limit(literal_column("1"))
+)
+_FIRST, _LAST = (
+    select(which(_PORTION.c.number)).where(_PORTION.c.push_id == _OF_PUSH).scalar_subquery()
+    for which in (func.min, func.max)
+)
+_FOLLOWING = (
+    select(*(_PORTION.c[name] for name in ("number", "units", "targets")), _LAST.label("last"))
     .where(_PORTION.c.push_id == _OF_PUSH)
     .order_by(_PORTION.c.number)
-    .limit(literal_column("2"))
+    .limit(bindparam("so_many", type_=_PORTION.c.number.type))
 )
-_REMOVED = delete(_PORTION).where(_PORTION.c.push_id == _OF_PUSH, _PORTION.c.number == bindparam("at"))
+# Portions are made in their order: where the first of some is still there, all of them are.
+_REMOVED = delete(_PORTION).where(
+    _PORTION.c.push_id == _OF_PUSH,
+    _PORTION.c.number.between(bindparam("first"), bindparam("last")),
+    bindparam("first", type_=_PORTION.c.number.type) == _FIRST,
+)
 _EXPANDED = update(_PUSH).where(_PUSH.c.id == _OF_PUSH).values(state=bindparam("to_state"))
 
 # Number, sender, zone and token; number of its unit, key, name, community and member.

@@ -113,18 +113,22 @@ def split(recipients: Sequence[Recipient], abilities: Abilities, personal: bool)
 
 def pack(groups: Sequence[Sequence[Recipient]], most: int) -> Iterator[Packed]:
     """The units of a push, numbered from 1, so many together that they come to `most` rows, or one unit."""
-    # In their order, so that those of a portion lie side by side in their index: by chance each would have a
-    # page of its own, and all of it would be written anew with every portion.
-    tokens = sorted(secrets.token_hex(8) for _group in groups)
     units: list[tuple[object, ...]] = []
     targets: list[tuple[object, ...]] = []
-    for number, (group, token) in enumerate(zip(groups, tokens, strict=True), 1):
+    for number, (group, token) in enumerate(zip(groups, _tokens(len(groups)), strict=True), 1):
         if units and len(units) + len(targets) + len(group) >= most:
             yield _packed(units, targets)
             units, targets = [], []
         units.append((number, group[0].sender, group[0].zone, token))
         targets += [(number, each.key, each.name, each.community_id, each.member_id) for each in group]
     yield _packed(units, targets)
+
+
+def _tokens(count: int) -> list[str]:
+    # In their order, so that those of a portion lie side by side in their index: by chance each would have a
+    # page of its own, and all of it would be written anew with every portion.
+    drawn = secrets.token_hex(8 * count)
+    return sorted(drawn[at : at + 16] for at in range(0, len(drawn), 16))
 
 
 def _packed(units: Sequence[object], targets: Sequence[tuple[object, ...]]) -> Packed:
@@ -185,12 +189,15 @@ def take_in(
         "created_by": request.created_by,
         "created_at": clock.now(),
     }
+    # Made before the first statement: on SQLite nobody else writes from there on.
+    packed = list(pack(groups, 2 * planned + 1 if at_once else expansion.PORTION))
+    portions = [] if at_once else expansion.portions(packed)
     new_id = insert_once(session, Push, ["source_key"], values)
     if new_id is None:
         return session.scalars(select(Push).where(Push.source_key == request.source_key)).one(), False
     push = session.get_one(Push, new_id)
     if at_once:
-        expansion.write_at_once(session, push, pack(groups, 2 * planned + 1))
+        expansion.write_at_once(session, push, packed)
     else:
-        expansion.store(session, push.id, pack(groups, expansion.PORTION))
+        expansion.store(session, push.id, portions)
     return push, True
