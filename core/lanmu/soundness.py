@@ -21,6 +21,7 @@ from lanmu.interfaces.access import PUBLIC, SIGNED
 from lanmu.interfaces.channels import Abilities, Rate, Sending
 from lanmu.interfaces.errors import Invalid, LanmuError
 from lanmu.interfaces.host import MenuItem
+from lanmu.misreadings import misreadings
 from lanmu.staff.roles import EVERY_PERMISSION
 from lanmu.validation import tables
 
@@ -258,6 +259,8 @@ def _offer(name: str, plugin: AnyPlugin, hook: str) -> Iterator[Flaw]:
             yield Flaw("name", Invalid(place, fault, channel=getattr(each, "name", "")))
         if wrong := _why_no_offer(name, hook, each):
             yield Flaw("offers-objects", wrong)
+        elif hook == "lanmu_channels":
+            yield from (Flaw(*found) for found in misreadings(f"{place}: {each.name}", each))
     if hook == "lanmu_blueprints":
         yield from _pages(name, place, offered)
     if hook == "lanmu_menu":

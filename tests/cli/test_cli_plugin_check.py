@@ -18,7 +18,7 @@ import lanmu as lanmu_face
 from lanmu import hookimpl
 from lanmu.authoring import BaseChannel
 from lanmu.interfaces.access import requires
-from lanmu.interfaces.channels import Abilities
+from lanmu.interfaces.channels import Abilities, Observation, Outcome, Verdict
 from lanmu.interfaces.host import MenuItem
 from lanmu.plugins import GROUP
 
@@ -94,6 +94,16 @@ def _offers(*things: Any) -> Callable[[Any], Iterable[Any]]:
     return lambda self: list(things)
 
 
+def _clean(seen: Observation) -> Outcome:
+    return Outcome.AMBIGUOUS if seen.wrote else Outcome.NOT_SENT
+
+
+def _reads(classify: Callable[[Observation], Any]) -> type[lanmu_face.Plugin[Any]]:
+    """A plugin whose channel reads so what was seen of a write."""
+    channel = type("C", (_Sound,), {"classify": lambda self, seen: classify(seen)})()
+    return _plugin(lanmu_channels=_offers(channel))
+
+
 def _unmarked() -> type[lanmu_face.Plugin[Any]]:
     made = _plugin(lanmu_menu=_offers())
     made.lanmu_channels = _offers(_Sound())  # type: ignore[attr-defined]
@@ -166,6 +176,20 @@ def _with_default(self: Any, message: Any = None, channel: str = "") -> Any:
             _plugin(lanmu_menu=_offers(MenuItem("Odd", "odd.open", "odd.view", "more"))),
             ("odd.view", "[permission-known]"),
         ),
+        (
+            _reads(lambda seen: Verdict(Outcome.ACCEPTED if seen.status == 200 else Outcome.NOT_SENT)),
+            ("odd.one", "Observation(wrote=True", "as not_sent", "AMBIGUOUS", "[no-answer-is-ambiguous]"),
+        ),
+        (
+            _reads(lambda seen: Verdict(Outcome.LATER if seen.status == 504 else _clean(seen))),
+            ("status=504", "as later", "[gateway-is-ambiguous]"),
+        ),
+        (
+            _reads(lambda seen: Verdict(Outcome.AMBIGUOUS)),
+            ("wrote=False", "as ambiguous", "NOT_SENT", "[nothing-written-nothing-sent]"),
+        ),
+        (_reads(lambda seen: _raises(seen)), ("ImportError", "[classify-total]")),
+        (_reads(lambda seen: None), ("must be Verdict", "[classify-total]")),
         (_plugin(lanmu_commands=_raises), ("left_pad", "odd.lanmu_commands", "[offers]")),
         (_plugin(lanmu_commands=_offers(lambda: None)), ("no Command", "[offers-objects]")),
         (_plugin(lanmu_checks=_offers(object())), ("lacks", "check", "[offers-objects]")),
@@ -185,7 +209,9 @@ def _with_default(self: Any, message: Any = None, channel: str = "") -> Any:
             "no title",
             "no find",
         ),
-        *("defaults", "open page", "open method", "unknown permission", "menu", "raises", "no command"),
+        *("defaults", "open page", "open method", "unknown permission", "menu"),
+        *("a timeout", "a gateway", "nothing written", "classify raises", "classify answers none"),
+        *("raises", "no command"),
         *("no check", "any setting", "any setting within", "misspelt"),
     ],
 )
@@ -264,7 +290,9 @@ def test_a_slip_of_the_name_is_told_the_right_one(lanmu, install):
 
 
 def test_the_plugins_that_ship_are_sound(lanmu, folder):
-    for name in ("points", "personal_wechat_export"):
+    with (folder / "config.toml").open("a", encoding="utf-8") as config:
+        config.write('[plugins.llm_copy]\n[plugins.wecom]\nbase_url = "http://127.0.0.1:1"\n')
+    for name in ("points", "personal_wechat_export", "llm_copy", "wecom"):
         assert lanmu("plugin", "check", name).exit_code == 0
 
 

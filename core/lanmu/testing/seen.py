@@ -3,6 +3,7 @@
 from hypothesis import strategies as st
 
 from lanmu.interfaces.channels import Observation
+from lanmu.misreadings import FAULTS
 
 RUBBISH = (
     b"",
@@ -16,8 +17,6 @@ RUBBISH = (
     b"\xff",
     b"<html>",
 )
-
-FAULTS = ("", "timeout", "connection reset")
 
 
 def observations() -> st.SearchStrategy[Observation]:
