@@ -115,6 +115,7 @@ def test_a_sound_channel_passes(channel: Callable[[Service], Channel], tmp_path:
         (broken.TakesAGatewayForNothing, "find-says-it-cannot-ask"),
         (broken.StumblesWhenAsking, "find-says-it-cannot-ask"),
         (broken.TellsItsSecretWhenAsking, "no-secret-in-fault"),
+        (broken.LooksForTheTextAlone, "find-sees-no-other"),
         (broken.FindsHalfAReference, "find-serves-the-rest"),
         (broken.LooksAtAnyTime, "find-keeps-its-window"),
         (broken.SendsWhatItDoesNotFind, "find-sends-nothing"),

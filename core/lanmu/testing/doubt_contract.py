@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import pytest
 
-from lanmu.interfaces.channels import Channel, NotConnected, Outcome, Ref, Request, Window
+from lanmu.interfaces.channels import Channel, NotConnected, Outcome, Ref, Request, Sending, Window
 from lanmu.testing.contracts import UNASKED, Behaviour, ChannelContract, FarEnd, spoken
 from lanmu.testing.rules import holds
 
@@ -66,6 +66,24 @@ class DoubtContract(ChannelContract):
         self._send(channel, far_end, Behaviour.ACCEPT)
         found = self._asked(channel, far_end, request, window)
         holds(not found, "find-sees-no-other", f"another sender's message was found: {found}")
+
+    def test_what_went_to_other_recipients_is_not_found(
+        self, channel: Channel, far_end: FarEnd, window: Window
+    ) -> None:
+        self._can_be_looked_up(channel)
+        if channel.abilities.sending is Sending.CONFIRM:
+            pytest.skip("its far end may tell nobody's name before somebody has confirmed")
+        first, *rest = self.targets(channel)
+        others = rest or [replace(first, key=f"{first.key}-2")]
+        sent = channel.compose(self.message(), [first])
+        asked = channel.compose(self.message(unit="u4w7c2"), others)
+        if not isinstance(sent, Request) or not isinstance(asked, Request):
+            pytest.skip("this channel does not take other recipients")
+        far_end.behave(Behaviour.ACCEPT)
+        self._transmitted(channel, sent, self._connected(channel, far_end, sent))
+        found = self._asked(channel, far_end, asked, window)
+        story = f"the same text went to others, in another batch of the push, and was found: {found}"
+        holds(not found, "find-sees-no-other", story)
 
     @pytest.mark.parametrize("behaviour", UNASKED)
     def test_a_lookup_that_cannot_ask_raises(
