@@ -4,7 +4,7 @@ import json
 import os
 import re
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
 from importlib.resources.abc import Traversable
 from typing import Any
@@ -74,8 +74,15 @@ def _revived(document: Any) -> Any:
 def told(error: LanmuError) -> Filled:
     """An error as one text that is translated where it is shown; a line for each fault."""
     faults = error.faults if isinstance(error, Faults) else (error,)
-    lines = {f"line{number}": _line(each) for number, each in enumerate(faults)}
-    return Filled("\n".join(f"%({name})s" for name in lines), **lines)
+    return joined("\n", [_line(each) for each in faults])
+
+
+def joined(between: str, texts: Sequence[str]) -> Filled:
+    """One text or more as one, each of which is translated where it is shown."""
+    if len(texts) == 1:
+        return Filled(texts[0])
+    slots = {f"text{number}": Filled(each) for number, each in enumerate(texts)}
+    return Filled(between.join(f"%({name})s" for name in slots), **slots)
 
 
 _THEN = _("%(fault)s %(way_out)s")

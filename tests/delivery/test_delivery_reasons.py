@@ -42,3 +42,14 @@ def test_what_the_settings_lack_is_told_apart_from_a_text_that_does_not_fit(
     unit = room.unit(push)
     assert (unit.state, unit.code) == ("held", code)
     assert "No robot is named so. Add it." in str(unit.reason)
+
+
+def test_what_plugins_object_to_is_told_in_the_readers_language_one_by_one(make_room, sqlite_database):
+    room = make_room(sqlite_database)
+    room.objects += ["The push was cancelled.", Filled("a test has at most %(most)d versions.", most=6)]
+    push = room.send("a")
+    room.run()
+
+    told = Catalog().gettext("zh-CN", room.unit(push).reason)
+
+    assert told == "推送已取消。; 一次测试最多 6 个版本。"

@@ -91,6 +91,9 @@ TARGET_STATE_OF_UNIT: dict[UnitState, str] = {
 """What a unit's end means for each of its targets, where the channel says nothing of them one by one."""
 
 
+OBJECTION = "objection"
+"""The code of a unit that a plugin keeps back until a person has looked at it."""
+
 EXIT = "exit"
 """The code of a unit that a plugin's exit rule has ended, see `Objection.ends`."""
 

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+from lanmu.delivery.states import OBJECTION
 from lanmu.i18n import _
 
 IN_TIME = timedelta(minutes=15)
@@ -112,9 +113,6 @@ _EARLY = _("It came before its time.")
 _LATE = _("It came late, and nothing says why.")
 _DISTURBED = _("It came in the quiet hours where the recipient lives.")
 _TOO_MANY = _("The recipient had all the messages of that day already.")
-
-OBJECTION = "objection"
-"""The code of what a plugin keeps back until a person has looked at it."""
 
 _TRUSTED = frozenset({"cap", "yield", "rate", "empty", "material", "exit"})
 

@@ -20,7 +20,7 @@ from lanmu.delivery.models import Push, Unit, UnitTarget
 from lanmu.delivery.sending.dispatcher import Dispatcher
 from lanmu.delivery.sending.preflight import Objections, Preflight
 from lanmu.delivery.service import DeliveryService
-from lanmu.delivery.states import EXIT, OUT
+from lanmu.delivery.states import EXIT, OBJECTION, OUT
 from lanmu.experiments.service import Experiments
 from lanmu.i18n import _, told
 from lanmu.interfaces.channels import Abilities, Channel
@@ -30,7 +30,7 @@ from lanmu.library.service import Library
 from lanmu.library.views import Snapshot
 from lanmu.rehearsal.asking import only_asked
 from lanmu.rehearsal.capturing import AtOnce, Captured, CapturingChannel, NotingGatekeeper, VirtualClock
-from lanmu.rehearsal.comparing import OBJECTION, Place, Rules, Sent, Word, compare
+from lanmu.rehearsal.comparing import Place, Rules, Sent, Word, compare
 from lanmu.rehearsal.copying import SIZE, copy_rules, let_leave, own_database, put_in
 from lanmu.rehearsal.expecting import expected
 from lanmu.rehearsal.people import Recipient, cast, takes

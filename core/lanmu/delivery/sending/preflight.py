@@ -19,8 +19,8 @@ from lanmu.delivery.models import Push
 from lanmu.delivery.sending import asking
 from lanmu.delivery.sending.outcomes import Next
 from lanmu.delivery.sending.uploads import Uploads
-from lanmu.delivery.states import EXIT, UnitState
-from lanmu.i18n import _, told
+from lanmu.delivery.states import EXIT, OBJECTION, UnitState
+from lanmu.i18n import _, joined, told
 from lanmu.interfaces.channels import Asset, Channel, Message, Refusal
 from lanmu.interfaces.clock import Clock
 from lanmu.interfaces.errors import LanmuError
@@ -130,10 +130,10 @@ class Preflight:
         )
         if objections := self._objections(message, channel.name):
             over = [each for each in objections if each.ends]
-            why = "; ".join(each.reason for each in over or objections)
+            why = joined("; ", [each.reason for each in over or objections])
             if over:
                 return Next(UnitState.SKIPPED, why, EXIT, answer=Answer(Door.DROP, EXIT, why))
-            return Next(UnitState.HELD, why, "objection", answer=Answer(Door.HOLD, "objection", why))
+            return Next(UnitState.HELD, why, OBJECTION, answer=Answer(Door.HOLD, OBJECTION, why))
         request = asking.composed(channel, message, unit.targets)
         if isinstance(request, Refusal):
             code = "settings" if request.config else "content"
