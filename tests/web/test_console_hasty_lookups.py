@@ -11,7 +11,7 @@ from lanmu.interfaces.channels import Abilities
 from lanmu.server import Server
 from lanmu.testing.fakes import FakeChannel
 
-TOLD = "“没查到”算数得太早"
+TOLD = "查不到就补发，等得太短"
 
 
 @pytest.fixture
