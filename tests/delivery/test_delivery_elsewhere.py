@@ -120,3 +120,32 @@ def test_results_that_nobody_can_ask_for_just_now_are_asked_for_when_their_chann
     asked.clock.advance(timedelta(days=31))
     Results(asked.database, asked.clock, {}).poll()
     assert asked.unit(late).results_at is None, "but not for ever"
+
+
+def test_a_unit_is_left_to_the_worker_in_which_its_channel_runs(room: Room) -> None:
+    room.channels["ours.one"] = FakeChannel("ours.one", clock=room.clock)
+    theirs, ours = room.send("a"), room.send("b", channel="ours.one")
+    beat(room, OTHER, room.channel)
+    running = room.channels.pop(room.channel.name)
+    assert room.run() == 1
+    assert (room.states(theirs), room.states(ours)) == (["pending"], ["accepted"])
+    assert DeliveryService(room.database, room.clock, room.channels).next_due() is None
+    assert DeliveryService(room.database, room.clock, {running.name: running}).next_due() is not None
+    room.channels[running.name] = running
+    later = room.send("c", due_at=room.clock.now() + timedelta(minutes=1))
+    ours_alone = {"ours.one": room.channels["ours.one"]}
+    assert DeliveryService(room.database, room.clock, ours_alone).next_due() is None
+    room.clock.advance(timedelta(minutes=1))
+    room.run()
+    assert (room.states(theirs), room.states(later)) == (["accepted"], ["accepted"])
+
+
+def test_what_runs_nowhere_is_put_to_a_person(room: Room) -> None:
+    push = room.send("a")
+    beat(room, OTHER, room.channel)
+    del room.channels[room.channel.name]
+    room.clock.advance(RUNS - timedelta(seconds=1))
+    assert room.run() == 0
+    room.clock.advance(timedelta(seconds=1))
+    assert room.run() == 1
+    assert (room.unit(push).state, room.unit(push).code) == ("held", "channel_missing")

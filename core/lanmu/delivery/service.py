@@ -331,9 +331,10 @@ class DeliveryService:
             return open_breakers(session)
 
     def next_due(self) -> datetime | None:
-        """When the next unit may go out."""
+        """When the next unit may go out that this process does not leave to another."""
+        without = self._elsewhere.channels()
         with self._database.read() as session:
-            return next_due(session, self._clock.now())
+            return next_due(session, self._clock.now(), without)
 
     def elsewhere(self) -> Collection[str]:
         """The channels that do not run in this process, but do in another worker; see `lives.Elsewhere`."""

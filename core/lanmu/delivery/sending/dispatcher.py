@@ -6,7 +6,7 @@ costs a fraction of a commit.
 """
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Executor
 from datetime import datetime, timedelta
 from functools import partial
@@ -18,6 +18,7 @@ from lanmu.delivery import crash_points
 from lanmu.delivery.carried import Claimed, Ready, Sheet
 from lanmu.delivery.door import gate
 from lanmu.delivery.door.questions import Gatekeeper
+from lanmu.delivery.installation.lives import Elsewhere
 from lanmu.delivery.installation.owner import Owner
 from lanmu.delivery.sending import asking, unwritten
 from lanmu.delivery.sending.answers import failure
@@ -118,6 +119,7 @@ class Dispatcher:
         self._clock_is_sane = clock_is_sane
         self._gatekeeper = gatekeeper or Gatekeeper(channels, "UTC", None)
         self._answered = answered
+        self._elsewhere = Elsewhere(database, clock, channels)
         self._breakers = Breakers(channels, concurrency)
         self._recorder = Recorder(database, clock, journal, lease, pause)
         self._lining_up = Crew(preparing or pool, clock, self._line_up, concurrency)
@@ -136,8 +138,9 @@ class Dispatcher:
         """Send everything that is due now, batch after batch; answers how many units were moved."""
         if stopping() or not self._clock_is_sane():
             return 0
+        without = self._elsewhere.channels()
         with self._database.write() as session:
-            claimed = self._claim(session)
+            claimed = self._claim(session, without)
         moved = 0
         while claimed.pushes:
             crash_points.reach("after_claim")
@@ -149,7 +152,9 @@ class Dispatcher:
                 raise
             crash_points.reach("before_record")
             now = self._clock.now()
-            written = self._recorder.write(results, partial(self._record, now, results, stopping), stopping)
+            written = self._recorder.write(
+                results, partial(self._record, now, results, stopping, without), stopping
+            )
             if written is None:  # the database is away, and the journal has them
                 return moved
             recorded, claimed = written
@@ -158,9 +163,9 @@ class Dispatcher:
             self._tell_of(recorded, sheets, now)
         return moved
 
-    def _claim(self, session: Session) -> _Claim:
+    def _claim(self, session: Session, without: Collection[str]) -> _Claim:
         now = self._clock.now()
-        units = claim(session, now, self._owner, self._lease, self._concurrency)
+        units = claim(session, now, self._owner, self._lease, self._concurrency, without)
         if not units:
             return _Claim()
         batch, turned_away = self._breakers.let_through(session, now, units)
@@ -168,14 +173,19 @@ class Dispatcher:
         return _Claim(batch, turned_away, pushes)
 
     def _record(
-        self, now: datetime, results: Sequence[Recorded], stopping: Callable[[], bool], session: Session
+        self,
+        now: datetime,
+        results: Sequence[Recorded],
+        stopping: Callable[[], bool],
+        without: Collection[str],
+        session: Session,
     ) -> tuple[list[Recorded], _Claim]:
         """Write a batch down, and claim the next one."""
         recorded = record(session, now, results)
         self._breakers.note(session, now, recorded)
         if stopping() or not self._clock_is_sane():
             return recorded, _Claim()
-        return recorded, self._claim(session)
+        return recorded, self._claim(session, without)
 
     def _give_back(self, units: Sequence[Claimed], stopping: Callable[[], bool]) -> None:
         """The database was away before anything was written."""

@@ -50,26 +50,39 @@ WAITING = text("unit.state IN ('pending','retry_wait')")
 OWNED = text("unit.state IN ('leased','calling')")
 
 
-def next_due(session: Session, now: datetime) -> datetime | None:
+def next_due(session: Session, now: datetime, without: Collection[str] = ()) -> datetime | None:
     """When a unit may next be claimed: an instant in the past where one may be now, None where none waits.
+    Those of the channels `without` are left out.
 
     A push that is not due yet has no unit that is, so its own time stands for all of them.
     """
     connection = session.connection()
-    first = connection.execute(_due(connection.dialect.name, 1, lock=False), {"now": now}).first()
+    first = connection.execute(
+        _due(connection.dialect.name, 1, lock=False, leaves=bool(without)), {"now": now, **_left(without)}
+    ).first()
     if first is not None:
         return cast(datetime, first.not_before)
     waits = select(func.min(UNIT.c.not_before)).where(UNIT.c.push_id == PUSH.c.id, WAITING).scalar_subquery()
-    begun = select(func.min(waits)).where(SENDING, PUSH.c.due_at <= now, MAY_SEND)
-    to_come = select(func.min(PUSH.c.due_at)).where(SENDING, PUSH.c.due_at > now, MAY_SEND)
+    ours = PUSH.c.channel.not_in(without) if without else true()
+    begun = select(func.min(waits)).where(SENDING, PUSH.c.due_at <= now, MAY_SEND, ours)
+    to_come = select(func.min(PUSH.c.due_at)).where(SENDING, PUSH.c.due_at > now, MAY_SEND, ours)
     return min(filter(None, (session.scalar(begun), session.scalar(to_come))), default=None)
 
 
-def claim(session: Session, now: datetime, owner: str, lease: timedelta, limit: int) -> list[Claimed]:
-    """Take units that are due and nobody's: each gets a new fence, which voids whoever held it before."""
+def claim(
+    session: Session,
+    now: datetime,
+    owner: str,
+    lease: timedelta,
+    limit: int,
+    without: Collection[str] = (),
+) -> list[Claimed]:
+    """Take units that are due and nobody's: each gets a new fence, which voids whoever held it before. Those
+    of the channels `without` are left to others."""
     connection = session.connection()
-    statement = _claiming(connection.dialect.name, min(limit, CLAIM_AT_MOST))
-    rows = connection.execute(statement, {"now": now, "by_owner": owner, "until": now + lease}).all()
+    statement = _claiming(connection.dialect.name, min(limit, CLAIM_AT_MOST), leaves=bool(without))
+    given = {"now": now, "by_owner": owner, "until": now + lease, **_left(without)}
+    rows = connection.execute(statement, given).all()
     if not rows:
         return []
     targets = _targets_of(session, [row.id for row in rows])
@@ -103,8 +116,12 @@ def as_claimed(unit: Any, targets: Sequence[Any]) -> Claimed:
     )
 
 
+def _left(without: Collection[str]) -> dict[str, list[str]]:
+    return {"without": sorted(without)} if without else {}
+
+
 @cache
-def _due(dialect: str, limit: int, *, lock: bool) -> Select[*tuple[Any, ...]]:
+def _due(dialect: str, limit: int, *, lock: bool, leaves: bool) -> Select[*tuple[Any, ...]]:
     """Units that may be claimed: pushes come first, the oldest before the others, and each gives its units.
 
     So a stopped push costs nothing, however many units wait in it. PostgreSQL is told to do just that by
@@ -114,6 +131,8 @@ def _due(dialect: str, limit: int, *, lock: bool) -> Select[*tuple[Any, ...]]:
     now = bindparam("now", type_=UNIT.c.not_before.type)
     at_most: ColumnElement[int] = literal_column(str(limit))
     sending = and_(SENDING, PUSH.c.due_at <= now, PUSH.c.cancel_requested.is_(False), MAY_SEND)
+    if leaves:  # only where another worker runs what this one lacks: else the statement is as it always was
+        sending = and_(sending, PUSH.c.channel.not_in(bindparam("without", expanding=True)))
     theirs = and_(UNIT.c.push_id == PUSH.c.id, WAITING, UNIT.c.not_before <= now)
     if dialect != "postgresql":
         found = select(UNIT.c.id, UNIT.c.not_before).select_from(PUSH.join(UNIT, theirs)).where(sending)
@@ -138,8 +157,8 @@ def _due(dialect: str, limit: int, *, lock: bool) -> Select[*tuple[Any, ...]]:
 
 
 @cache
-def _claiming(dialect: str, limit: int) -> ReturningUpdate[Any]:
-    due = _due(dialect, limit, lock=True).subquery("due")
+def _claiming(dialect: str, limit: int, *, leaves: bool) -> ReturningUpdate[Any]:
+    due = _due(dialect, limit, lock=True, leaves=leaves).subquery("due")
     ids = select(due.c.id)
     return (
         update(UNIT)
