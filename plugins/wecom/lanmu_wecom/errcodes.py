@@ -123,7 +123,7 @@ def parse(body: bytes) -> dict[str, Any] | None:
 def errcode_of(data: Mapping[str, Any]) -> int | None:
     """The code of an answer; missing counts as 0, None is a code that cannot be read."""
     code = data.get("errcode", 0)
-    return code if isinstance(code, int) else None
+    return code if type(code) is int else None  # false would pass for 0
 
 
 def refusal(observation: Observation) -> Verdict | dict[str, Any]:
