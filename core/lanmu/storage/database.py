@@ -79,15 +79,6 @@ class Database:
             yield connection
             connection.commit()  # as in `read`
 
-    def take_stock(self, *tables: str) -> None:
-        """Let PostgreSQL count these tables, which have just grown much.
-
-        By itself it does so only after a minute, and until then goes on with the plans of small tables.
-        """
-        if self.dialect == "postgresql":
-            with self.engine.begin() as connection:
-                connection.exec_driver_sql(f"ANALYZE {', '.join(tables)}")
-
     @property
     def by_index(self) -> "Database":
         """The same database, for a few statements about few rows each that run all the time.
