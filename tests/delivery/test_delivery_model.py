@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime, timedelta
 from itertools import count
@@ -75,15 +76,22 @@ def machine(make_room: Callable[..., Any], template: Path) -> type[RuleBasedStat
 
         @rule(point=st.sampled_from(POINTS), after=st.integers(0, 3))
         def a_worker_dies(self, point, after):
-            turns = count()
+            turns, is_dead = count(), False
 
             def until_death(name):
-                if name == point and next(turns) == after:
+                nonlocal is_dead
+                is_dead = is_dead or (name == point and next(turns) == after)
+                if is_dead:  # no hand goes on when another one of the same process has met its end
                     raise Killed
 
             owner = Owner(HERE.host, 2**22 + next(self.lives), "1-dead")
             stops = count()
-            with patch.object(crash_points, "reach", until_death), suppress(Killed):
+            with (
+                patch.object(crash_points, "reach", until_death),
+                ThreadPoolExecutor(2) as hands,
+                patch.object(self.room, "pool", hands),
+                suppress(Killed),
+            ):
                 self.room.dispatcher(owner, concurrency=2).run_due(lambda: next(stops) > 6)
 
         @rule()
