@@ -58,6 +58,10 @@ def compare(
     ]
     missing = [fact for fact in missing if fact.kind not in _MAY_GO]
     missing, added = _pair_changed(missing, added, lines)
+    lines += [
+        FactLine(old.kind.value, old.surface or old.key, new.surface or new.key, FactState.CHANGED)
+        for old, new in _swapped(before, after)
+    ]
     lines += [FactLine(f.kind.value, f.surface or f.key, "", FactState.MISSING) for f in missing]
     lines += [FactLine(f.kind.value, "", f.surface or f.key, FactState.ADDED) for f in added]
     flipped = _flipped(before, after)
@@ -97,6 +101,21 @@ def _leftovers(
         if not (wanted[same] >= seen[same] or (wanted[same] and fact.kind in _SAID_AGAIN)):
             added.append(fact)
     return missing, added
+
+
+def _swapped(before: Sequence[Fact], after: Sequence[Fact]) -> list[tuple[Fact, Fact]]:
+    """Facts said less often than before, each with one of its kind that is said more often: where both are
+    still said, one stands now in a place of the other's."""
+    wanted = Counter((f.kind, f.key) for f in before)
+    there = Counter((f.kind, f.key) for f in after)
+    known = {(f.kind, f.key): f for f in before if f.kind in _SAID_AGAIN - _MAY_GO and there[f.kind, f.key]}
+    more = [fact for same, fact in known.items() if there[same] > wanted[same]]
+    found = []
+    for same, old in known.items():
+        if there[same] < wanted[same] and (new := next((f for f in more if f.kind is old.kind), None)):
+            more.remove(new)
+            found.append((old, new))
+    return found
 
 
 def _pair_changed(

@@ -64,6 +64,13 @@ def test_any_digit_changed_is_caught(sentences: list[str], data: st.DataObject) 
     assert not compare(text, text[:place] + other + text[place + 1 :]).usable
 
 
+def test_a_fact_in_the_place_of_another_is_caught_though_both_are_still_said() -> None:
+    text = "2月1日开始。\n2月1日报名。\n2月2日截止"
+    assert not compare(text, "2月1日开始。\n2月2日报名。\n2月2日截止").usable
+    assert compare(text, "2月1日开始报名。\n2月2日截止").usable, "said once less"
+    assert compare(text, text + "，2月2日哦").usable, "said once more"
+
+
 @settings(max_examples=400)
 @given(LOOSE, st.data())
 def test_no_digit_in_any_text_changes_unseen(text: str, data: st.DataObject) -> None:
