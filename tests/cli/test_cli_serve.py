@@ -2,6 +2,7 @@
 
 import http.client
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
@@ -48,6 +49,25 @@ def test_a_proxy_on_this_machine_says_who_asks(server):
         web.stop()
     with server.database.read() as session:
         assert session.scalars(select(LoginFailure.address)).all() == ["203.0.113.0/24"]
+
+
+def test_it_stops_though_the_web_was_awake_before_it_was_woken(server, monkeypatch):
+    web = serve._Web(server)
+    web.start()
+    wake_up = web._server.trigger
+    pull = wake_up._physical_pull
+
+    def late():
+        pull()
+        while wake_up.thunks and web._thread.is_alive():  # all is done before the hand pulls
+            time.sleep(0)
+        pull()
+
+    monkeypatch.setattr(wake_up, "_physical_pull", late)
+    web.stop()
+    assert not web._thread.is_alive()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", web._server.effective_port))
 
 
 def test_a_port_that_is_taken_is_named(lanmu, folder):

@@ -126,14 +126,14 @@ def test_with_every_thread_taken_the_watchers_have_their_answer_all_the_same():
 @contextmanager
 def _waitress(application: Any, threads: int) -> Iterator[int]:
     listening = socket.create_server(("127.0.0.1", 0))
-    server: Any = create_server(application, sockets=[listening], _dispatcher=Threads(threads))
+    watched: dict[int, Any] = {}
+    server: Any = create_server(application, map=watched, sockets=[listening], _dispatcher=Threads(threads))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     try:
         yield listening.getsockname()[1]
     finally:
         server.task_dispatcher.shutdown()
-        server.del_channel()
-        server.socket.close()
-        server.trigger.pull_trigger(server.trigger.close)
+        server.trigger.pull_trigger(watched.clear)
         thread.join(10)
+        server.close()

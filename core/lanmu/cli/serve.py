@@ -211,16 +211,20 @@ class _Web:
         self._thread.start()
 
     def stop(self) -> None:
-        self._server.del_channel()
-        self._server.socket.close()
+        wake_up = self._server.trigger
+        wake_up.pull_trigger(self._accept_no_more)  # sockets belong to the thread that waits on them
         deadline = time.monotonic() + _DRAIN_SECONDS
         tasks = self._server.task_dispatcher
         while (tasks.active_count or tasks.queue) and time.monotonic() < deadline:
             time.sleep(0.05)
         tasks.shutdown()
-        wake_up = self._server.trigger
-        wake_up.pull_trigger(wake_up.close)  # by the thread that waits on it, which ends when nobody is left
+        wake_up.pull_trigger(wake_up.del_channel)  # the thread ends when nobody is left whom it waits on
         self._thread.join(1)
+        wake_up.close()  # not by that thread: awake already, it would close what is still to be pulled
+
+    def _accept_no_more(self) -> None:
+        self._server.del_channel()
+        self._server.socket.close()
 
 
 def _wait_for_signal() -> None:

@@ -2,6 +2,8 @@
 
 import http.client
 import json
+import socket
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
@@ -294,6 +296,26 @@ def test_customer_groups_and_people_can_be_read(sandbox: Sandbox) -> None:
     more = sandbox.x("groupchat/list", {"limit": 4, "cursor": chats["next_cursor"]})
     assert len(chats["group_chat_list"] + more["group_chat_list"]) == len(SEED.groups)
     assert sandbox.x("groupchat/get", {"chat_id": "wrNONE"})["errcode"] == 40050
+
+
+def test_it_hangs_up_though_its_loop_was_awake_before_it_was_woken(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running = sandbox.running
+    wake_up = running._server.trigger
+    pull = wake_up._physical_pull
+
+    def late() -> None:
+        pull()
+        while wake_up.thunks and running._thread.is_alive():  # all is done before the hand pulls
+            time.sleep(0)
+        pull()
+
+    monkeypatch.setattr(wake_up, "_physical_pull", late)
+    running.hang_up()
+    assert not running._thread.is_alive()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection((running.host, running.port))
 
 
 def test_what_was_sent_outlives_a_restart(tmp_path: Path, clock: FakeClock) -> None:

@@ -14,8 +14,9 @@ class Running:
 
     def __init__(self, app: Flask, host: str, port: int, options: dict[str, Any]) -> None:
         self.app = app
+        self._watched: dict[int, Any] = {}
         self._server: Any = create_server(
-            app, host=host, port=port, threads=_THREADS, ident="nginx", **options
+            app, map=self._watched, host=host, port=port, threads=_THREADS, ident="nginx", **options
         )
         self.host = host
         self.port = int(self._server.effective_port)
@@ -38,8 +39,11 @@ class Running:
         """Let the calls in flight end (5 s at most) and close every connection; the state stays open."""
         if self._thread.is_alive():
             self._server.task_dispatcher.shutdown(timeout=5)
-            self._server.trigger.pull_trigger(self._close)  # sockets belong to the loop's own thread
+            # The loop ends when it watches nothing. Only then is anything closed: had the loop been awake
+            # already, it would close the pipe under the very hand that pulls.
+            self._server.trigger.pull_trigger(self._watched.clear)
             self._thread.join(timeout=5)
+            self._close()
 
     def stop(self) -> None:
         """Hang up, and close the state file."""
