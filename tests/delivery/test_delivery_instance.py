@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy.exc import OperationalError
 from tests.delivery.conftest import Room
+from tests.interleaving import between_the_steps_of
 
 from lanmu.delivery.installation import instance as instances
 from lanmu.delivery.installation.home import Home
@@ -279,3 +280,13 @@ def test_a_mark_that_cannot_be_written_stops_nothing(
     instance.beaten()
     assert "cannot be written" in caplog.text
     instance.leave()
+
+
+def test_whoever_asks_for_its_state_has_an_answer_while_it_is_looked_at_anew(
+    sqlite_database: Database, open_home: Open
+):
+    """Every page asks, in any thread, and every few seconds a tick lets what is known be forgotten."""
+    home = open_home(sqlite_database)
+    with between_the_steps_of(Home.state, home.tick):
+        assert home.state().ok
+        assert home.state().ok

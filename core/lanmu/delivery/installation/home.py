@@ -103,10 +103,10 @@ class Home:
 
     def state(self) -> HomeState:
         """Whether anything may be sent, and why not; at most a second old."""
-        now = self._clock.boottime()
-        if self._known is None or now - self._known[0] > _FRESH:
-            self._known = (now, self._look())
-        return self._known[1]
+        now, known = self._clock.boottime(), self._known  # read once: another thread may forget it meanwhile
+        if known is None or now - known[0] > _FRESH:
+            known = self._known = (now, self._look())
+        return known[1]
 
     def clock_state(self) -> HomeState:
         """What is thought of the clock, also of a frozen installation's; looked up anew."""
