@@ -6,16 +6,18 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from huey.registry import Message
-from sqlalchemy import select
+from sqlalchemy import event, select
 
 from lanmu import config
 from lanmu.delivery.door.limit_models import LimitUse, SendLimit
+from lanmu.delivery.installation.owner import this_process
 from lanmu.delivery.intake import PushRequest, Recipient
 from lanmu.delivery.service import PushFilter
 from lanmu.doorbell import SignedJson, UnsignedMessage, make_queue
@@ -321,6 +323,24 @@ def test_a_slow_far_end_is_called_no_more_often_at_once_than_was_set(
     here.work()
     assert _until(lambda: len(here.channel.effects) == 32)
     assert at_once == [0, 4]
+
+
+def test_what_other_workers_run_is_read_once_for_all_that_a_process_does(shop: Open):
+    server = shop({"backend": "sqlite"}).server
+    asked: list[str] = []
+    event.listen(
+        server.database.engine,
+        "before_cursor_execute",
+        lambda _connection, _cursor, statement, *_rest: asked.append(statement),
+    )
+    owner = this_process()
+    with ThreadPoolExecutor(1) as pool:
+        server.dispatcher(owner, pool, batch=1).run_due()
+    server.doubts(owner).look()
+    server.results.poll()
+    server.delivery.next_due()
+    server.schedule.hand_over()
+    assert sum("FROM worker" in statement for statement in asked) == 1
 
 
 def test_stopping_finishes_what_is_under_way(shop: Open, monkeypatch: pytest.MonkeyPatch):

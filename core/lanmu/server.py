@@ -21,6 +21,7 @@ from lanmu.delivery.followup.doubts import Doubts
 from lanmu.delivery.followup.look_times import ABSENT_AFTER, hasty
 from lanmu.delivery.followup.results import Results
 from lanmu.delivery.installation.home import Home
+from lanmu.delivery.installation.lives import Elsewhere
 from lanmu.delivery.installation.owner import Owner
 from lanmu.delivery.models import Unit
 from lanmu.delivery.sending.dispatcher import Dispatcher
@@ -90,6 +91,8 @@ class Server:
         self.catalog = Catalog(["lanmu", *self.plugins.packages()])
         self.events = Events(self.metrics, self.ledger, self.plugins)
         self.journal = Journal(data)
+        self._elsewhere = Elsewhere(self.database, self.clock, self.plugins.channels)
+        self.results = Results(self.database, self.clock, self.plugins.channels, self._elsewhere.channels)
         self.delivery = DeliveryService(
             self.database,
             self.clock,
@@ -97,10 +100,11 @@ class Server:
             solo_approval=config.server.solo_approval,
             journal=self.journal,
             deadlines=Deadlines(config.server.zone, self.quiet_hours()),
+            elsewhere=self._elsewhere.channels,
+            results=self.results,
         )
         self.limits = SendLimits(self.database, self.clock, config.server.zone)
         self.limits.seed()
-        self.results = Results(self.database, self.clock, self.plugins.channels)
         self.schedule = ScheduleService(
             self.database,
             self.clock,
@@ -206,6 +210,7 @@ class Server:
             journal=self.journal,
             gatekeeper=self._gatekeeper(),
             answered=self._answered,
+            elsewhere=self._elsewhere.channels,
         )
 
     def doubts(self, owner: Owner) -> Doubts:
@@ -222,6 +227,7 @@ class Server:
             journal=self.journal,
             may_send=self.home.may_send,
             tell=self._told,
+            elsewhere=self._elsewhere.channels,
         )
 
     def _preflight(self) -> Preflight:

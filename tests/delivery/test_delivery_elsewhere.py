@@ -1,17 +1,20 @@
 """What a worker does about channels that do not run in it: it leaves them to the workers in which they do."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 
 import pytest
 from tests.delivery.conftest import Room
-from tests.delivery.test_delivery_look_again import look
 
+from lanmu.delivery.door.questions import Gatekeeper
+from lanmu.delivery.followup.doubts import Doubts
 from lanmu.delivery.followup.results import Results
 from lanmu.delivery.installation.lives import RUNS, Elsewhere
 from lanmu.delivery.installation.owner import Owner, this_process
+from lanmu.delivery.sending.dispatcher import Dispatcher
+from lanmu.delivery.sending.preflight import Preflight
 from lanmu.delivery.service import DeliveryService
-from lanmu.interfaces.channels import Abilities, TargetResult, TargetState
+from lanmu.interfaces.channels import Abilities, Channel, TargetResult, TargetState
 from lanmu.storage import Database
 from lanmu.testing.fakes import Does, FakeChannel
 
@@ -32,7 +35,47 @@ def beat(room: Room, owner: Owner, *channels: FakeChannel) -> None:
 
 
 def elsewhere(room: Room) -> set[str]:
-    return set(Elsewhere(room.database, room.clock, room.channels).channels())
+    return set(_elsewhere(room).channels())
+
+
+def _elsewhere(room: Room, channels: Mapping[str, Channel] | None = None) -> Elsewhere:
+    return Elsewhere(room.database, room.clock, room.channels if channels is None else channels)
+
+
+def look(room: Room) -> int:
+    preflight = Preflight(room.database, room.clock, room.read_snapshot, room.objections, "Little Star")
+    doubts = Doubts(
+        room.database,
+        room.clock,
+        room.channels,
+        preflight,
+        Gatekeeper(room.channels, "Asia/Shanghai", None),
+        this_process(),
+        elsewhere=_elsewhere(room).channels,
+    )
+    return doubts.look()
+
+
+def poll(room: Room, channels: Mapping[str, Channel]) -> int:
+    return Results(room.database, room.clock, channels, _elsewhere(room, channels).channels).poll()
+
+
+def run(room: Room) -> int:
+    dispatcher = Dispatcher(
+        room.database,
+        room.clock,
+        room.channels,
+        Preflight(room.database, room.clock, room.read_snapshot, room.objections, "Little Star"),
+        this_process(),
+        room.pool,
+        room.receipts.append,
+        elsewhere=_elsewhere(room).channels,
+    )
+    return dispatcher.run_due()
+
+
+def service(room: Room, channels: Mapping[str, Channel]) -> DeliveryService:
+    return DeliveryService(room.database, room.clock, channels, elsewhere=_elsewhere(room, channels).channels)
 
 
 def test_what_runs_in_others_and_not_here_is_theirs(room: Room) -> None:
@@ -98,8 +141,7 @@ def test_results_are_left_to_the_worker_in_which_their_channel_runs(asked: Room)
     asked.clock.advance(timedelta(seconds=2))
     due = asked.unit(push).results_at
     beat(asked, OTHER, asked.channel)
-    without = Results(asked.database, asked.clock, {})
-    assert without.poll() == 0
+    assert poll(asked, {}) == 0
     assert asked.unit(push).results_at == due
 
 
@@ -109,16 +151,16 @@ def test_results_that_nobody_can_ask_for_just_now_are_asked_for_when_their_chann
     push = asked.send("a")
     asked.run()
     asked.clock.advance(timedelta(seconds=2))
-    assert Results(asked.database, asked.clock, {}).poll() == 1
+    assert poll(asked, {}) == 1
     said = (TargetResult("a", TargetState.DELIVERED),)
     monkeypatch.setattr(asked.channel, "results", lambda _ref: said)
     asked.clock.advance(timedelta(seconds=6))
-    assert asked.results.poll() == 1
+    assert poll(asked, asked.channels) == 1
     assert asked.states(push) == ["delivered"]
     late = asked.send("b")
     asked.run()
     asked.clock.advance(timedelta(days=31))
-    Results(asked.database, asked.clock, {}).poll()
+    poll(asked, {})
     assert asked.unit(late).results_at is None, "but not for ever"
 
 
@@ -127,16 +169,16 @@ def test_a_unit_is_left_to_the_worker_in_which_its_channel_runs(room: Room) -> N
     theirs, ours = room.send("a"), room.send("b", channel="ours.one")
     beat(room, OTHER, room.channel)
     running = room.channels.pop(room.channel.name)
-    assert room.run() == 1
+    assert run(room) == 1
     assert (room.states(theirs), room.states(ours)) == (["pending"], ["accepted"])
-    assert DeliveryService(room.database, room.clock, room.channels).next_due() is None
-    assert DeliveryService(room.database, room.clock, {running.name: running}).next_due() is not None
+    assert service(room, room.channels).next_due() is None
+    assert service(room, {running.name: running}).next_due() is not None
     room.channels[running.name] = running
     later = room.send("c", due_at=room.clock.now() + timedelta(minutes=1))
     ours_alone = {"ours.one": room.channels["ours.one"]}
-    assert DeliveryService(room.database, room.clock, ours_alone).next_due() is None
+    assert service(room, ours_alone).next_due() is None
     room.clock.advance(timedelta(minutes=1))
-    room.run()
+    run(room)
     assert (room.states(theirs), room.states(later)) == (["accepted"], ["accepted"])
 
 
@@ -145,7 +187,7 @@ def test_what_runs_nowhere_is_put_to_a_person(room: Room) -> None:
     beat(room, OTHER, room.channel)
     del room.channels[room.channel.name]
     room.clock.advance(RUNS - timedelta(seconds=1))
-    assert room.run() == 0
+    assert run(room) == 0
     room.clock.advance(timedelta(seconds=1))
-    assert room.run() == 1
+    assert run(room) == 1
     assert (room.unit(push).state, room.unit(push).code) == ("held", "channel_missing")

@@ -10,6 +10,7 @@ from sqlalchemy import func, select
 from tests.shop import CHANNEL, Shop, daily, seen
 
 from lanmu.audience.views import Address
+from lanmu.delivery.installation.lives import Elsewhere
 from lanmu.delivery.installation.owner import Owner
 from lanmu.delivery.models import Push, Unit, UnitTarget
 from lanmu.delivery.service import DeliveryService
@@ -160,12 +161,15 @@ def test_two_processes_hand_over_each_occurrence_once(planned: Shop):
 def test_a_process_without_the_channel_leaves_its_slots_to_a_worker_that_has_it(planned: Shop):
     """It would make pushes on hold of them, in batches such as no channel wants."""
     planned.to(planned.all()[0].due_at, timedelta(minutes=5))
-    DeliveryService(planned.database, planned.clock, planned.channels).beat(Owner("another-host", 1, "1-x"))
+    planned.delivery.beat(Owner("another-host", 1, "1-x"))
     del planned.channels[CHANNEL]
-    assert planned.schedule.hand_over() == 0
+    elsewhere = Elsewhere(planned.database, planned.clock, planned.channels).channels
+    planned.delivery = DeliveryService(planned.database, planned.clock, planned.channels, elsewhere=elsewhere)
+    schedule = planned.scheduling()
+    assert schedule.hand_over() == 0
     assert planned.states() == {"planned": 28}
     planned.clock.advance(timedelta(minutes=3))
-    assert planned.schedule.hand_over() == 2, "nobody has it any more, and that is told"
+    assert schedule.hand_over() == 2, "nobody has it any more, and that is told"
     (push,) = planned.pushes()
     assert push.state == "held"
 

@@ -51,7 +51,11 @@ class PushFilter:
 
 
 class DeliveryService:
-    """The door of the room: every push comes in here, from whatever source."""
+    """The door of the room: every push comes in here, from whatever source.
+
+    `elsewhere` names the channels that do not run in this process, but do in another worker; `results` asks
+    the channels for a person who cancels.
+    """
 
     def __init__(
         self,
@@ -62,13 +66,15 @@ class DeliveryService:
         solo_approval: bool = False,
         journal: Journal | None = None,
         deadlines: Deadlines = NO_QUIET,
+        elsewhere: Callable[[], Collection[str]] = frozenset,
+        results: Results | None = None,
     ) -> None:
         self._database = database
         self._clock = clock
         self._channels = channels
         self._journal = journal
-        self._elsewhere = lives.Elsewhere(database, clock, channels)
-        self._results = Results(database, clock, channels)
+        self._elsewhere = elsewhere
+        self._results = results or Results(database, clock, channels, elsewhere)
         self._expansion = Expansion(database, clock)
         self._deadlines = deadlines
         self.changes = Changes(database, clock, channels, solo_approval=solo_approval, deadlines=deadlines)
@@ -332,13 +338,13 @@ class DeliveryService:
 
     def next_due(self) -> datetime | None:
         """When the next unit may go out that this process does not leave to another."""
-        without = self._elsewhere.channels()
+        without = self._elsewhere()
         with self._database.read() as session:
             return next_due(session, self._clock.now(), without)
 
     def elsewhere(self) -> Collection[str]:
         """The channels that do not run in this process, but do in another worker; see `lives.Elsewhere`."""
-        return self._elsewhere.channels()
+        return self._elsewhere()
 
     def beat(self, owner: Owner) -> None:
         """Let others know that this worker is alive, and what runs in it."""

@@ -6,7 +6,7 @@ stored in short transactions under the unit's fence, and none is open while a ch
 """
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import func, select, text
@@ -29,7 +29,6 @@ from lanmu.delivery.followup.unknowns import (
     take,
     worker_seen,
 )
-from lanmu.delivery.installation.lives import Elsewhere
 from lanmu.delivery.installation.owner import Owner, is_dead
 from lanmu.delivery.models import Attempt, Unit
 from lanmu.delivery.progress import lock_pushes
@@ -64,7 +63,10 @@ _TOO_LATE = _("The time has passed in which a resend has no second effect.")
 
 
 class Doubts:
-    """Looks into what is due. Any number may, in any number of threads and processes."""
+    """Looks into what is due. Any number may, in any number of threads and processes.
+
+    `elsewhere` names the channels whose doubts are left to other workers.
+    """
 
     def __init__(
         self,
@@ -81,6 +83,7 @@ class Doubts:
         may_send: Callable[[], bool] = lambda: True,
         tell: Callable[[Receipt], None] = lambda _receipt: None,
         pause: Callable[[float], object] | None = None,
+        elsewhere: Callable[[], Collection[str]] = frozenset,
     ) -> None:
         self._database = database
         self._clock = clock
@@ -92,7 +95,7 @@ class Doubts:
         self._absent_after = absent_after
         self._may_send = may_send
         self._tell = tell
-        self._elsewhere = Elsewhere(database, clock, channels)
+        self._elsewhere = elsewhere
         self._breakers = Breakers(channels, 1)
         self._recorder = Recorder(database, clock, journal, lease, pause)
 
@@ -100,7 +103,7 @@ class Doubts:
         """Look into the doubts that are due, a batch of them; answers how many."""
         now = now or self._clock.now()
         self._count_the_old(now)
-        elsewhere = self._elsewhere.channels()
+        elsewhere = self._elsewhere()
         with self._database.write() as session:
             doubts = take(session, now, self._lease, elsewhere)
         for doubt in doubts:

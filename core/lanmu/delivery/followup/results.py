@@ -10,7 +10,6 @@ from sqlalchemy import case, func, select, text, update
 from sqlalchemy.orm import Session
 
 from lanmu.delivery.door import limits
-from lanmu.delivery.installation.lives import Elsewhere
 from lanmu.delivery.models import Attempt, Push, Unit, UnitTarget
 from lanmu.delivery.progress import lock_pushes, settle
 from lanmu.delivery.sending import asking
@@ -64,13 +63,22 @@ class _Awaited:
 
 
 class Results:
-    """Asks the channels for results, and stores what they say."""
+    """Asks the channels for results, and stores what they say.
 
-    def __init__(self, database: Database, clock: Clock, channels: Mapping[str, Channel]) -> None:
+    `elsewhere` names the channels that are left to other workers.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        channels: Mapping[str, Channel],
+        elsewhere: Callable[[], Collection[str]] = frozenset,
+    ) -> None:
         self._database = database
         self._clock = clock
         self._channels = channels
-        self._elsewhere = Elsewhere(database, clock, channels)
+        self._elsewhere = elsewhere
         self._told: dict[tuple[str, str], float] = {}
 
     def poll(self, push_id: int | None = None, stop: Callable[[], bool] = lambda: False) -> int:
@@ -78,7 +86,7 @@ class Results:
 
         What a cancelled push still has at a channel that can take it back is taken back first.
         """
-        now, elsewhere = self._clock.now(), self._elsewhere.channels()
+        now, elsewhere = self._clock.now(), self._elsewhere()
         with self._database.read() as session:
             awaited = _awaited(session, now, push_id, elsewhere)
         silences: Counter[str] = Counter()

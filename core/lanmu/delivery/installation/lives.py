@@ -38,6 +38,7 @@ class Elsewhere:
 
     A worker may lack a plugin or a variable that another has. Would it take up units that it can do nothing
     with, it could only put them to a person, or off; those that run nowhere it takes up, so that they are.
+    One for a process is enough, for all its threads.
     """
 
     def __init__(self, database: Database, clock: Clock, here: Collection[str]) -> None:
@@ -48,8 +49,8 @@ class Elsewhere:
 
     def channels(self) -> frozenset[str]:
         """They, as of a few seconds ago at most."""
-        boot = self._clock.boottime()
-        if self._known is None or boot - self._known[0] > _LOOKED_FOR:
+        boot, known = self._clock.boottime(), self._known
+        if known is None or boot - known[0] > _LOOKED_FOR:
             now = self._clock.now()
             with self._database.read() as session:
                 run = session.scalars(
@@ -57,5 +58,8 @@ class Elsewhere:
                         WorkerRecord.heartbeat_at > now - RUNS, WorkerRecord.heartbeat_at < now + RUNS
                     )
                 ).all()
-            self._known = boot, frozenset(name for names in run for name in names) - frozenset(self._here)
-        return self._known[1]
+            known = self._known = (
+                boot,
+                frozenset(name for names in run for name in names).difference(self._here),
+            )
+        return known[1]

@@ -18,7 +18,6 @@ from lanmu.delivery import crash_points
 from lanmu.delivery.carried import Claimed, Ready, Sheet
 from lanmu.delivery.door import gate
 from lanmu.delivery.door.questions import Gatekeeper
-from lanmu.delivery.installation.lives import Elsewhere
 from lanmu.delivery.installation.owner import Owner
 from lanmu.delivery.sending import asking, unwritten
 from lanmu.delivery.sending.answers import failure
@@ -86,7 +85,8 @@ class Dispatcher:
 
     `pool` makes the calls: no more are made at once than it has threads. `preparing` gets messages ready and
     opens connections, so that none of that waits for a call; without it the pool does. Without a
-    `gatekeeper` no hours are quiet. `answered` hears what the last door says, other than to send.
+    `gatekeeper` no hours are quiet. `answered` hears what the last door says, other than to send. `elsewhere`
+    names the channels whose units are left to other workers.
     """
 
     def __init__(
@@ -107,6 +107,7 @@ class Dispatcher:
         pause: Callable[[float], object] | None = None,
         gatekeeper: Gatekeeper | None = None,
         answered: Callable[[gate.Answer], None] = lambda _answer: None,
+        elsewhere: Callable[[], Collection[str]] = frozenset,
     ) -> None:
         self._database = database
         self._clock = clock
@@ -119,7 +120,7 @@ class Dispatcher:
         self._clock_is_sane = clock_is_sane
         self._gatekeeper = gatekeeper or Gatekeeper(channels, "UTC", None)
         self._answered = answered
-        self._elsewhere = Elsewhere(database, clock, channels)
+        self._elsewhere = elsewhere
         self._breakers = Breakers(channels, concurrency)
         self._recorder = Recorder(database, clock, journal, lease, pause)
         self._lining_up = Crew(preparing or pool, clock, self._line_up, concurrency)
@@ -138,7 +139,7 @@ class Dispatcher:
         """Send everything that is due now, batch after batch; answers how many units were moved."""
         if stopping() or not self._clock_is_sane():
             return 0
-        without = self._elsewhere.channels()
+        without = self._elsewhere()
         with self._database.write() as session:
             claimed = self._claim(session, without)
         moved = 0
