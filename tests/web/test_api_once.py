@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Callable
+from datetime import timedelta
 from http.client import HTTPConnection
 from typing import Any
 
@@ -98,6 +99,62 @@ def test_an_amount_that_is_no_amount_is_refused(
     answer = call.raw("/events", body)
     assert (answer.status_code, answer.mimetype) == (422, "application/problem+json"), answer.text
     assert server.ledger.balance(server.audience.members.page()[0][0].id) == 0
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        {"kind": "purchase", "shop": "旗舰店", "order": "订单1001", "amount_cents": 1000},
+        {"kind": "purchase", "shop": "门" * 60, "order": "单" * 100, "amount_cents": 1000},
+        {"kind": "purchase", "shop": "a", "order": "1\n2", "amount_cents": 1000},
+        {"kind": "message", "message": "消息1"},
+        {"kind": "message", "message": "m" * 128},
+    ],
+)
+def test_what_is_named_in_any_script_earns_once(
+    program: Callable[..., Program], server: Server, named: dict[str, Any]
+):
+    call = program()
+    call("POST", "/members", MEMBER)
+    event = {"provider": "wecom", "user": "wm1", **named}
+    first, again = (call("POST", "/events", event).get_json() for _time in range(2))
+    assert (first["earned"], again["earned"], again["replayed"]) == (10, 0, True)
+    assert len(server.ledger.statement(server.audience.members.page()[0][0].id)) == 1
+
+
+def test_two_orders_are_two_wherever_their_colons_stand(program: Callable[..., Program]):
+    call = program()
+    call("POST", "/members", MEMBER)
+    event = {"kind": "purchase", "provider": "wecom", "user": "wm1", "amount_cents": 1000}
+    for shop, order in (("a:b", "c"), ("a", "b:c")):
+        answer = call("POST", "/events", {**event, "shop": shop, "order": order})
+        assert (answer.status_code, answer.get_json()["earned"]) == (200, 10)
+
+
+@pytest.mark.parametrize(
+    "at", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00", "1999-12-31T23:00:00Z"]
+)
+@pytest.mark.parametrize("kind", ["message", "check_in"])
+def test_an_event_of_no_time_of_ours_is_refused_and_not_kept(
+    program: Callable[..., Program], server: Server, kind: str, at: str
+):
+    call = program()
+    call("POST", "/members", MEMBER)
+    event = {"kind": kind, "provider": "wecom", "user": "wm1", "message": "1"}
+    answer = call("POST", "/events", {**event, "at": at})
+    assert (answer.status_code, answer.get_json()["errors"][0]["place"]) == (422, "at")
+    assert call("POST", "/events", event).get_json()["replayed"] is False
+
+
+def test_an_event_may_come_in_late_and_from_a_clock_that_is_ahead(
+    program: Callable[..., Program], clock: FakeClock
+):
+    call = program()
+    call("POST", "/members", MEMBER)
+    event = {"kind": "check_in", "provider": "wecom", "user": "wm1"}
+    for days, status in ((-40, 200), (1, 200), (2, 422)):
+        at = (clock.now() + timedelta(days=days)).isoformat()
+        assert call("POST", "/events", {**event, "at": at}).status_code == status
 
 
 def test_an_event_of_nobody_is_told_so(program: Callable[..., Program]):

@@ -1,5 +1,6 @@
 """Things that happened, as plugins hear of them, and the points that are proposed for them."""
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -20,6 +21,23 @@ class MemberEvent:
     at: datetime
     local_date: date
     data: Mapping[str, str] = field(default_factory=dict)
+
+
+def natural_key(kind: str, *names: str) -> str:
+    """The key of what other systems name: `natural_key("order", shop, order)` is `order:SHOP:ORDER`.
+
+    The ledger's keys are printable ASCII, and shops are called 旗舰店: a name that no key can hold, or that
+    holds a colon where another follows, stands in it by its hash. So no two names make one key.
+    """
+    last = len(names) - 1
+    held = [_in_key(name, colons=place == last) for place, name in enumerate(names)]
+    return ":".join([kind, *held])
+
+
+def _in_key(name: str, *, colons: bool) -> str:
+    if name.isascii() and name.isprintable() and len(name) <= 128 and (colons or ":" not in name):
+        return name
+    return "~" + hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:40]
 
 
 @dataclass(frozen=True, slots=True)

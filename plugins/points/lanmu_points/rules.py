@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from lanmu.i18n import Filled, _
 from lanmu.interfaces.errors import Invalid
-from lanmu.interfaces.events import Award, MemberEvent
+from lanmu.interfaces.events import Award, MemberEvent, natural_key
 from lanmu_points.settings import PointsSettings
 
 CHECK_IN = _("Daily check-in")
@@ -78,7 +78,7 @@ class MessageRule:
             number = event.data.get("id") or event.key.removeprefix("message:")
             yield Award(
                 rule=self.name,
-                key=f"message:{number}",
+                key=natural_key("message", number),
                 member=event.member,
                 points=settings.message_points,
                 reason=MESSAGE,
@@ -118,7 +118,7 @@ class PurchaseRule:
             order = event.data.get("order") or event.key
             yield Award(
                 rule=self.name,
-                key=f"order:{shop}:{order}:earn",
+                key=f"{natural_key('order', shop, order)}:earn",
                 member=event.member,
                 points=points,
                 reason=PURCHASE,

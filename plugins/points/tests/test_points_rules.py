@@ -52,6 +52,18 @@ def test_a_purchase_earns_for_each_whole_yuan(amount: str, points: int | None) -
     )
 
 
+def test_an_order_of_a_shop_with_a_chinese_name_has_a_key_that_the_ledger_keeps() -> None:
+    rule = PurchaseRule(PointsSettings())
+    orders = [("旗舰店", "订单1"), ("旗舰店", "订单2"), ("专卖店", "订单1"), ("a:b", "c"), ("a", "b:c")]
+    keys = [
+        award.key
+        for shop, order in orders
+        for award in rule.propose(event("purchase", shop=shop, order=order, amount="1000"))
+    ]
+    assert len(set(keys)) == len(orders)
+    assert all(key.isascii() and key.isprintable() and len(key) <= 255 for key in keys)
+
+
 @pytest.mark.parametrize("amount", ["", "-1", "19.90", "１００", "1e9", "9" * 12])
 def test_an_amount_that_is_no_number_of_fen_is_refused_by_name(amount: str) -> None:
     with pytest.raises(Invalid, match=r"data\.amount: must be the order's amount in fen"):

@@ -1,22 +1,25 @@
 """Events of members over the API: a purchase, a message counted, a check-in; each counts once for its key."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
 from lanmu.i18n import _
-from lanmu.interfaces.errors import NotFound
-from lanmu.interfaces.events import MemberEvent
+from lanmu.interfaces.errors import Invalid, NotFound
+from lanmu.interfaces.events import MemberEvent, natural_key
 from lanmu.web.api.idempotency import idempotent
 from lanmu.web.api.routes import IDEMPOTENCY_HEADER, allowed, room
 from lanmu.web.people import server, signed_in
 
 blueprint = room(_("Events"), _("What members do, told by the shop's other systems."))
 
+_EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+_CLOCKS_DIFFER = timedelta(days=1)
 _KEYS = {
-    "purchase": lambda event: f"order:{event['shop']}:{event['order']}:earn",
-    "message": lambda event: f"message:{event['message']}",
+    "purchase": lambda event: f"{natural_key('order', event['shop'], event['order'])}:earn",
+    "message": lambda event: natural_key("message", event["message"]),
     "check_in": None,
 }
 
@@ -99,7 +102,14 @@ def record(given: dict[str, Any]) -> Any:
         raise NotFound(
             "member", _("there is no such member."), _("Add the member first with POST /api/v1/members.")
         )
-    at = given["at"] or server().clock.now()
+    now = server().clock.now()
+    at = given["at"] or now
+    if not _EARLIEST <= at <= now + _CLOCKS_DIFFER:
+        raise Invalid(
+            "at",
+            _("is before the year 2000 or still to come."),
+            _("Write when it happened, or leave it out where that is now."),
+        )
     day = at.astimezone(ZoneInfo(member.zone)).date()
     make_key = _KEYS[given["kind"]]
     key = make_key(given) if make_key else f"checkin:{member.id}:{day.isoformat()}"
