@@ -43,6 +43,16 @@ def test_one_identity_belongs_to_one_member(audience: AudienceService) -> None:
         audience.members.create(replace(LI, name="Somebody else"))
 
 
+@pytest.mark.parametrize("long", [{"account": "a" * 65}, {"sender": "s" * 65}])
+def test_an_identity_that_no_table_holds_is_refused_by_name(
+    audience: AudienceService, long: dict[str, str]
+) -> None:
+    draft = MemberDraft("李晓晴", (IdentityKey("wecom", "wmLi", **long),))
+    with pytest.raises(Faults, match="more than 64 characters"):
+        audience.members.create(draft)
+    assert audience.members.load([draft]).faults[0][0] == 1
+
+
 def test_tags_are_added_and_taken_away_any_number_of_times(audience: AudienceService) -> None:
     made = audience.members.create(LI)
     for _time in range(2):

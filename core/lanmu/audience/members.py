@@ -249,6 +249,14 @@ def check(draft: MemberDraft) -> None:
                     _("For instance wecom and the external user id."),
                 )
             )
+        if len(identity.account) > 64 or len(identity.sender) > 64:
+            faults.append(
+                Invalid(
+                    "identities",
+                    _("have an account or a sender of more than 64 characters."),
+                    _("Give the ids by which the provider knows them."),
+                )
+            )
     faults += tag_faults(draft.tags)
     if faults:
         raise Faults(faults)
