@@ -1,9 +1,7 @@
 """Writing materials: the form, review and its decision, rewriting, and taking out of use."""
 
 from dataclasses import replace
-from datetime import datetime
-from typing import Any, BinaryIO, cast
-from zoneinfo import ZoneInfo
+from typing import Any
 
 from flask import flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
@@ -12,65 +10,41 @@ from lanmu.i18n import _
 from lanmu.interfaces.access import requires
 from lanmu.interfaces.errors import Invalid, LanmuError
 from lanmu.interfaces.rewriting import Brief, Draft, RewriterFailed
-from lanmu.library.content import Attachment, Content, Licence
 from lanmu.library.materials import EditConflict
-from lanmu.library.placeholders import VARIABLES
 from lanmu.library.review import Criteria
 from lanmu.library.views import MaterialView
-from lanmu.web.pages import choices
-from lanmu.web.pages.acts import Errors, act, by_field, day_of, in_words, local_moment, note, say
-from lanmu.web.pages.materials import blueprint, findings_of, in_language, page, preview_of
+from lanmu.web.pages import material_form
+from lanmu.web.pages.acts import act, by_field, in_words, note, say
+from lanmu.web.pages.materials import blueprint, findings_of, in_language, page
 from lanmu.web.people import server, signed_in, translate
-
-_FIELDS = {
-    **{
-        name: name
-        for name in (
-            "title", "topic", "content_class", "kind", "zone", "genre", "form", "origin", "owner", "tags",
-            "body", "consent", "valid_from", "valid_until", "month", "licence_until",
-        )
-    },
-    "licence.source": "licence_url",
-    "licence.licensor": "licensor",
-    "licence.until": "licence_until",
-    "attachments": "files",
-    "files": "files",
-}  # fmt: skip
-_TITLES = {
-    "community.name": _("Name of the community"),
-    "community.size": _("People in the community"),
-    "shop.name": _("Name of the shop"),
-    "member.nickname": _("Nickname"),
-    "sender.name": _("Name of the sender"),
-}
 
 
 @blueprint.get("/materials/new")
 @requires("content.edit")
 def new() -> str:
-    return _form(None, _blank(), {}, 0)
+    return material_form.page_of(None, material_form.blank(), {}, 0)
 
 
 @blueprint.post("/materials/new")
 @requires("content.edit")
 def create() -> str | Response | tuple[str, int]:
     who = signed_in()
-    content, errors = _read(_blank())
+    content, errors = material_form.read(material_form.blank())
     if not errors:
         try:
             made = server().library.materials.create(content, who.username)
             note("content.edit", made.id)
             return _saved(made)
         except LanmuError as error:
-            errors = by_field(error, _FIELDS)
-    return _form(None, content, errors, 0), 422
+            errors = by_field(error, material_form.FIELDS)
+    return material_form.page_of(None, content, errors, 0), 422
 
 
 @blueprint.get("/materials/<material>/edit")
 @requires("content.edit")
 def edit(material: str) -> str:
     found = server().library.materials.get(material)
-    return _form(found, found.content, {}, found.lock)
+    return material_form.page_of(found, found.content, {}, found.lock)
 
 
 @blueprint.post("/materials/<material>/edit")
@@ -78,7 +52,7 @@ def edit(material: str) -> str:
 def save(material: str) -> str | Response | tuple[str, int]:
     """Store a new version. Where a colleague was faster, both stay and the page says so."""
     found = server().library.materials.get(material)
-    content, errors = _read(found.content)
+    content, errors = material_form.read(found.content)
     lock = int(request.form.get("lock") or 0)
     if not errors:
         try:
@@ -91,8 +65,8 @@ def save(material: str) -> str | Response | tuple[str, int]:
             flash(in_words(conflict), "warning")
             return redirect(url_for("materials.detail", material=material, revision=conflict.kept), 303)
         except LanmuError as error:
-            errors = by_field(error, _FIELDS)
-    return _form(found, content, errors, lock), 422
+            errors = by_field(error, material_form.FIELDS)
+    return material_form.page_of(found, content, errors, lock), 422
 
 
 @blueprint.post("/materials/<material>/submit")
@@ -254,140 +228,3 @@ def _saved(material: MaterialView) -> Response:
         except LanmuError as error:
             flash(in_words(error), "error")
     return redirect(url_for("materials.detail", material=material.id), 303)
-
-
-def _blank() -> Content:
-    taxonomy = server().library.taxonomy()
-    now = server().clock.now().astimezone(ZoneInfo(server().config.server.zone))
-    first = taxonomy.classes[0].code if taxonomy.classes else ""
-    return Content(
-        title="",
-        body="",
-        content_class=first,
-        kind=next((term.code for term in taxonomy.kinds_of(first)), ""),
-        zone="knowledge",
-        genre="guide",
-        topic="",
-        form="text",
-        month=now.strftime("%Y%m"),
-        owner=signed_in().name,
-    )
-
-
-def _read(before: Content) -> tuple[Content, Errors]:
-    """The form as it was filled in, and what of it could not be read."""
-    form, errors = request.form, Errors()
-    zone = server().config.server.zone
-    values: dict[str, Any] = {
-        name: form.get(name, "")
-        for name in (
-            "title", "body", "content_class", "kind", "zone", "genre", "topic", "form", "owner", "origin",
-            "consent",
-        )
-    }  # fmt: skip
-    for name in ("valid_from", "valid_until"):
-        try:
-            values[name] = local_moment(name, zone)
-        except LanmuError as error:
-            errors |= by_field(error, _FIELDS)
-    values["tags"] = tuple(tag for tag in form.get("tags", "").replace("，", ",").split(",") if tag.strip())
-    if values["origin"] == "reprint":
-        try:
-            until = day_of("licence_until")
-            values["licence"] = Licence(
-                form.get("licence_url", "").strip(), form.get("licensor", "").strip(), until
-            )
-        except LanmuError as error:
-            errors |= by_field(error, _FIELDS)
-    else:
-        values["licence"] = None
-    kept = [item for item in before.attachments if item.asset in form.getlist("keep")]
-    added = []
-    for upload in request.files.getlist("files"):
-        if not upload.filename:
-            continue
-        try:
-            added.append(
-                Attachment(server().library.assets.store(cast(BinaryIO, upload.stream), upload.filename).id)
-            )
-        except LanmuError as error:
-            errors.setdefault("files", []).append(f"{upload.filename}: {in_words(error)}")
-    values["attachments"] = (
-        *kept,
-        *(item for item in added if item.asset not in {old.asset for old in kept}),
-    )
-    return replace(before, **values), errors
-
-
-def _form(material: MaterialView | None, content: Content, errors: Errors, lock: int) -> str:
-    taxonomy = server().library.taxonomy()
-    limit, channel = _narrowest()
-    attachments = [
-        {
-            "id": item.asset,
-            "url": url_for("materials.file", asset=item.asset),
-            "name": item.caption or item.asset,
-        }
-        for item in content.attachments
-    ]
-    licence = content.licence
-    names = (
-        "title",
-        "topic",
-        "content_class",
-        "kind",
-        "zone",
-        "genre",
-        "form",
-        "origin",
-        "owner",
-        "body",
-        "consent",
-    )
-    return render_template(
-        "materials/edit.html",
-        material={"public_id": material.id, "title": material.content.title} if material else None,
-        form={
-            **{name: getattr(content, name) for name in names},
-            "tags": ", ".join(content.tags),
-            "valid_from": _field(content.valid_from),
-            "valid_until": _field(content.valid_until),
-            "licence_url": licence.source if licence else "",
-            "licensor": licence.licensor if licence else "",
-            "licence_until": licence.until.isoformat() if licence and licence.until else "",
-            "note": request.form.get("note", ""),
-            "lock": lock,
-        },
-        errors=errors,
-        classes=choices.of_terms(taxonomy.classes),
-        kinds=choices.with_parents(taxonomy.kinds),
-        zones=choices.of_terms(taxonomy.zones),
-        genres=choices.with_parents(taxonomy.genres),
-        forms=choices.of_terms(taxonomy.forms),
-        origins=choices.of_terms(taxonomy.origins),
-        assets=attachments,
-        limit_bytes=limit,
-        limit_channel=choices.channel_title(channel) if channel else "",
-        placeholders=[(_written(name), translate(_TITLES.get(name, name))) for name in VARIABLES],
-        preview=preview_of(content, ()),
-    )
-
-
-def _written(variable: str) -> str:
-    # A community has no nickname, so what only a member has comes with words for the others.
-    fallback = say(_("friend"))
-    return (
-        f"{{{{ {variable} | default('{fallback}') }}}}"
-        if variable.startswith("member.")
-        else f"{{{{ {variable} }}}}"
-    )
-
-
-def _narrowest() -> tuple[int, str]:
-    """The channel that takes the fewest bytes: what fits it fits every channel."""
-    limits = [(each.abilities.text_bytes, name) for name, each in server().plugins.channels.items()]
-    return min(limits, default=(4000, ""))
-
-
-def _field(at: datetime | None) -> str:
-    return at.astimezone(ZoneInfo(server().config.server.zone)).strftime("%Y-%m-%dT%H:%M") if at else ""
