@@ -15,6 +15,7 @@ import pytest
 from flask import Blueprint
 from marshmallow import Schema, fields, post_load
 from sqlalchemy.orm import Mapped, mapped_column
+from tests.interleaving import between_the_steps_of
 
 import lanmu
 from lanmu import config, hookimpl
@@ -23,7 +24,8 @@ from lanmu.authoring import BaseChannel
 from lanmu.interfaces.access import PUBLIC, requires
 from lanmu.interfaces.channels import Abilities, Message, Rate, Ref, Request, Window
 from lanmu.interfaces.events import Award, MemberEvent, Objection, Receipt
-from lanmu.plugins import GROUP, PluginStatus
+from lanmu.interfaces.host import MenuItem
+from lanmu.plugins import GROUP, Plugins, PluginStatus
 from lanmu.server import Server
 from lanmu.storage import plugin_base
 from lanmu.testing.clock import FakeClock
@@ -97,7 +99,7 @@ class Good(lanmu.Plugin[Any]):
         def propose(event: MemberEvent) -> list[Award]:
             return [Award("good", f"{event.key}:good", event.member, 5, "check_in", event.local_date)]
 
-        return [SimpleNamespace(propose=propose)]
+        return [SimpleNamespace(name="rule", title="Rule", propose=propose)]
 
     @hookimpl
     def lanmu_member_event(self, event: MemberEvent) -> None:
@@ -301,6 +303,24 @@ def test_a_plugin_that_raises_no_error_in_a_worker_keeps_nobody_else_from_their_
     assert found.reason.startswith("bad: CancelledError")
 
 
+def test_what_a_plugin_offers_with_no_error_in_a_worker_sets_it_aside_alone(start: Start):
+    class Bad(lanmu.Plugin[Any]):
+        @hookimpl
+        def lanmu_points_rules(self) -> Iterable[Any]:
+            raise asyncio.CancelledError
+
+        @hookimpl
+        def lanmu_checks(self) -> Iterable[Any]:
+            raise KeyboardInterrupt
+
+    for hook in ("lanmu_points_rules", "lanmu_checks"):
+        server = start(_Point("bad", Bad), GOOD)
+        with ThreadPoolExecutor(1) as worker:
+            offered = worker.submit(server.plugins.offers, hook).result()
+        assert {plugin for plugin, _offer in offered} <= {"good"}
+        assert _status(server, "bad").state == "set_aside"
+
+
 @pytest.mark.parametrize(("ends", "heard"), [(True, True), (False, False), ("no", False)])
 def test_an_exit_that_a_plugin_states_is_handed_on_as_one(start: Start, ends: Any, heard: bool):
     class Flow(lanmu.Plugin[Any]):
@@ -361,6 +381,46 @@ def test_one_that_raises_when_it_offers_is_set_aside_and_the_others_offers_stand
     _aside(server, "bad", "ValueError", f"no {hook} today")
 
 
+_OFFERS = (
+    "lanmu_rewriters", "lanmu_checks", "lanmu_points_rules", "lanmu_services", "lanmu_menu",
+    "lanmu_commands", "lanmu_blueprints",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("hook", _OFFERS)
+def test_one_that_offers_something_else_than_its_hook_asks_for_is_set_aside(start: Start, hook: str):
+    """A word in the menu would else take every page of the console with it, and one among the services the
+    whole server."""
+    bad = type("Bad", (lanmu.Plugin,), {hook: hookimpl(lambda self: ["a word"])})
+    server = start(_Point("bad", bad), GOOD)
+    assert [plugin for plugin, _offered in server.plugins.offers(hook)] in ([], ["good"])
+    _aside(server, "bad", f"plugins.bad.{hook}", "offers a str")
+
+
+def test_what_a_plugin_answers_is_its_own_also_while_another_is_set_aside(start: Start):
+    """It is found out in any thread, such as that of a page, while others call the rest."""
+
+    def offering(name: str) -> _Point:
+        rule = SimpleNamespace(name=name, title=name, propose=lambda event: [])
+        plugin = type("Offers", (lanmu.Plugin,), {"lanmu_points_rules": hookimpl(lambda self: [rule])})
+        return _Point(name, plugin)
+
+    plugins = start(offering("leaving"), offering("staying"), GOOD).plugins
+
+    def ask() -> None:
+        offers = [(plugin, rule.name) for plugin, rule in plugins.offers("lanmu_points_rules")]
+        assert offers in (
+            [("leaving", "leaving"), ("staying", "staying"), ("good", "rule")],
+            [("staying", "staying"), ("good", "rule")],
+        )
+
+    with between_the_steps_of(Plugins.set_aside, ask):
+        plugins.set_aside("leaving", RuntimeError("it has broken"))
+        plugins.set_aside("leaving", RuntimeError("again"))
+    told = {each.name: (each.state, each.distribution, each.reason) for each in plugins.statuses()}
+    assert told["leaving"] == ("set_aside", "stranger", "RuntimeError: it has broken")
+
+
 def test_an_objector_that_raises_objects_and_the_message_stays(start: Start):
     class Bad(lanmu.Plugin[Any]):
         @hookimpl
@@ -390,7 +450,7 @@ def test_a_listener_and_a_rule_that_raise_keep_no_event_from_anybody(start: Star
             def propose(event: MemberEvent) -> list[Award]:
                 raise ZeroDivisionError
 
-            return [SimpleNamespace(propose=propose)]
+            return [SimpleNamespace(name="rule", title="Rule", propose=propose)]
 
     server = start(_Point("bad", Bad), GOOD)
     member, posted = _check_in(server, clock)
@@ -528,6 +588,24 @@ def test_one_that_is_asked_for_and_not_installed_and_one_that_is_not_asked_for(s
         "good": "running",
         "quiet": "running",
     }
+
+
+def test_a_menu_entry_whose_address_cannot_be_made_sets_its_plugin_aside(start: Start):
+    class Bad(lanmu.Plugin[Any]):
+        @hookimpl
+        def lanmu_blueprints(self) -> Iterable[Any]:
+            pages = Blueprint("bad", "stranger")
+            pages.add_url_rule("/<number>", "one", requires(PUBLIC)(lambda number: number))
+            return [pages]
+
+        @hookimpl
+        def lanmu_menu(self) -> Iterable[Any]:
+            return [MenuItem("One", "bad.one", "push.view", "home")]
+
+    server = start(_Point("bad", Bad), GOOD)
+    create_app(server)
+    _aside(server, "bad", "bad.one")
+    assert server.plugins.offers("lanmu_menu") == []
 
 
 def test_pages_that_cannot_be_mounted_set_their_plugin_aside_and_the_console_opens(start: Start):

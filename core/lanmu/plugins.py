@@ -5,6 +5,7 @@ import difflib
 import importlib
 import logging
 import sys
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
@@ -52,8 +53,11 @@ class PluginStatus:
 
 @dataclass(slots=True)
 class _Loaded:
+    """A plugin that runs. `hooks` calls it and nobody else."""
+
     name: str
     plugin: AnyPlugin
+    hooks: pluggy.PluginManager
     package: str
     distribution: str
     version: str
@@ -64,14 +68,14 @@ class Plugins:
     """The plugins that run, and those that were set aside with the reason.
 
     Each is called alone: pluggy ends a call for all when one raises, and a stranger's mistake must not
-    take the others' answers with it.
+    take the others' answers with it. Any thread may call them, and find that one is to be set aside.
     """
 
     def __init__(self, config: Config, host_for: Callable[[str], Host]) -> None:
-        self._manager = pluggy.PluginManager(hookspecs.PROJECT)
-        self._manager.add_hookspecs(hookspecs)
         self._host_for = host_for
-        self._loaded: dict[str, _Loaded] = {}
+        self._setting_aside = threading.Lock()
+        # Never changed, but replaced: another thread may be going through it just now.
+        self._loaded: Mapping[str, _Loaded] = {}
         self._aside: dict[str, PluginStatus] = {}
         self.channels: dict[str, Channel] = {}
         self._config = config
@@ -96,28 +100,24 @@ class Plugins:
             made, loaded = _with_settings(point, self._config)
             plugin: AnyPlugin = made(loaded, self._host_for(name))
             soundness.refuse_hooks(name, plugin)
-            self._manager.register(plugin, name)
-            self._manager.check_pending()
-        except (Exception, SystemExit) as error:  # noqa: BLE001  whatever it does must not stop the server
-            if self._manager.has_plugin(name):
-                self._manager.unregister(name=name)
+            hooks = pluggy.PluginManager(hookspecs.PROJECT)
+            hooks.add_hookspecs(hookspecs)
+            hooks.register(plugin, name)
+            hooks.check_pending()
+        except mistakes() as error:  # whatever it does must not stop the server
             self.set_aside(name, error, point)
             return
-        self._loaded[name] = _Loaded(
-            name, plugin, made.__module__.partition(".")[0], _distribution(point), _version(point)
-        )
+        package = made.__module__.partition(".")[0]
+        running = _Loaded(name, plugin, hooks, package, _distribution(point), _version(point))
+        self._loaded = {**self._loaded, name: running}
 
     def set_aside(self, name: str, error: BaseException, point: metadata.EntryPoint | None = None) -> None:
-        """Take a plugin out of the running server and remember why."""
-        loaded = self._loaded.pop(name, None)
-        if loaded:
-            self._manager.unregister(name=name)
-            for channel in loaded.channels:
-                self.channels.pop(channel, None)
+        """Take a plugin out of the running server and remember why; the first reason stands."""
+        loaded = self._loaded.get(name)
         reason = told(error) if isinstance(error, LanmuError) else failure(error)
         package = loaded.package if loaded else (point.module if point else "")
         where = soundness.own_frames(error, package) if package else ()
-        self._aside[name] = PluginStatus(
+        status = PluginStatus(
             name,
             loaded.distribution if loaded else _distribution(point),
             loaded.version if loaded else _version(point),
@@ -125,18 +125,22 @@ class Plugins:
             reason,
             where=where,
         )
+        with self._setting_aside:
+            if name in self._aside:
+                return
+            self._aside[name] = status
+            self._loaded = {other: each for other, each in self._loaded.items() if other != name}
+        for channel in loaded.channels if loaded else ():
+            self.channels.pop(channel, None)
         told_where = {"where": where[-1]} if where else {}
         log.warning("plugin set aside", extra={"plugin": name, "reason": reason, **told_where})
         log.debug("why the plugin was set aside", extra={"plugin": name}, exc_info=error)
 
     def collect_channels(self) -> None:
-        """Ask for the channels. A plugin that offers none that is one, or another's, is set aside."""
+        """Ask for the channels. A plugin that offers another's is set aside."""
         claimed: dict[str, str] = {}
         for plugin, offered in self.offers("lanmu_channels"):
             if plugin not in self._loaded:  # set aside for a channel before this one
-                continue
-            if fault := soundness.why_no_channel(plugin, offered):
-                self.set_aside(plugin, fault)
                 continue
             channel: Channel = offered
             if first := claimed.get(channel.name):
@@ -164,56 +168,54 @@ class Plugins:
     def chains(self) -> list[Chain]:
         """The migrations of every plugin with tables; one whose tables are wrong is set aside."""
         found = []
-        for name, loaded in list(self._loaded.items()):
+        for name, loaded in self._loaded.items():
             plugin = loaded.plugin
             if plugin.migrations is None or plugin.models is None:
                 continue
             folder = Path(str(importlib.import_module(loaded.package).__file__)).parent / plugin.migrations
             try:
                 found.append(plugin_chain(name, folder, plugin.models))
-            except Exception as error:  # noqa: BLE001  see the class
+            except mistakes() as error:  # see the class
                 self.set_aside(name, error)
         return found
 
     def offers(self, hook: str) -> list[tuple[str, Any]]:
-        """What every plugin offers, with its name. One that fails is set aside; the others' offers stand."""
+        """What every plugin offers, with its name; all of it is of the kind that the hook asks for.
+
+        One that fails, or offers something else, is set aside; the others' offers stand.
+        """
         answers: list[tuple[str, Any]] = []
-        for name in list(self._loaded):
+        for name, loaded in self._loaded.items():
             try:
-                answers.extend((name, offered) for offered in self._call_one(name, hook))
-            except (Exception, SystemExit) as error:  # noqa: BLE001  see the class
+                offered = _answers(loaded, hook)
+                for each in offered:
+                    if fault := soundness.why_no_offer(name, hook, each):
+                        raise fault
+            except mistakes() as error:  # see the class
                 self.set_aside(name, error)
+            else:
+                answers.extend((name, each) for each in offered)
         return answers
 
     def tell(self, hook: str, **heard: object) -> None:
         """Let every plugin hear of something; an exception is logged and goes no further."""
-        for name in list(self._loaded):
+        for name, loaded in self._loaded.items():
             try:
-                self._call_one(name, hook, **heard)
+                _answers(loaded, hook, **heard)
             except mistakes():
                 log.exception("plugin failed to hear", extra={"plugin": name, "hook": hook})
 
     def objections(self, message: Message, channel: str) -> list[Objection]:
         """Every plugin's objections to a message; raising counts as one."""
         found: list[Objection] = []
-        for name in list(self._loaded):
+        for name, loaded in self._loaded.items():
             try:
-                said = self._call_one(name, "lanmu_objections", message=message, channel=channel)
+                said = _answers(loaded, "lanmu_objections", message=message, channel=channel)
                 found.extend(_objection(name, each) for each in said)
             except mistakes() as error:
                 log.exception("plugin failed when asked", extra={"plugin": name})
                 found.append(Objection(f"{name}: {failure(error)}"))
         return found
-
-    def _call_one(self, name: str, hook: str, **arguments: object) -> list[Any]:
-        others = [loaded.plugin for other, loaded in self._loaded.items() if other != name]
-        caller = self._manager.subset_hook_caller(hook, others)
-        flat: list[Any] = []
-        for answer in caller(**arguments):
-            # Read the answer here, inside the caller's guard: a generator only runs when it is read.
-            many = isinstance(answer, Iterable) and not isinstance(answer, (str, bytes))
-            flat.extend(answer if many else [answer])
-        return flat
 
     def packages(self) -> list[str]:
         """The import packages of the plugins: also of one set aside, whose reason may be in its own words."""
@@ -232,7 +234,7 @@ class Plugins:
                 loaded.version,
                 "running",
                 hooks=tuple(
-                    sorted(caller.name for caller in self._manager.get_hookcallers(loaded.plugin) or ())
+                    sorted(caller.name for caller in loaded.hooks.get_hookcallers(loaded.plugin) or ())
                 ),
                 channels=tuple(loaded.channels),
             )
@@ -243,6 +245,16 @@ class Plugins:
     def flaws(self, name: str) -> list[soundness.Flaw]:
         """What is unsound about a plugin that runs."""
         return list(soundness.flaws(name, self._loaded[name].plugin))
+
+
+def _answers(loaded: _Loaded, hook: str, **arguments: object) -> list[Any]:
+    """What one plugin answers to a hook, each of its answers by itself."""
+    flat: list[Any] = []
+    for answer in getattr(loaded.hooks.hook, hook)(**arguments):
+        # Read the answer here, inside the caller's guard: a generator only runs when it is read.
+        many = isinstance(answer, Iterable) and not isinstance(answer, (str, bytes))
+        flat.extend(answer if many else [answer])
+    return flat
 
 
 def settings_in_need(config: Config) -> list[LanmuError]:
@@ -257,7 +269,7 @@ def settings_in_need(config: Config) -> list[LanmuError]:
             _with_settings(points[name], config)
         except Faults as error:
             found.extend(error.faults)
-        except (Exception, SystemExit) as error:  # noqa: BLE001  a stranger's import may fail in any way
+        except mistakes() as error:  # a stranger's import may fail in any way
             fault = error if isinstance(error, LanmuError) else None
             found.append(fault or Invalid(f"plugins.{name}", failure(error)))
     return found
@@ -268,7 +280,7 @@ def secret_places(config: Config) -> secret_settings.Places:
     points, _twins = _entry_points()
     found = {}
     for name, table in config.plugins.items():
-        with contextlib.suppress(Exception, SystemExit):  # of one that fails, nobody can say
+        with contextlib.suppress(*mistakes()):  # of one that fails, nobody can say
             _made, load = _settings(points[name])
             found[name] = secret_settings.places(table, f"plugins.{name}", load)
     return found

@@ -257,7 +257,7 @@ def _offer(name: str, plugin: AnyPlugin, hook: str) -> Iterator[Flaw]:
         if hook == "lanmu_channels" and getattr(each, "title", None) == "":
             fault = _("its channel %(channel)s has no title, which is its name for people.")
             yield Flaw("name", Invalid(place, fault, channel=getattr(each, "name", "")))
-        if wrong := _why_no_offer(name, hook, each):
+        if wrong := why_no_offer(name, hook, each):
             yield Flaw("offers-objects", wrong)
         elif hook == "lanmu_channels":
             yield from (Flaw(*found) for found in misreadings(f"{place}: {each.name}", each))
@@ -267,7 +267,8 @@ def _offer(name: str, plugin: AnyPlugin, hook: str) -> Iterator[Flaw]:
         yield from _menu(place, offered)
 
 
-def _why_no_offer(name: str, hook: str, offered: object) -> Invalid | None:
+def why_no_offer(name: str, hook: str, offered: object) -> Invalid | None:
+    """What keeps an offer from being of the kind that its hook asks for; None where it is."""
     if hook == "lanmu_channels":
         return why_no_channel(name, offered)
     place = f"plugins.{name}.{hook}"

@@ -90,6 +90,13 @@ def _mount_plugins(app: Flask, lanmu: "Server") -> None:
             if guard.permission_of(app, endpoint, "GET") is None:
                 # The guard would refuse each request anyway; told at start, its author finds it at once.
                 log.warning("plugin view without a permission is closed", plugin=name, endpoint=endpoint)
+    addresses = app.url_map.bind("")
+    for name, item in lanmu.plugins.offers("lanmu_menu"):
+        try:
+            if item.endpoint in app.view_functions:  # one that is not there is not shown
+                addresses.build(item.endpoint, item.params)
+        except Exception as error:  # noqa: BLE001  it would end every page of the console, which builds it too
+            lanmu.plugins.set_aside(name, error)
 
 
 _LIFE = secrets.token_hex(5)
