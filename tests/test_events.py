@@ -1,9 +1,12 @@
 """A member's event on its way: a fact once, points once, and the plugins told once."""
 
+import asyncio
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date, timedelta
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -14,6 +17,7 @@ from lanmu.events import Events
 from lanmu.interfaces.errors import Conflict, Invalid
 from lanmu.interfaces.events import Award, MemberEvent
 from lanmu.ledger.service import LedgerService
+from lanmu.ledger.verify import verify
 from lanmu.metrics.service import MetricsService
 from lanmu.plugins import Plugins
 from lanmu.storage import Database
@@ -151,3 +155,47 @@ def test_a_repetition_after_the_settings_changed_changes_nothing(desk: Desk):
     assert (again.earned, again.balance, again.replayed) == (0, 88, True)
     later = replace(desk.order(), at=desk.now + timedelta(days=1), local_date=DAY + timedelta(days=1))
     assert desk.events.record(later).balance == 88
+
+
+def _awarding(wrong: dict[str, Any]) -> Any:
+    award = Award("bonus", "bonus:1", "mem_x", 5, "Bonus", DAY)
+    return SimpleNamespace(propose=lambda event: [replace(award, **{"member": event.member, **wrong})])
+
+
+WRONG_AWARDS: list[dict[str, Any]] = [
+    {"points": 1.5}, {"points": 5.0}, {"points": True}, {"points": "5"}, {"points": float("nan")},
+    {"points": 0}, {"points": -5}, {"points": 10**30}, {"per_day": 2.5}, {"per_day": "3"},
+    {"expires_after_days": 2.5}, {"expires_after_days": 0}, {"min_interval": timedelta(days=10**8)},
+    {"local_date": "2026-11-23"}, {"reason": None}, {"reason": "x\0"}, {"reason": "\ud800"},
+    {"rule": "r" * 41}, {"rule": None}, {"key": 5}, {"key": "键"}, {"key": ""}, {"member": 7},
+]  # fmt: skip
+
+
+def test_an_award_that_no_ledger_keeps_costs_neither_the_event_nor_the_others(
+    desk: Desk, database: Database, caplog: pytest.LogCaptureFixture
+):
+    desk.plugins.rules = (*map(_awarding, WRONG_AWARDS), desk.rule)
+    posted = desk.events.record(desk.order())
+    assert (posted.earned, posted.balance, posted.replayed) == (88, 88, False)
+    assert desk.plugins.told == ["lanmu_member_event order:a-1"]
+    assert caplog.text.count("proposes what cannot be posted") == len(WRONG_AWARDS)
+    assert len(desk.ledger.statement(desk.member)) == 1
+    assert all(check.ok for check in verify(database))
+
+
+@pytest.mark.parametrize("answer", [None, 5, [None], ["award"], [{"points": 5}]], ids=str)
+def test_a_rule_that_answers_no_awards_costs_its_own_alone(desk: Desk, answer: Any):
+    desk.plugins.rules = (SimpleNamespace(propose=lambda _event: answer), desk.rule)
+    assert desk.events.record(desk.order()).earned == 88
+
+
+@pytest.mark.parametrize("ends", [SystemExit, KeyboardInterrupt, GeneratorExit, asyncio.CancelledError])
+def test_a_rule_that_raises_no_error_costs_its_own_awards_alone(desk: Desk, ends: type[BaseException]):
+    def propose(event: MemberEvent) -> Iterable[Award]:
+        yield Award("bonus", "bonus:1", event.member, 5, "Bonus", DAY)
+        raise ends
+
+    desk.plugins.rules = (SimpleNamespace(propose=propose), desk.rule)
+    with ThreadPoolExecutor(1) as worker:  # as the server asks: in the main thread it would be Ctrl-C
+        posted = worker.submit(desk.events.record, desk.order()).result()
+    assert (posted.earned, desk.plugins.told) == (88, ["lanmu_member_event order:a-1"])

@@ -1,10 +1,14 @@
 """A member's event on its way: kept as a fact once, points posted by the rules, plugins told."""
 
 import logging
+from collections.abc import Iterable, Iterator
 
-from lanmu.interfaces.errors import LanmuError
+from lanmu.delivery.sending.answers import mistakes, safe
+from lanmu.i18n import told
+from lanmu.interfaces.errors import Invalid, LanmuError
 from lanmu.interfaces.events import Award, MemberEvent, PointsRule
 from lanmu.interfaces.host import PointsPosted
+from lanmu.ledger.asked import check_award
 from lanmu.ledger.refusals import KeyReused
 from lanmu.ledger.service import LedgerService
 from lanmu.metrics.service import MetricsService
@@ -49,11 +53,25 @@ class Events:
         for plugin, offered in self._plugins.offers("lanmu_points_rules"):
             rule: PointsRule = offered
             try:
-                awards.extend(rule.propose(event))
+                proposed: list[object] = list(rule.propose(event))
             except LanmuError:
                 raise  # it cannot read the event and says why
-            except Exception:
+            except mistakes():
                 log.exception(
                     "a points rule failed; the event counts by the others", extra={"plugin": plugin}
                 )
+                continue
+            awards.extend(_sound(proposed, plugin))
         return awards
+
+
+def _sound(proposed: Iterable[object], plugin: str) -> Iterator[Award]:
+    """Those that can be posted; one that makes no sense must cost neither the event nor another's award."""
+    for award in proposed:
+        try:
+            yield check_award(award)
+        except Invalid as fault:
+            log.error(
+                "a points rule proposes what cannot be posted; the other awards count",
+                extra={"plugin": plugin, "fault": safe(told(fault))},
+            )

@@ -1,6 +1,10 @@
 """What the checks find, on a material's page: told in the reader's language, and weighed by who approves."""
 
+import asyncio
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from tests.web.conftest import Browser
@@ -70,6 +74,32 @@ def test_a_check_that_fails_is_itself_a_finding_and_the_others_still_look(
     others = server.checks()
     monkeypatch.setattr(server, "checks", lambda: [Broken(), *others])
     page = sign_in("reader").get(f"/materials/{_in_review(server, '本店全国第一，最好的奶粉。')}")
+    assert page.status_code == 200
+    assert "这项检查没能完成" in page.text
+    assert "绝对化用语" in page.text
+
+
+WRONG: Any = "2"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [asyncio.CancelledError(), [None], ["no"], 5, [Finding(0, WRONG, "a", "b", "review", "c")]],
+    ids=["cancelled", "none", "text", "number", "place"],
+)
+def test_a_check_that_answers_nonsense_is_told_as_one_not_made(
+    sign_in: Callable[[str], Browser], server: Server, monkeypatch: pytest.MonkeyPatch, answer: object
+):
+    def check(_text: str, _context: object) -> object:
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
+
+    checks = [SimpleNamespace(check=check), *server.checks()]
+    monkeypatch.setattr(server, "checks", lambda: checks)
+    reader, material = sign_in("reader"), _in_review(server, "最好的奶粉。")
+    with ThreadPoolExecutor(1) as worker:  # as the server asks: in the main thread it would be Ctrl-C
+        page = worker.submit(reader.get, f"/materials/{material}").result()
     assert page.status_code == 200
     assert "这项检查没能完成" in page.text
     assert "绝对化用语" in page.text

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import select
@@ -80,3 +81,20 @@ def test_the_till_needs_the_token_of_the_session(admin: Browser, code: str):
     for path in ("/p/points/till", "/p/points/till/use"):
         forged = admin.client.post(path, data={"code": code, "csrf_token": "forged"})
         assert forged.status_code == 403
+
+
+def test_a_rule_that_cannot_say_what_it_gives_is_shown_by_its_title(
+    admin: Browser, server: Server, monkeypatch: pytest.MonkeyPatch
+):
+    def describe() -> list[str]:
+        raise ZeroDivisionError
+
+    odd = SimpleNamespace(name="odd", title="怪规则", propose=list, describe=describe)
+    bare = SimpleNamespace(name="bare", propose=list)
+    offered = [("x", odd), ("x", bare), ("x", SimpleNamespace(propose=list)), ("x", None)]
+    monkeypatch.setattr(
+        server.plugins, "offers", lambda hook: offered if hook == "lanmu_points_rules" else []
+    )
+    page = admin.get("/points")
+    assert page.status_code == 200
+    assert ("怪规则" in page.text, "bare" in page.text) == (True, True)

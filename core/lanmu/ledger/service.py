@@ -13,18 +13,18 @@ from lanmu.interfaces.errors import Invalid, NotFound
 from lanmu.interfaces.events import Award
 from lanmu.interfaces.host import CouponView, OfferView, PointsPosted, StatementLine
 from lanmu.ledger import moves, reading
+from lanmu.ledger.asked import check_award, check_points
 from lanmu.ledger.coupons import CouponCodes
 from lanmu.ledger.desk import CouponDesk
 from lanmu.ledger.models import Account, Lot, Tx
 from lanmu.ledger.offers import OfferShelf, void_coupon
-from lanmu.ledger.posting import MOST_POINTS, Asked, Poster, Posting
+from lanmu.ledger.posting import Asked, Poster, Posting
 from lanmu.ledger.refusals import Refused
 from lanmu.ledger.rules import RuleSettings, allowed
 from lanmu.ledger.views import AccountLine, Flow, PostingLine, Totals
 from lanmu.storage import Database
 
 _NOTHING_EARNED = ("capped", "too_soon", "rule_off")
-_LONGEST_DAYS = 36_500
 
 
 def nobody_is_frozen(_member: str) -> bool:
@@ -67,7 +67,7 @@ class LedgerService:
         what there was left to earn, perhaps 0; on a repetition it is 0. Raises Invalid for an award that
         makes no sense, KeyReused for a key that stands for another award.
         """
-        _check(award.member, award.points, award.expires_after_days)
+        check_award(award)
         at = occurred_at or self._clock.now()
 
         def work(posting: Posting) -> None:
@@ -105,7 +105,7 @@ class LedgerService:
 
         Raises Refused: too_few_points, frozen, owes.
         """
-        _check(member, points)
+        check_points(member, points)
         if self._frozen(member):
             raise Refused("frozen")
         asked = Asked(
@@ -142,7 +142,7 @@ class LedgerService:
 
         Raises Invalid, and Refused: too_few_points.
         """
-        _check(member, abs(points), expires_after_days)
+        check_points(member, abs(points), expires_after_days)
         if not reason.strip():
             raise Invalid(
                 "reason", _("must not be empty."), _("Say why: the member and the auditor will read it.")
@@ -165,7 +165,7 @@ class LedgerService:
         Raises NotFound, and Refused: no_such_posting, refund_too_large, coupon_used.
         """
         spent = self.posting(posting)
-        _check(spent.member, points)
+        check_points(spent.member, points)
 
         def work(made: Posting) -> None:
             if moves.refund(made, spent.member, posting, points):
@@ -328,26 +328,3 @@ def _read_cursor(session: Session, cursor: str) -> tuple[int, int]:
             cursor=cursor[:40],
         )
     return int(balance), row
-
-
-def _check(member: str, points: int, expires_after_days: int | None = None) -> None:
-    if not (1 <= len(member) <= 24):
-        raise Invalid("member", _("must be a member's id, not %(value)s."), value=repr(member[:40]))
-    if not 1 <= points <= MOST_POINTS:
-        raise Invalid(
-            "points",
-            _("%(value)s is not between %(low)s and %(high)s."),
-            _("Write a whole number in this range."),
-            value=points,
-            low=1,
-            high=MOST_POINTS,
-        )
-    if expires_after_days is not None and not 1 <= expires_after_days <= _LONGEST_DAYS:
-        raise Invalid(
-            "expires_after_days",
-            _("%(value)s is not between %(low)s and %(high)s."),
-            _("Write a whole number in this range."),
-            value=expires_after_days,
-            low=1,
-            high=_LONGEST_DAYS,
-        )

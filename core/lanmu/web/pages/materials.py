@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from flask import Blueprint, Response, render_template, request, send_file, url_for
 
+from lanmu.delivery.sending.answers import mistakes
 from lanmu.i18n import _
 from lanmu.interfaces.access import requires
 from lanmu.interfaces.errors import LanmuError
@@ -116,11 +117,31 @@ def findings_of(body: str, material: MaterialView) -> list[Finding]:
 def _findings_by(check: ContentCheck, body: str, context: Mapping[str, str]) -> Sequence[Finding]:
     """What one check finds. That it failed is a finding too: a reviewer must know where nobody has looked."""
     try:
-        return list(check.check(body, context))
-    except (Exception, SystemExit):
-        log.exception("a content check failed", extra={"check": check.name})
-        failed = _("This check could not be made, so nobody has looked for what it finds; the log says why.")
-        return [Finding(0, 0, translate(check.title), "failed", "review", failed)]
+        found = list(check.check(body, context))
+        if all(map(_is_finding, found)):
+            return found
+        log.error("a content check answers no findings", extra={"check": _called(check)})
+    except mistakes():
+        log.exception("a content check failed", extra={"check": _called(check)})
+    failed = _("This check could not be made, so nobody has looked for what it finds; the log says why.")
+    return [Finding(0, 0, translate(_called(check)), "failed", "review", failed)]
+
+
+def _called(check: ContentCheck) -> str:
+    """What to call a check of which nothing is sure."""
+    named = getattr(check, "title", None) or getattr(check, "name", None)
+    return named if isinstance(named, str) else type(check).__name__
+
+
+def _is_finding(found: object) -> bool:
+    """Whether a page can place it and show it, and a decision weigh it."""
+    return (
+        isinstance(found, Finding)
+        and type(found.start) is int
+        and type(found.end) is int
+        and found.severity in ("block", "review", "hint")
+        and all(isinstance(text, str) for text in (found.term, found.reason, found.suggestion))
+    )
 
 
 def in_language(findings: Iterable[Finding]) -> list[Finding]:

@@ -1,5 +1,6 @@
 """积分: rules, offers, members' balances, postings, and adjusting by hand."""
 
+import logging
 import secrets
 from datetime import timedelta
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
+from lanmu.delivery.sending.answers import mistakes
 from lanmu.i18n import _
 from lanmu.interfaces.access import requires
 from lanmu.interfaces.errors import Invalid, LanmuError, NotFound
@@ -14,6 +16,8 @@ from lanmu.interfaces.events import DescribedRule, PointsRule
 from lanmu.ledger.views import KIND_WORDS, PostingLine, RuleSetting
 from lanmu.web.pages.acts import Errors, act, by_field, note, say, whole
 from lanmu.web.people import server, signed_in, translate
+
+log = logging.getLogger(__name__)
 
 blueprint = Blueprint("points", __name__)
 
@@ -99,18 +103,30 @@ def adjust() -> Response:
 
 
 def _offered() -> list[PointsRule]:
-    return [offered for _plugin, offered in server().plugins.offers("lanmu_points_rules")]
+    """The rules that have a name: one without it cannot be switched, nor can its awards be posted."""
+    every = server().plugins.offers("lanmu_points_rules")
+    return [rule for _plugin, rule in every if isinstance(getattr(rule, "name", None), str) and rule.name]
 
 
 def _rule(offered: PointsRule, setting: RuleSetting | None) -> dict[str, Any]:
-    told = offered.describe() if isinstance(offered, DescribedRule) else ()
+    title = getattr(offered, "title", None)
     return {
         "name": offered.name,
-        "title": translate(offered.title),
-        "told": [translate(each) for each in told],
+        "title": translate(title) if isinstance(title, str) else offered.name,
+        "told": _told(offered),
         "active": setting.active if setting else True,
         "per_day": setting.per_day if setting else None,
     }
+
+
+def _told(offered: PointsRule) -> list[str]:
+    """What a rule says that it gives; one that fails at it is shown by its title alone."""
+    try:
+        told = offered.describe() if isinstance(offered, DescribedRule) else ()
+        return [translate(each) for each in told]
+    except mistakes():
+        log.exception("a points rule cannot be described", extra={"rule": offered.name})
+    return []
 
 
 def _page(errors: Errors) -> str:
