@@ -18,7 +18,7 @@ from lanmu.interfaces.errors import Faults, Invalid, LanmuError, filled
 from lanmu.web import guard, health, session, show
 from lanmu.web.api import install as install_api
 from lanmu.web.pages import install as install_pages
-from lanmu.web.people import server, translate
+from lanmu.web.people import local, opened_at, page_before, server, translate
 
 if TYPE_CHECKING:
     from lanmu.server import Server
@@ -178,9 +178,14 @@ def _tell(status: int, code: str, error: LanmuError) -> tuple[Any, int]:
     faults = [_in_words(each) for each in (error.faults if isinstance(error, Faults) else (error,))]
     if _wants_page():
         page = "error_partial.html" if request.headers.get("HX-Request") else "error.html"
-        words = {"fault": "\n".join(f"{each['place']}: {each['fault']}".strip(": ") for each in faults)}
+        words = {"fault": "\n".join(_for_a_person(each, status) for each in faults)}
         words["way_out"] = " ".join(each["way_out"] for each in faults)
-        return render_template(page, status=status, **words, request_id=g.get("request_id")), status
+        seen = {
+            "code": code,
+            "back": page_before() or (local(opened_at(request.path)) if status == 405 else ""),
+            "request_id": g.get("request_id"),
+        }
+        return render_template(page, status=status, **words, **seen), status
     problem = {
         "type": f"about:blank#{code}",
         "title": f"{faults[0]['place']}: {faults[0]['fault']}".removeprefix(": "),
@@ -199,6 +204,12 @@ def _tell(status: int, code: str, error: LanmuError) -> tuple[Any, int]:
     if status == 401:
         response.headers["WWW-Authenticate"] = "Bearer"
     return response, status
+
+
+def _for_a_person(fault: dict[str, str], status: int) -> str:
+    """A fault as a page tells it: what was looked for by its address stands in the words already."""
+    named = fault["place"] and not fault["place"].startswith("/") and status != 404
+    return f"{fault['place']}: {fault['fault']}" if named else fault["fault"]
 
 
 def _in_words(error: LanmuError) -> dict[str, str]:

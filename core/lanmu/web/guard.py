@@ -5,7 +5,7 @@ import re
 from functools import lru_cache
 from urllib.parse import unquote, urlsplit
 
-from flask import Flask, Response, current_app, g, redirect, request, url_for
+from flask import Flask, Response, current_app, flash, g, redirect, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from lanmu.config import ServerConfig
@@ -13,7 +13,7 @@ from lanmu.i18n import _
 from lanmu.interfaces.access import PUBLIC, SIGNED, act_as
 from lanmu.interfaces.errors import Denied, Invalid
 from lanmu.web.pages.words import word
-from lanmu.web.people import LANGUAGE_COOKIE, find_person, person, secure, server, translate
+from lanmu.web.people import LANGUAGE_COOKIE, find_person, page_before, person, secure, server, translate
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
@@ -115,10 +115,13 @@ def _ask_to_sign_in() -> AnyResponse:
         )
         answer.status, answer.code = 401, "unauthorized"
         raise answer
-    back = request.full_path.rstrip("?") if request.method == "GET" else ""
-    if back in ("", "/") or request.headers.get("HX-Request"):  # a part of a page is no place to come back to
-        return _go_to(url_for("session.login"))
-    return _go_to(url_for("session.login", next=back))
+    if request.method not in _SAFE:
+        gone = _("You are not logged in any more, so this was not stored. Log in, then do it once more.")
+        flash(translate(gone), "warning")
+    # What a form asked for, or a part of a page, is no place to come back to; the page it stood on is.
+    whole = request.method == "GET" and not request.headers.get("HX-Request")
+    back = request.full_path.rstrip("?") if whole else page_before()
+    return _go_to(url_for("session.login", next=back if back not in ("", "/") else None))
 
 
 def _go_to(page: str) -> AnyResponse:
@@ -182,7 +185,13 @@ def _check_origin() -> None:
 def _check_form_token(expected: str) -> None:
     given = request.headers.get("X-CSRF-Token") or request.form.get("csrf_token", "")
     if not expected or not hmac.compare_digest(given.encode(), expected.encode()):
-        raise Denied(request.path, _("the form has grown old."), _("Load the page again and repeat it."))
+        old = Denied(
+            request.path,
+            _("You logged in again after this page was opened, so nothing of it was stored."),
+            _("Go back to the page, load it again and send it once more."),
+        )
+        old.code = "old_form"
+        raise old
 
 
 def _finish(response: Response) -> Response:

@@ -1,6 +1,8 @@
 """Who asks: the member of staff behind a cookie or a token, their language, and what they may do."""
 
+import re
 from typing import TYPE_CHECKING, cast
+from urllib.parse import urlsplit
 
 from flask import Request, current_app, g, request
 from werkzeug.datastructures import LanguageAccept
@@ -12,6 +14,9 @@ if TYPE_CHECKING:
     from lanmu.server import Server
 
 LANGUAGE_COOKIE = "lanmu_lang"
+
+# Browsers drop tabs and line ends from addresses and take "\\" for "/": "/\t/evil" is another site.
+_LOCAL = re.compile(r"/(?!/)[^\x00-\x20\\\x7f]*")
 
 
 def server() -> "Server":
@@ -44,6 +49,34 @@ def find_person(asked: Request) -> Person | None:
     g.by_token = False
     cookie = asked.cookies.get(session_cookie())
     return server().staff.signed_in(cookie) if cookie else None
+
+
+def local(target: str) -> str:
+    """The address if it is a page of this site, whatever it says of itself; else "/"."""
+    return target if _LOCAL.fullmatch(target) else "/"
+
+
+def page_before() -> str:
+    """The page of this site from which the request was made; "" where it is the board, or unknown."""
+    told = urlsplit(request.headers.get("Referer", ""))
+    if told.netloc != request.host or (told.path == request.path and request.method == "GET"):
+        return ""
+    page = opened_at(told.path)
+    if told.query and page == told.path:
+        page += f"?{told.query}"
+    page = local(page)
+    return page if page != "/" else ""
+
+
+def opened_at(path: str) -> str:
+    """The page of what a form sent to this path is about: the path, or the nearest above it that opens.
+
+    A form that comes back with faults stands at the address it was sent to, which often takes nothing else.
+    """
+    pages = current_app.create_url_adapter(request)
+    while path.strip("/") and not (pages is not None and pages.test(path, "GET")):
+        path = path.rpartition("/")[0]
+    return path or "/"
 
 
 def session_cookie() -> str:

@@ -1,26 +1,30 @@
 """Signing in and out, the password, and the language."""
 
-import re
-
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from lanmu.i18n import LOCALES, _
 from lanmu.interfaces.access import PUBLIC, requires
 from lanmu.interfaces.errors import Invalid, LanmuError, filled
-from lanmu.web.people import LANGUAGE_COOKIE, person, secure, server, session_cookie, signed_in, translate
+from lanmu.web.people import (
+    LANGUAGE_COOKIE,
+    local,
+    person,
+    secure,
+    server,
+    session_cookie,
+    signed_in,
+    translate,
+)
 
 blueprint = Blueprint("session", __name__)
-
-# Browsers drop tabs and line ends from addresses and take "\\" for "/": "/\t/evil" is another site.
-_LOCAL = re.compile(r"/(?!/)[^\x00-\x20\\\x7f]*")
 
 
 @blueprint.get("/login")
 @requires(PUBLIC)
 def login() -> str | Response:
     if person():
-        return redirect(_local(request.args.get("next", "")))
+        return redirect(local(request.args.get("next", "")))
     return _login_page([])
 
 
@@ -36,7 +40,7 @@ def enter() -> str | Response | tuple[str, int]:
         server().audit.record(username[:60], "login", allowed=False, address=address)
         return _login_page([translate(error.fault), translate(error.way_out)]), error.status
     server().audit.record(who.username, "login", address=address)
-    return _with_session(redirect(_local(request.form.get("next", ""))), token)
+    return _with_session(redirect(local(request.form.get("next", ""))), token)
 
 
 @blueprint.post("/logout")
@@ -59,7 +63,7 @@ def language() -> Response:
     who = person()
     if who:
         server().staff.set_locale(who, locale)
-    answer = redirect(_local(request.form.get("next", "")))
+    answer = redirect(local(request.form.get("next", "")))
     answer.set_cookie(
         LANGUAGE_COOKIE, locale, max_age=31536000, samesite="Lax", httponly=True, secure=secure()
     )
@@ -104,8 +108,3 @@ def _login_page(faults: list[str]) -> str:
         next=request.values.get("next", ""),
         first_start=server().first_password_unused(),
     )
-
-
-def _local(target: str) -> str:
-    """The page to go on to; never another site, whatever the address says."""
-    return target if _LOCAL.fullmatch(target) else "/"
