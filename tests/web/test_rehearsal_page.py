@@ -7,6 +7,7 @@ import pytest
 from flask import Flask
 from tests.web.conftest import Browser
 
+from lanmu import plugins
 from lanmu.rehearsal import running, service
 from lanmu.server import Server
 
@@ -32,14 +33,14 @@ def test_a_rehearsal_runs_beside_the_console_and_its_result_stays(
 def test_a_plugin_that_fails_when_asked_is_a_finding_on_the_page_and_breaks_nothing(
     stocked: Server, app: Flask, admin: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ask = stocked.plugins._call_one
+    ask = plugins._answers
 
-    def fails(name: str, hook: str, **arguments: object) -> list[object]:
+    def fails(loaded: plugins._Loaded, hook: str, **arguments: object) -> list[object]:
         if hook == "lanmu_objections":
-            raise RuntimeError(f"no price list in {name}")
-        return ask(name, hook, **arguments)
+            raise RuntimeError(f"no price list in {loaded.name}")
+        return ask(loaded, hook, **arguments)
 
-    monkeypatch.setattr(stocked.plugins, "_call_one", fails)
+    monkeypatch.setattr(plugins, "_answers", fails)
     admin.post("/rehearsal", _FORM)
     app.extensions["lanmu-rehearsals"].wait(60)
     page = admin.get("/rehearsal?lang=en").text
