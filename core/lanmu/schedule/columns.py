@@ -150,7 +150,13 @@ class Columns:
         """All columns, those that run first, by name."""
         with self._database.read() as session:
             rows = session.scalars(select(Column).order_by(Column.active.desc(), Column.name)).all()
-            return [_view(session, row) for row in rows]
+            slots = slots_of(session, [row.id for row in rows])
+            return [_view_with(row, slots[row.id]) for row in rows]
+
+    def names(self) -> set[str]:
+        """The names that are taken."""
+        with self._database.read() as session:
+            return set(session.scalars(select(Column.name)))
 
     def by_name(self, name: str) -> ColumnView | None:
         with self._database.read() as session:
@@ -343,11 +349,15 @@ def _write_slots(session: Session, column_id: int, slots: Sequence[SlotDraft]) -
 
 
 def _view(session: Session, row: Column) -> ColumnView:
+    return _view_with(row, slots_of(session, [row.id])[row.id])
+
+
+def _view_with(row: Column, slots: Sequence[SlotDraft]) -> ColumnView:
     targets, pool = row.targets, row.pool
     draft = ColumnDraft(
         name=row.name,
         channel=row.channel,
-        slots=tuple(slots_of(session, [row.id])[row.id]),
+        slots=tuple(slots),
         classes=tuple(row.classes),
         targets=Targets(
             tuple(targets.get("tags", ())), tuple(targets.get("types", ())), tuple(targets.get("stages", ()))

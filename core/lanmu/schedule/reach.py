@@ -1,22 +1,45 @@
 """Whom a column goes to: the active communities that it means, and which of them its channel can reach."""
 
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from lanmu.audience.models import Community, CommunityAddress, CommunityTag
 from lanmu.schedule.models import Column
+from lanmu.storage.types import json_text
 
 
-def communities_of(session: Session, row: Column) -> tuple[list[Community], list[Community]]:
-    """The active communities that the column feeds: those its channel can reach, and those it cannot."""
-    addressed = set(
-        session.scalars(select(CommunityAddress.community_id).where(CommunityAddress.channel == row.channel))
-    )
-    matched = session.scalars(_active(row)).all()
-    return (
-        [community for community in matched if community.id in addressed],
-        [community for community in matched if community.id not in addressed],
-    )
+class Reach(NamedTuple):
+    """The active communities that a column means: those its channel can reach, and those it cannot."""
+
+    reached: list[Community]
+    unreached: list[Community]
+
+
+def communities_of(session: Session, row: Column) -> Reach:
+    """Whom the column goes to."""
+    return communities_of_each(session, [row])[row]
+
+
+def communities_of_each(session: Session, rows: Iterable[Column]) -> Mapping[Column, Reach]:
+    """Whom each of these columns goes to; what several of them mean, or go by, is read once."""
+    meant: dict[str, list[Community]] = {}
+    addressed: dict[str, set[int]] = {}
+    found = {}
+    for row in rows:
+        aim, channel = json_text(row.targets), row.channel
+        if aim not in meant:
+            meant[aim] = list(session.scalars(_active(row)))
+        if channel not in addressed:
+            of_channel = select(CommunityAddress.community_id).where(CommunityAddress.channel == channel)
+            addressed[channel] = set(session.scalars(of_channel))
+        found[row] = Reach(
+            [community for community in meant[aim] if community.id in addressed[channel]],
+            [community for community in meant[aim] if community.id not in addressed[channel]],
+        )
+    return found
 
 
 def ids_fed(session: Session, row: Column) -> set[int]:

@@ -30,7 +30,7 @@ from lanmu.schedule.models import Column, Slot
 from lanmu.schedule.occurrences import Occurrences
 from lanmu.schedule.periods_ahead import Plan, crowded_periods, periods_end
 from lanmu.schedule.planning import Planning, PlanReport, as_candidate
-from lanmu.schedule.reach import communities_of
+from lanmu.schedule.reach import Reach, communities_of, communities_of_each
 from lanmu.schedule.special_days import SpecialDays, table_of
 from lanmu.storage import Database
 
@@ -75,8 +75,13 @@ class ScheduleService:
     def reach(self, column: str) -> tuple[list[str], list[str]]:
         """The communities a column feeds, by name: those that its channel reaches, and those it does not."""
         with self._database.read() as session:
-            reached, unreached = communities_of(session, find_column(session, column))
-            return [row.name for row in reached], [row.name for row in unreached]
+            return _names(communities_of(session, find_column(session, column)))
+
+    def reach_of_each(self) -> Mapping[str, tuple[list[str], list[str]]]:
+        """What `reach` answers of every column, by the column's id."""
+        with self._database.read() as session:
+            found = communities_of_each(session, session.scalars(select(Column)).all())
+            return {row.public_id: _names(reach) for row, reach in found.items()}
 
     def reach_of(self, draft: ColumnDraft) -> tuple[int, int]:
         """How many communities a column would feed, and how many more it means that have no address in its
@@ -164,3 +169,7 @@ class ScheduleService:
             if rules.pool.takes(material) and (not rules.classes or material.content_class in rules.classes):
                 counts[material.content_class] = counts.get(material.content_class, 0) + 1
         return counts
+
+
+def _names(reach: Reach) -> tuple[list[str], list[str]]:
+    return [row.name for row in reach.reached], [row.name for row in reach.unreached]

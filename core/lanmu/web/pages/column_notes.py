@@ -1,6 +1,6 @@
 """What a person should know about a column: its pool, changes of the clock, days that months may lack."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -139,17 +139,22 @@ def has_late_days(column: ColumnView) -> bool:
     return any(names_late_day(rule.rule, rule.start) for rule in rules)
 
 
-def pool_of(draft: PoolDraft, classes: Iterable[str], materials: Sequence[Candidate]) -> dict[str, int]:
-    """How many approved materials fit, by class."""
-    pool = Pool(frozenset(draft.tags), frozenset(draft.kinds), frozenset(draft.zones), every_tag=True)
-    wanted = set(classes)
-    counts = {
-        term.code: 0 for term in server().library.taxonomy().classes if not wanted or term.code in wanted
-    }
-    for material in map(as_candidate, materials):
-        if material.content_class in counts and pool.takes(material):
-            counts[material.content_class] += 1
-    return counts
+class Stock:
+    """The approved materials, read once to see how many of them fit this column or that."""
+
+    def __init__(self) -> None:
+        self._classes = [term.code for term in server().library.taxonomy().classes]
+        self._materials = [as_candidate(each) for each in server().library.materials.candidates()]
+
+    def fitting(self, draft: PoolDraft, classes: Iterable[str]) -> dict[str, int]:
+        """How many fit a pool, by class."""
+        pool = Pool(frozenset(draft.tags), frozenset(draft.kinds), frozenset(draft.zones), every_tag=True)
+        wanted = set(classes) or set(self._classes)
+        counts = {code: 0 for code in self._classes if code in wanted}
+        for material in self._materials:
+            if material.content_class in counts and pool.takes(material):
+                counts[material.content_class] += 1
+        return counts
 
 
 def fits(draft: ColumnDraft, material: Candidate) -> bool:

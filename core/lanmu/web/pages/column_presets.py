@@ -34,6 +34,7 @@ def reach_shown(draft: ColumnDraft) -> dict[str, Any]:
 
 def presets_shown() -> dict[str, Any]:
     """What there is to begin with, as the pages want it."""
+    taken = server().schedule.columns.names()
     return {
         "widest": first_channel(),
         "presets": [(code, translate(preset.title)) for code, preset in PRESETS.items()],
@@ -43,9 +44,7 @@ def presets_shown() -> dict[str, Any]:
                 "title": translate(rhythm.title),
                 "stages": rhythm.stages,
                 "columns": [translate(each.title) for each in rhythm.columns],
-                "is_set": all(
-                    server().schedule.columns.by_name(translate(each.title)) for each in rhythm.columns
-                ),
+                "is_set": all(translate(each.title) in taken for each in rhythm.columns),
             }
             for code, rhythm in RHYTHMS.items()
         ],

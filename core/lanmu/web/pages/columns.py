@@ -22,11 +22,11 @@ from lanmu.web.pages.acts import Errors, act, by_field, note, say, whole
 from lanmu.web.pages.audit_words import of_column
 from lanmu.web.pages.column_notes import (
     Plan,
+    Stock,
     clock_changes,
     has_late_days,
     plan_anew,
     plan_of,
-    pool_of,
     pool_shown,
     quiet_times,
 )
@@ -61,18 +61,22 @@ _FIELDS = {
 @requires("schedule.view")
 def index() -> str:
     now = server().clock.now()
-    materials = server().library.materials.candidates()
-    coming = server().schedule.occurrences.between(now, now + HORIZON)
+    stock = Stock()
+    coming: dict[str, list[OccurrenceView]] = {}
+    for each in server().schedule.occurrences.between(now, now + HORIZON):
+        coming.setdefault(each.column_id, []).append(each)
+    columns = server().schedule.columns.everything()
+    reach = server().schedule.reach_of_each()
     shown = []
-    for column in server().schedule.columns.everything():
-        own = [each for each in coming if each.column_id == column.id]
-        reached, _unreached = server().schedule.reach(column.id)
+    for column in columns:
+        own = coming.get(column.id, [])
+        reached, _unreached = reach.get(column.id, ([], []))
         shown.append(
             {
                 **_shown(column),
                 "communities": len(reached),
                 "next_at": next((each.due_at for each in own if each.state in ("planned", "approved")), None),
-                "pool_size": sum(pool_of(column.draft.pool, column.draft.classes, materials).values()),
+                "pool_size": sum(stock.fitting(column.draft.pool, column.draft.classes).values()),
                 "empty": sum(each.state == "empty" and not is_full(each) for each in own),
                 "full": sum(is_full(each) for each in own),
             }
@@ -93,13 +97,14 @@ def detail(column: str) -> str:
     wanted = OccurrenceFilter(column=column)
     rows = server().schedule.occurrences.between(since, now + 3 * HORIZON, wanted, _SHOWN + 1)
     reached, unreached = server().schedule.reach(column)
+    fed = set(reached)
     more = rows[_SHOWN].local_time[:10] if len(rows) > _SHOWN else ""
-    pool = pool_of(found.draft.pool, found.draft.classes, server().library.materials.candidates())
+    pool = Stock().fitting(found.draft.pool, found.draft.classes)
     standings = standings_of(rows, now)
     return render_template(
         "columns/detail.html",
         column=_shown(found),
-        communities=[each for each in server().audience.communities.find() if each.name in set(reached)],
+        communities=[each for each in server().audience.communities.find() if each.name in fed],
         unreached=unreached,
         occurrences=[_row(each, standings, now) for each in rows[:_SHOWN]],
         next_url=url_for("columns.detail", column=column, day=more) if more else "",
@@ -189,7 +194,7 @@ def pool() -> str:
         tuple(request.args.getlist("pool_kinds")),
         tuple(request.args.getlist("pool_zones")),
     )
-    counted = pool_of(draft, request.args.getlist("classes"), server().library.materials.candidates())
+    counted = Stock().fitting(draft, request.args.getlist("classes"))
     return render_template("columns/_pool.html", **pool_shown(draft, counted))
 
 
@@ -329,7 +334,7 @@ def _checked(draft: ColumnDraft) -> ColumnDraft:
 
 def _form(column: ColumnView | None, draft: ColumnDraft, errors: Errors, lock: int) -> str:
     taxonomy = server().library.taxonomy()
-    counted = pool_of(draft.pool, draft.classes, server().library.materials.candidates())
+    counted = Stock().fitting(draft.pool, draft.classes)
     known_tags = server().library.search.facets().counts["tag"]
     shown = {
         name: getattr(draft, name)

@@ -1,5 +1,6 @@
 """社群: the chat groups, how their mix stands, and the goal of each."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -11,7 +12,7 @@ from lanmu.i18n import _
 from lanmu.interfaces.access import requires
 from lanmu.interfaces.errors import Faults, Invalid, LanmuError
 from lanmu.reports.service import MIX_WINDOW
-from lanmu.schedule.occurrences import OccurrenceFilter
+from lanmu.schedule.occurrences import OccurrenceFilter, OccurrenceView
 from lanmu.web.pages import choices
 from lanmu.web.pages.acts import Errors, by_field, note, say, whole
 from lanmu.web.pages.calendar import plan_again
@@ -30,18 +31,18 @@ _SHOWN = 12
 def index() -> str:
     now = server().clock.now()
     house = server().library.taxonomy().shares
-    coming = server().schedule.occurrences.between(now, now + MIX_WINDOW)
+    coming: dict[int, list[OccurrenceView]] = {}
+    for each in server().schedule.occurrences.between(now, now + MIX_WINDOW):
+        if each.state in ("planned", "approved", "handed_over"):
+            coming.setdefault(each.community_key, []).append(each)
+    types = dict(choices.types())
     shown = []
     for community in server().audience.communities.find(active=None):
-        own = [
-            each
-            for each in coming
-            if each.community_key == community.row and each.state in ("planned", "approved", "handed_over")
-        ]
+        own = coming.get(community.row, [])
         classes = [each.content_class for each in own if each.content_class]
         shown.append(
             {
-                **_shown(community),
+                **_shown(community, types),
                 "addresses": list(community.addresses),
                 "next_at": own[0].due_at if own else None,
                 "shares": shares_from(classes, dict(community.mix or house), list(house)),
@@ -99,7 +100,7 @@ def _page(community: CommunityView, errors: Errors) -> str:
     reports = server().reports
     return render_template(
         "communities/detail.html",
-        community=_shown(community),
+        community=_shown(community, dict(choices.types())),
         addresses=[
             {"channel": channel, "key": address.key, "sender": address.sender}
             for channel, address in community.addresses.items()
@@ -121,8 +122,9 @@ def _page(community: CommunityView, errors: Errors) -> str:
 def _columns_of(name: str) -> list[dict[str, Any]]:
     """The columns that aim at a community, and whether their channel reaches it."""
     found = []
+    reach = server().schedule.reach_of_each()
     for column in server().schedule.columns.everything():
-        reached, unreached = server().schedule.reach(column.id)
+        reached, unreached = reach.get(column.id, ([], []))
         if name in reached or name in unreached:
             found.append(
                 {
@@ -137,8 +139,12 @@ def _columns_of(name: str) -> list[dict[str, Any]]:
     return found
 
 
-def _shown(community: CommunityView) -> dict[str, Any]:
+def _shown(community: CommunityView, types: Mapping[str, str]) -> dict[str, Any]:
     names = ("name", "stage", "zone", "size", "executor", "tags", "shop", "daily_cap", "active")
     values = {name: getattr(community, name) for name in names}
-    kind = dict(choices.types()).get(community.type, community.type)
-    return {**values, "type": kind, "public_id": community.id, "own_mix": community.mix is not None}
+    return {
+        **values,
+        "type": types.get(community.type, community.type),
+        "public_id": community.id,
+        "own_mix": community.mix is not None,
+    }

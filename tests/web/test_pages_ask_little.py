@@ -1,0 +1,79 @@
+"""A page asks the database as often for many things as for a few: lists grow, and so must not the wait."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import event
+from tests.web.conftest import CHANNEL, Browser, Send
+
+from lanmu.audience.views import Address, CommunityDraft, IdentityKey, MemberDraft
+from lanmu.library.content import Content
+from lanmu.schedule.columns import ColumnDraft, SlotDraft
+from lanmu.server import Server
+
+MORE = 6
+
+
+@contextmanager
+def counting(server: Server) -> Iterator[list[str]]:
+    """The statements sent to the database meanwhile."""
+    sent: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+        sent.append(statement)
+
+    event.listen(server.database.engine, "before_cursor_execute", note)
+    try:
+        yield sent
+    finally:
+        event.remove(server.database.engine, "before_cursor_execute", note)
+
+
+def grow(server: Server, send: Send) -> None:
+    """More of everything that a list shows."""
+    for number in range(MORE):
+        address = {CHANNEL: Address(f"more-{number}", "admin")}
+        server.audience.communities.create(
+            CommunityDraft(f"群{number}", type=f"own-{number}", size=9, addresses=address)
+        )
+        server.audience.members.create(MemberDraft(f"会员{number}", (IdentityKey("wecom", f"wm{number}"),)))
+        server.library.materials.create(
+            Content(
+                title=f"更多{number}", body="早安", content_class="brand", kind="values", zone="knowledge",
+                genre="guide", topic="早安", form="text", month="202611", owner="writer",
+            ),
+            "writer",
+        )  # fmt: skip
+        send(f"recipient-{number}")
+        column = ColumnDraft(
+            f"栏目{number}", CHANNEL, (SlotDraft("daily", f"1{number}:30"),), cooldown_days=1
+        )
+        server.schedule.columns.create(column)
+        server.audit.record("admin", "schedule.plan", f"/columns/{number}")
+    server.schedule.plan_ahead()
+
+
+PAGES = (
+    "/", "/calendar", "/columns", "/columns/new", "/communities", "/materials", "/review", "/pushes",
+    "/points", "/today", "/rehearsal", "/settings/limits", "/settings/audit", "/settings/plugins",
+)  # fmt: skip
+
+
+def asked(server: Server, admin: Browser, path: str) -> list[str]:
+    with counting(server) as sent:
+        assert admin.get(path).status_code == 200
+    return sent
+
+
+def test_a_list_of_many_asks_no_more_than_one_of_few(stocked: Server, admin: Browser, send: Send):
+    send("first")
+    column = f"/columns/{stocked.schedule.columns.everything()[0].id}"
+    community = f"/communities/{stocked.audience.communities.find()[0].id}"
+    pages = (*PAGES, column, community)
+    for path in pages:
+        asked(stocked, admin, path)  # what is remembered is not asked for again
+    before = {path: len(asked(stocked, admin, path)) for path in pages}
+    grow(stocked, send)
+    more = {path: len(sent) - before[path] for path in pages if (sent := asked(stocked, admin, path))}
+    # Something that was empty before may ask once more; once for each thing is MORE times.
+    assert {path: n for path, n in more.items() if n >= MORE} == {}
