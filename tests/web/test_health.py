@@ -89,6 +89,24 @@ def test_a_database_that_answers_again_is_ready_again_at_once(postgres_database:
     assert [readiness.why_not(), readiness.why_not()] == ["", ""]
 
 
+def test_whoever_asks_next_has_a_connection_that_nobody_closes_behind_them(
+    sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
+):
+    """Had the first answered before it was done, it would take the pool from under the second's connection,
+    which nothing would close then."""
+    readiness = Readiness(sqlite_database.url)
+    closed: list[bool] = []
+    close = readiness._database.close
+
+    def slowly() -> None:
+        closed.append(readiness._asked.done())
+        close()
+
+    monkeypatch.setattr(readiness._database, "close", slowly)
+    assert readiness.why_not() == ""
+    assert closed == [False]
+
+
 def test_a_server_that_is_well_says_so(app: Flask):
     with served(app) as port:
         assert get(port, "/healthz")[:2] == (200, {"status": "ok"})

@@ -10,6 +10,7 @@ from concurrent.futures import Future
 from typing import cast
 
 from flask import Blueprint, Response, current_app, jsonify
+from flask.blueprints import BlueprintSetupState
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy import URL, select
 
@@ -25,14 +26,14 @@ LANE = frozenset({"/livez", "/healthz"})
 
 _PATIENCE = 1.0
 _SILENT, _AWAY = "database does not answer", "database unreachable"
-_making = threading.Lock()
+_EXTENSION = "lanmu-readiness"
 
 
 class Readiness:
     """Asks the database at `url` whether it answers: once for all who want to know at that moment.
 
     It has a connection of its own, which never waits for one that others hold, and gives up by itself soon
-    after those who ask have.
+    after those who ask have. It is opened for each question alone: to make one opens nothing.
     """
 
     def __init__(self, url: URL, patience: float = _PATIENCE) -> None:
@@ -61,23 +62,26 @@ class Readiness:
         return ""
 
     def _ask(self, asked: Future[None]) -> None:
+        away = None
         try:
             with self._database.read() as session:
                 session.execute(select(SettingRecord.key).limit(1))
         except Exception as error:  # noqa: BLE001  it reaches whoever waits for it
-            asked.set_exception(error)
-        else:
+            away = error
+        self._database.close()  # before the answer: after it the next to ask has a connection of it
+        if away is None:
             asked.set_result(None)
-        finally:
-            self._database.close()
+        else:
+            asked.set_exception(away)
+
+
+@blueprint.record_once
+def _make(mounted: BlueprintSetupState) -> None:
+    mounted.app.extensions[_EXTENSION] = Readiness(mounted.app.extensions["lanmu"].database.url)
 
 
 def _why_not_ready() -> str:
-    with _making:
-        found = current_app.extensions.get("lanmu-readiness")
-        if found is None:
-            found = current_app.extensions["lanmu-readiness"] = Readiness(server().database.url)
-    return cast(Readiness, found).why_not()
+    return cast(Readiness, current_app.extensions[_EXTENSION]).why_not()
 
 
 @blueprint.get("/livez")

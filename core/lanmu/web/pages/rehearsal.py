@@ -1,11 +1,11 @@
 """演练: play the columns' coming days through on virtual recipients, watch it, and read what came of it."""
 
 from datetime import timedelta
-from threading import Lock
 from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 from flask import Blueprint, current_app, render_template, request, url_for
+from flask.blueprints import BlueprintSetupState
 from werkzeug.wrappers import Response
 
 from lanmu.i18n import from_store
@@ -18,14 +18,17 @@ from lanmu.web.people import server, signed_in, translate
 
 blueprint = Blueprint("rehearsal", __name__)
 
-_making = Lock()
+_EXTENSION = "lanmu-rehearsals"
+
+
+@blueprint.record_once
+def _make(mounted: BlueprintSetupState) -> None:
+    mounted.app.extensions[_EXTENSION] = Rehearsals(mounted.app.extensions["lanmu"])
 
 
 def rehearsals() -> Rehearsals:
     """This web process's way to the rehearsals."""
-    with _making:
-        found = current_app.extensions.setdefault("lanmu-rehearsals", Rehearsals(server()))
-    return cast(Rehearsals, found)
+    return cast(Rehearsals, current_app.extensions[_EXTENSION])
 
 
 @blueprint.get("/rehearsal")
