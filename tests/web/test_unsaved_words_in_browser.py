@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from flask import Flask
 from playwright.sync_api import Browser as Chromium
-from playwright.sync_api import Page, expect
+from playwright.sync_api import FilePayload, Page, expect
 from tests.web import test_console_in_browser as in_browser
 from tests.web.conftest import PASSWORD
 
@@ -99,3 +99,20 @@ def test_a_colleague_never_sees_what_another_left_unsaved(page: Page, address: s
     page.wait_for_url(f"{address}/login")
     expect(page.locator("[data-kept-told]")).to_be_hidden()
     assert page.evaluate("Object.keys(sessionStorage).length") == 0
+
+
+def test_an_image_that_would_be_refused_is_told_before_anything_is_sent(page: Page, address: str):
+    page.goto(f"{address}/materials/new")
+    page.fill("#f-title", "大图")
+    page.fill("#f-topic", "大图")
+    page.fill("#f-body", "正文")
+    large = b"\x89PNG" + bytes(4 * 1024 * 1024)
+    pictures: list[FilePayload] = [
+        {"name": f"{name}.png", "mimeType": "image/png", "buffer": large} for name in "abc"
+    ]
+    page.set_input_files("#f-files", pictures)
+    assert "合计超过 11.0 MB" in page.locator("#f-files").evaluate("input => input.validationMessage")
+    page.click("button:has-text('保存草稿')")
+    assert page.url == f"{address}/materials/new"
+    page.set_input_files("#f-files", pictures[:1])
+    assert page.locator("#f-files").evaluate("input => input.validationMessage") == ""

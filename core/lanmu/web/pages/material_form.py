@@ -6,10 +6,11 @@ from datetime import datetime
 from typing import Any, BinaryIO, cast
 from zoneinfo import ZoneInfo
 
-from flask import render_template, request, url_for
+from flask import current_app, render_template, request, url_for
 
 from lanmu.i18n import _
 from lanmu.interfaces.errors import LanmuError, NotFound
+from lanmu.library.assets import IMAGE_MOST
 from lanmu.library.content import Attachment, Content, Licence
 from lanmu.library.placeholders import VARIABLES
 from lanmu.library.views import MaterialView
@@ -168,9 +169,22 @@ def page_of(material: MaterialView | None, content: Content, errors: Errors, loc
         assets=attachments,
         limit_bytes=limit,
         limit_channel=choices.channel_title(channel) if channel else "",
+        upload=_upload(),
         placeholders=[(_written(name), translate(_TITLES.get(name, name))) for name in VARIABLES],
         preview=preview_of(content, ()),
     )
+
+
+def _upload() -> dict[str, int]:
+    """Bytes of an image that every channel takes, of the largest that is kept, and of all in one form."""
+    settings = current_app.config
+    return {
+        "fits": min(
+            (each.abilities.asset_bytes for each in server().plugins.channels.values()), default=IMAGE_MOST
+        ),
+        "most": IMAGE_MOST,
+        "once": settings["MAX_CONTENT_LENGTH"] - settings["MAX_FORM_MEMORY_SIZE"],
+    }
 
 
 def _written(variable: str) -> str:

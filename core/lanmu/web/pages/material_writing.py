@@ -13,9 +13,9 @@ from lanmu.interfaces.rewriting import Brief, Draft, RewriterFailed
 from lanmu.library.materials import EditConflict
 from lanmu.library.review import Criteria
 from lanmu.library.views import MaterialView
-from lanmu.web.pages import material_form
+from lanmu.web.pages import material_form, push_shown
 from lanmu.web.pages.acts import act, by_field, in_words, note, say
-from lanmu.web.pages.materials import blueprint, findings_of, in_language, page
+from lanmu.web.pages.materials import blueprint, findings_of, in_language, page, revision_asked
 from lanmu.web.people import server, signed_in, translate
 
 
@@ -43,8 +43,10 @@ def create() -> str | Response | tuple[str, int]:
 @blueprint.get("/materials/<material>/edit")
 @requires("content.edit")
 def edit(material: str) -> str:
+    """The form; `revision` begins with an earlier version's words, which a conflict had put aside, say."""
     found = server().library.materials.get(material)
-    return material_form.page_of(found, found.content, {}, found.lock)
+    begun = revision_asked(server().library.materials.revisions(material), found.revision)
+    return material_form.page_of(found, begun.content, {}, found.lock)
 
 
 @blueprint.post("/materials/<material>/edit")
@@ -62,6 +64,10 @@ def save(material: str) -> str | Response | tuple[str, int]:
             note("content.edit", material)
             return _saved(made)
         except EditConflict as conflict:
+            people = push_shown.names()
+            for who in ("author", "by"):
+                username = str(conflict.params[who])
+                conflict.params[who] = people.get(username, username)
             flash(in_words(conflict), "warning")
             return redirect(url_for("materials.detail", material=material, revision=conflict.kept), 303)
         except LanmuError as error:

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -18,7 +18,7 @@ from lanmu.library.content import Content, usable_until
 from lanmu.library.placeholders import render
 from lanmu.library.search import Filters
 from lanmu.library.views import AttachmentView, MaterialRow, MaterialView, RevisionView
-from lanmu.web.pages import choices
+from lanmu.web.pages import choices, push_shown
 from lanmu.web.pages.acts import Errors, say
 from lanmu.web.pages.marks import marked
 from lanmu.web.people import server, signed_in, translate
@@ -69,32 +69,38 @@ def page(material: str, errors: Errors) -> str:
     """A material's page; `errors` are those of its review form."""
     found = server().library.materials.get(material)
     revisions = server().library.materials.revisions(material)
-    shown = _revision_asked(revisions, found.revision)
+    shown = revision_asked(revisions, found.revision)
     newest = shown.number == found.revision
     findings = findings_of(shown.content.body, found) if newest else []
     who = signed_in()
+    people = push_shown.names()
+    editable = who.may("content.edit") and found.state != "retired"
+    waits = newest and found.state == "in_review"
+    mine = found.author == who.username and not server().config.server.solo_approval
     return render_template(
         "materials/detail.html",
         material=_whole(found, shown.content),
         revision={
             "number": shown.number,
-            "author": shown.author,
+            "author": people.get(shown.author, shown.author),
             "generator": shown.generator,
             "created_at": shown.created_at,
             "newest": newest,
         },
         parts=marked(shown.content.body, findings),
         assets=[_asset(item) for item in shown.attachments],
-        revisions=[_revision(each, found, shown.number) for each in revisions],
-        reviews=found.reviews,
+        revisions=[_revision(each, found, shown.number, people) for each in revisions],
+        reviews=[replace(each, reviewer=people.get(each.reviewer, each.reviewer)) for each in found.reviews],
         findings=findings,
         checked=bool(server().checks()),
         preview=preview_of(shown.content, shown.attachments),
         can={
-            "edit": newest and who.may("content.edit") and found.state != "retired",
+            "edit": newest and editable,
+            "edit_from": editable and not newest,
             "submit": newest and who.may("content.edit") and found.state == "draft",
-            "review": newest and who.may("content.approve") and found.state == "in_review",
-            "retire": who.may("content.edit") and found.state != "retired",
+            "review": waits and who.may("content.approve") and not mine,
+            "mine": waits and who.may("content.approve") and mine,
+            "retire": editable,
             "restore": who.may("content.edit") and found.state == "retired",
         },
         rewriters=[(each.name, translate(each.title)) for each in server().rewriters()],
@@ -229,18 +235,25 @@ def _whole(found: MaterialView, content: Content) -> dict[str, Any]:
         "title", "content_class", "kind", "zone", "genre", "form", "origin", "owner", "tags", "valid_from",
         "valid_until", "licence", "consent",
     )  # fmt: skip
-    ends = usable_until(content.valid_until, content.licence, ZoneInfo(server().config.server.zone))
+    zone = ZoneInfo(server().config.server.zone)
+    ends = usable_until(content.valid_until, content.licence, zone)
     return {
         **{name: getattr(content, name) for name in names},
         "public_id": found.id,
         "name": found.name,
         "state": found.state,
-        # The end is the first instant at which it may not go out any more; people think of the last one.
-        "valid_last": content.valid_until - timedelta(seconds=1) if content.valid_until else None,
+        "valid_last": _last(content.valid_until, zone) if content.valid_until else None,
         "retired_reason": found.retired_reason,
         "used": found.used,
         "expired": ends is not None and ends <= server().clock.now(),
     }
+
+
+def _last(end: datetime, zone: ZoneInfo) -> datetime:
+    """An end as people say it. It is the first instant at which nothing may go out any more: a midnight is
+    the end of the day before, any other time is told as it was written."""
+    local = end.astimezone(zone)
+    return end - timedelta(seconds=1) if local.time() == time.min else end
 
 
 def _asset(item: AttachmentView) -> dict[str, Any]:
@@ -251,20 +264,28 @@ def _asset(item: AttachmentView) -> dict[str, Any]:
         "caption": item.caption,
         "size": item.asset.size,
         "is_image": item.asset.media_type.startswith("image/"),
+        "too_large_for": [
+            choices.channel_title(name)
+            for name, channel in server().plugins.channels.items()
+            if item.asset.size > channel.abilities.asset_bytes
+        ],
     }
 
 
-def _revision_asked(revisions: Sequence[RevisionView], newest: int) -> RevisionView:
+def revision_asked(revisions: Sequence[RevisionView], newest: int) -> RevisionView:
+    """The version that the address names with `revision`, else the newest."""
     asked = request.args.get("revision", "")
     number = int(asked) if asked.isdecimal() else newest
     by_number = {each.number: each for each in revisions}
     return by_number.get(number, by_number[newest])
 
 
-def _revision(each: RevisionView, material: MaterialView, shown: int) -> dict[str, Any]:
+def _revision(
+    each: RevisionView, material: MaterialView, shown: int, people: Mapping[str, str]
+) -> dict[str, Any]:
     return {
         "number": each.number,
-        "author": each.author,
+        "author": people.get(each.author, each.author),
         "note": each.note,
         "generator": each.generator,
         "created_at": each.created_at,

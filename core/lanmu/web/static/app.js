@@ -139,6 +139,15 @@
       reader.readAsDataURL(file);
     });
   };
+  // What the server would refuse whole is told before it is sent: <input data-file-most data-files-most>.
+  const weighFiles = (input) => {
+    const files = Array.from(input.files ?? []);
+    const large = files.find((file) => file.size > Number(input.dataset.fileMost));
+    const together = files.reduce((sum, file) => sum + file.size, 0);
+    const many = together > Number(input.dataset.filesMost) ? input.dataset.tooMany : "";
+    input.setCustomValidity(large ? `${large.name}: ${input.dataset.tooLarge}` : many);
+    input.reportValidity();
+  };
   document.addEventListener("input", (event) => {
     if (event.target.matches("[data-bytes]")) countBytes(event.target);
     if (event.target.matches("[data-preview]")) preview(event.target);
@@ -146,6 +155,7 @@
   });
   document.addEventListener("change", (event) => {
     if (event.target.matches("[data-preview-files]")) previewFiles(event.target);
+    if (event.target.matches("[data-file-most]")) weighFiles(event.target);
   });
 
   // Shares that must add up to 100.
