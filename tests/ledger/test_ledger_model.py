@@ -1,4 +1,4 @@
-"""The ledger against a reference model of forty lines: any order of operations, repetitions and hours."""
+"""The ledger against a reference model of eighty lines: any order of operations, repetitions and hours."""
 
 import tempfile
 from datetime import date, datetime, timedelta
@@ -29,6 +29,7 @@ from lanmu.testing.clock import FakeClock
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 CAP = 60
+GRACE = timedelta(days=7)
 MEMBERS = ("mem_a", "mem_b")
 NEVER = datetime.max.replace(tzinfo=SHANGHAI)
 
@@ -60,11 +61,41 @@ class Model:
         self.lots[member].append([expires, next(self.serial), points - repaid, key])
         return points
 
-    def take(self, member: str, points: int, now: datetime) -> None:
+    def adjust(self, member: str, points: int, expires: datetime, now: datetime) -> None:
+        if points < 0:
+            self.take(member, -points, now)
+            return
+        repaid = min(points, self.owed[member])
+        self.owed[member] -= repaid
+        self.lots[member].append([expires, next(self.serial), points - repaid, ""])
+
+    def take(self, member: str, points: int, now: datetime) -> list[tuple[list[Any], int]]:
+        taken = []
         for lot in self.live(member, now):
             part = min(points, lot[2])
             lot[2] -= part
             points -= part
+            if part:
+                taken.append((lot, part))
+        return taken
+
+    def refund(
+        self, member: str, taken: list[tuple[list[Any], int]], before: int, points: int, now: datetime
+    ) -> None:
+        """Undo `points` of what was taken, last taken first, after `before` were given back already."""
+        repaid, late = min(points, self.owed[member]), 0
+        self.owed[member] -= repaid
+        for lot, part in reversed(taken):
+            skipped = min(before, part)
+            back = min(points, part - skipped)
+            before, points = before - skipped, points - back
+            if lot[0] > now:
+                lot[2] += back
+            else:
+                late += back
+        repaid_late = min(late, repaid)
+        self.lots[member].append([now + GRACE, next(self.serial), late - repaid_late, ""])
+        self.take(member, repaid - repaid_late, now)
 
     def reverse(self, member: str, key: str, points: int, now: datetime) -> None:
         for lot in self.lots[member]:
@@ -94,6 +125,7 @@ class LedgerAgainstModel(RuleBasedStateMachine):
         self.keys = count()
         self.earned: dict[str, tuple[Award, int]] = {}
         self.reversed: set[str] = set()
+        self.spent: list[dict[str, Any]] = []
 
     def teardown(self) -> None:
         if hasattr(self, "database"):
@@ -134,12 +166,48 @@ class LedgerAgainstModel(RuleBasedStateMachine):
     def spend(self, member: str, points: int) -> None:
         possible = self.model.spendable(member, self.clock.now()) >= points
         try:
-            self.ledger.spend(member, points, f"s{next(self.keys)}", reason="Gift", actor="test")
+            posting = self.ledger.spend(member, points, f"s{next(self.keys)}", reason="Gift", actor="test")
         except Refused:
             assert not possible
             return
         assert possible
-        self.model.take(member, points, self.clock.now())
+        self.note_spent(posting.id, member, points, coupon=False)
+
+    def note_spent(self, posting: int, member: str, points: int, *, coupon: bool) -> None:
+        taken = self.model.take(member, points, self.clock.now())
+        spent = {"posting": posting, "member": member, "points": points, "back": 0, "taken": taken}
+        self.spent.append({**spent, "coupon": coupon})
+
+    @precondition(lambda self: bool(getattr(self, "spent", None)))
+    @rule(data=st.data(), points=st.integers(1, 40))
+    def refund(self, data: st.DataObject, points: int) -> None:
+        spent = data.draw(st.sampled_from(self.spent))
+        points = spent["points"] if spent["coupon"] else points
+        possible = spent["back"] + points <= spent["points"]
+        key = f"b{next(self.keys)}"
+        try:
+            self.ledger.refund(spent["posting"], points, key, reason="Broken", actor="test")
+        except Refused:
+            assert not possible
+            return
+        assert possible
+        member = spent["member"]
+        self.model.refund(member, spent["taken"], spent["back"], points, self.clock.now())
+        spent["back"] += points
+        self.sold[member] -= spent["coupon"]
+
+    @rule(member=st.sampled_from(MEMBERS), points=st.integers(-30, 30).filter(bool))
+    def adjust(self, member: str, points: int) -> None:
+        now = self.clock.now()
+        possible = points > 0 or sum(lot[2] for lot in self.model.live(member, now)) >= -points
+        key = f"a{next(self.keys)}"
+        try:
+            self.ledger.adjust(member, points, key, reason="Kind", actor="test", expires_after_days=4)
+        except Refused:
+            assert not possible
+            return
+        assert possible
+        self.model.adjust(member, points, now + timedelta(days=4), now)
 
     @rule(member=st.sampled_from(MEMBERS), taps=st.integers(1, 3))
     def redeem(self, member: str, taps: int) -> None:
@@ -158,7 +226,7 @@ class LedgerAgainstModel(RuleBasedStateMachine):
         assert (len(answers.pop()) == 16) == possible
         if possible:
             self.sold[member] += 1
-            self.model.take(member, 15, now)
+            self.note_spent(self.ledger.lines(kind="redeem", limit=1)[0].id, member, 15, coupon=True)
 
     @rule(hours=st.integers(1, 60))
     def wait(self, hours: int) -> None:

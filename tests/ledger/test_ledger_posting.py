@@ -187,6 +187,43 @@ def test_an_order_sent_back_after_its_points_are_spent_is_owed(ledger: LedgerSer
     assert ledger.reverse("order:1", reason="Returned", actor="test").id == taken.id
 
 
+def test_a_refund_makes_up_for_what_is_owed_at_once(ledger: LedgerService, clock: FakeClock) -> None:
+    ledger.earn(award("order:1", 100, expires_after_days=30))
+    spent = ledger.spend(LI, 100, "gift", reason="A gift", actor="test")
+    ledger.reverse("order:1", reason="Returned", actor="test")
+    assert ledger.totals().owed == -100
+    ledger.refund(spent.id, 40, "a", reason="Broken", actor="test")
+    ledger.refund(spent.id, 60, "b", reason="Broken", actor="test")
+    assert (ledger.totals().owed, ledger.totals().outstanding, ledger.balance(LI)) == (0, 0, 0)
+    with pytest.raises(Refused, match="No more than"):
+        ledger.refund(spent.id, 1, "c", reason="Broken", actor="test")
+    clock.advance(timedelta(days=31))
+    assert ledger.expire() == 0  # nothing is lost twice
+    ledger.earn(award("order:2", 10))
+    assert ledger.balance(LI) == 10
+
+
+def test_what_a_refund_leaves_over_can_be_spent(ledger: LedgerService, clock: FakeClock) -> None:
+    ledger.earn(award("order:1", 30, expires_after_days=30))
+    ledger.earn(award("order:2", 100, expires_after_days=1))
+    spent = ledger.spend(LI, 130, "gift", reason="A gift", actor="test")
+    ledger.reverse("order:1", reason="Returned", actor="test")
+    clock.advance(timedelta(days=1))  # the longer half of what was spent would live on for the grace alone
+    ledger.refund(spent.id, 130, "all", reason="Broken", actor="test")
+    assert (ledger.totals().owed, ledger.balance(LI)) == (0, 100)
+    clock.advance(timedelta(days=7))
+    assert ledger.balance(LI) == 30
+
+
+def test_the_shop_can_waive_what_is_owed(ledger: LedgerService) -> None:
+    ledger.earn(award("order:1", 100))
+    ledger.spend(LI, 100, "gift", reason="A gift", actor="test")
+    ledger.reverse("order:1", reason="Returned", actor="test")
+    ledger.adjust(LI, 120, "waive", reason="Our mistake", actor="test")
+    assert (ledger.totals().owed, ledger.balance(LI)) == (0, 20)
+    ledger.spend(LI, 20, "again", reason="A gift", actor="test")
+
+
 @pytest.mark.parametrize("written_off", [True, False])
 def test_taking_back_what_has_expired_costs_nothing_more(
     ledger: LedgerService, clock: FakeClock, written_off: bool

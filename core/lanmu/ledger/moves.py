@@ -22,12 +22,7 @@ class NothingToDo(Exception):
 def earn(posting: Posting, holder: Holder, award: Award, points: int) -> None:
     """Points in: first towards what the member owes, the rest into a new lot."""
     posting.enter(posting.account("issued", award.rule), -points)
-    repaid = min(points, -holder.owed)
-    if repaid:
-        posting.change_owed(award.member, holder, repaid)
-    if points > repaid:
-        posting.change_member(holder, points - repaid)
-        posting.new_lot(holder, points - repaid, lives_until(posting.now, award.expires_after_days))
+    _give(posting, award.member, holder, points, award.expires_after_days)
 
 
 def spend(posting: Posting, member: str, points: int) -> None:
@@ -41,18 +36,22 @@ def spend(posting: Posting, member: str, points: int) -> None:
 
 
 def adjust(posting: Posting, member: str, points: int, expires_after_days: int | None) -> None:
-    """Points in or out by hand."""
+    """Points in or out by hand. In, they go first towards what the member owes: so the shop can waive it."""
     holder = posting.lock(member)
-    posting.change_member(holder, points)
     if points > 0:
-        posting.new_lot(holder, points, lives_until(posting.now, expires_after_days))
+        _give(posting, member, holder, points, expires_after_days)
     else:
+        posting.change_member(holder, points)
         posting.take(holder, -points)
     posting.enter(posting.account("adjust"), -points)
 
 
 def refund(posting: Posting, member: str, spent: int, points: int) -> bool:
-    """Undo a spending or a part of it. Answers whether it was a coupon's, which is void then."""
+    """Undo a spending or a part of it. Answers whether it was a coupon's, which is void then.
+
+    What the member owes is made up for at once: left beside the debt the points could not be spent, would
+    expire, and be owed all the same. What would live on for the grace alone goes towards it first.
+    """
     holder = posting.lock(member)
     session = posting.session
     tx = session.get(Tx, spent)
@@ -72,9 +71,15 @@ def refund(posting: Posting, member: str, spent: int, points: int) -> bool:
     dead = _dead(posting, [each.lot for each in back])
     posting.move([each for each in back if each.lot not in dead], +1)
     late = sum(each.points for each in back if each.lot in dead)
-    if late:
-        posting.new_lot(holder, late, posting.now + GRACE)
-    posting.change_member(holder, points)
+    repaid = min(points, -holder.owed)
+    repaid_late = min(late, repaid)
+    if late > repaid_late:
+        posting.new_lot(holder, late - repaid_late, posting.now + GRACE)
+    if repaid > repaid_late:
+        posting.take(holder, repaid - repaid_late)
+    if repaid:
+        posting.change_owed(member, holder, repaid)
+    posting.change_member(holder, points - repaid)
     taker = session.scalars(select(Entry.account_id).where(Entry.tx_id == spent, Entry.amount > 0)).one()
     posting.enter(taker, -points)
     return tx.kind == "redeem"
@@ -120,6 +125,16 @@ def expire(posting: Posting, member: str, lot: int) -> None:
     posting.change_member(holder, -points)
     posting.move([Take(lot, points)], -1)
     posting.enter(posting.account("expired"), points)
+
+
+def _give(posting: Posting, member: str, holder: Holder, points: int, days: int | None) -> None:
+    """Points into a member's hands: what they owe is repaid first, the rest is a new lot."""
+    repaid = min(points, -holder.owed)
+    if repaid:
+        posting.change_owed(member, holder, repaid)
+    if points > repaid:
+        posting.change_member(holder, points - repaid)
+        posting.new_lot(holder, points - repaid, lives_until(posting.now, days))
 
 
 def lives_until(now: datetime, days: int | None) -> datetime | None:

@@ -43,13 +43,13 @@ def effect(session: Session, tx: int) -> int:
 
 
 def refunded(session: Session, spent: int) -> int:
-    """The points that have been given back of a spending."""
+    """The points that have been given back of a spending, also towards what the member owed."""
     return (
         session.scalar(
             select(_total(Entry.amount))
             .join(Tx, Tx.id == Entry.tx_id)
             .join(Account, Account.id == Entry.account_id)
-            .where(Tx.ref_tx == spent, Tx.kind == "refund", Account.kind == "member")
+            .where(Tx.ref_tx == spent, Tx.kind == "refund", Account.kind.in_(_MEMBERS))
         )
         or 0
     )

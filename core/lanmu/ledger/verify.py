@@ -103,7 +103,7 @@ def _lot_moves(session: Session) -> Looked:
 
 def _refunds(session: Session) -> Looked:
     refund, spent = aliased(Tx), aliased(Tx)
-    of_members = and_(Entry.account_id == Account.id, Account.kind == "member")
+    of_members = and_(Entry.account_id == Account.id, Account.kind.in_(("member", "owed")))
     back = (
         select(refund.ref_tx, _sum(Entry.amount).label("points"))
         .join(Entry, Entry.tx_id == refund.id)
