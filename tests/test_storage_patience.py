@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import psycopg
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
@@ -34,6 +35,17 @@ def test_a_server_that_does_not_answer_is_given_up_as_if_it_were_gone(impatient:
 def test_whoever_only_reads_or_writes_hastily_gives_up_too(impatient: Database, way: str):
     with pytest.raises(OperationalError, match="does not answer"), getattr(impatient, way)() as asking:
         asking.execute(SLOW, {"seconds": 60})
+
+
+def test_a_cursor_of_the_drivers_own_has_the_patience_of_its_database(impatient: Database):
+    """The library's lists and searches ask by one; it had that of whoever used the connection before."""
+    for before in (impatient.read, impatient.engine.connect):
+        with before() as asking:
+            asking.execute(text("SELECT 1"))
+        with impatient.engine.connect() as connection:
+            cursor = connection.connection.cursor()
+            with pytest.raises(psycopg.OperationalError, match="does not answer"):
+                cursor.execute("SELECT 1 FROM pg_sleep(20)")
 
 
 def test_an_answer_in_time_is_waited_for(postgres_database: Database):

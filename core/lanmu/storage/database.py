@@ -40,7 +40,7 @@ class Database:
         else:
             from lanmu.storage import patience as waiting  # needs the driver of PostgreSQL
 
-            waiting.watch(self.engine)
+            waiting.watch(self.engine, patience)
         self._pool_size, self._patience = pool_size, patience
         self._by_index: Database | None = None
         self._writer = self.engine.execution_options(patience=patience)

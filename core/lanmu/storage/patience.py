@@ -35,13 +35,21 @@ _IDLE = 1.0
 """Seconds after which a connection is asked whether its server is still there before it is used again."""
 
 
-def watch(engine: Engine) -> None:
+def watch(engine: Engine, patience: float | None) -> None:
     """Let the engine's connections give up after the `patience` of what they are used for, see `Database`,
-    and be made anew where their server went away while they were idle."""
+    and be made anew where their server went away while they were idle.
+
+    `patience` here is that of whoever takes a connection and uses its driver's own cursor.
+    """
+
+    def taken(connection: _Asking, record: ConnectionPoolEntry, _proxy: object) -> None:
+        connection.patience = patience  # not what the one before had, who may have waited for ever
+        _wake(connection, record)
+
     event.listen(engine, "do_connect", _connect)
     event.listen(engine, "begin", _begin)
     event.listen(engine, "checkin", _left)
-    event.listen(engine, "checkout", _taken)
+    event.listen(engine, "checkout", taken)
 
 
 def _connect(_dialect: object, _record: object, cargs: tuple[Any, ...], cparams: dict[str, Any]) -> _Asking:
@@ -58,7 +66,7 @@ def _left(_connection: object, record: ConnectionPoolEntry) -> None:
     record.info["left_at"] = time.monotonic()
 
 
-def _taken(connection: _Asking, record: ConnectionPoolEntry, _proxy: object) -> None:
+def _wake(connection: _Asking, record: ConnectionPoolEntry) -> None:
     """Not asked before every use, as SQLAlchemy would: that is a fourth of what a short transaction says."""
     if time.monotonic() - record.info.get("left_at", math.inf) < _IDLE:
         return
