@@ -104,7 +104,8 @@ class TokenService:
         public, _sep, secret = body[len(PREFIX) :].partition("_")
         now, boot = self._clock.now(), self._clock.boottime()
         key = _hash(body)
-        known = self._remembered.get(key)
+        remembered = self._remembered  # a revocation meanwhile puts another in its place
+        known = remembered.get(key)
         if known is not None and boot < known[0] and now < known[1]:
             return known[2]
         with self._database.glance() as connection:
@@ -125,9 +126,9 @@ class TokenService:
             roles=tuple(row.roles),
             permissions=scoped & permissions_of(row.roles),
         )
-        if len(self._remembered) >= _REMEMBERED_MOST:
-            self._remembered.clear()
-        self._remembered[key] = boot + REMEMBERED_SECONDS, row.expires_at, found
+        if len(remembered) >= _REMEMBERED_MOST:
+            remembered.clear()
+        remembered[key] = boot + REMEMBERED_SECONDS, row.expires_at, found
         return found
 
     def revoke(self, public_id: str) -> None:
@@ -138,7 +139,7 @@ class TokenService:
                 .values(revoked_at=self._clock.now())
                 .returning(ApiToken.id)
             ).first()
-        self._remembered.clear()
+        self._remembered = {}
         if done is None:
             raise NotFound("token", _("there is no live token %(id)s."), id=public_id)
 
