@@ -183,7 +183,8 @@ class Tokens:
                     refused_since=None,
                 )
             )
-        self._dead.clear()
+        # This one alone, which may be the same again: another thread may still have the dead one in hand.
+        self._dead.discard(known.token)
         return known
 
     def _store_refusal(self, lease: str, code: int) -> None:

@@ -185,6 +185,20 @@ def test_a_mended_secret_is_tried_at_once(database: Database, clock: FakeClock) 
     assert Tokens(database, clock, "ww1:1", "right", fetch).get() == "T"
 
 
+def test_a_token_that_died_stays_dead_for_whoever_has_it_in_hand_and_one_given_again_lives(
+    database: Database, clock: FakeClock
+) -> None:
+    given = iter(["one", "two", "two"])
+    tokens = Tokens(database, clock, "ww1:1", "s", lambda: Fetched(next(given), timedelta(hours=2)))
+    assert tokens.get() == "one"
+    in_hand = tokens._known  # as another thread that is about to look whether it is good
+    tokens.drop("one")
+    assert tokens.get() == "two"
+    assert not tokens._is_good(in_hand)
+    tokens.drop("two")
+    assert [tokens.get(), tokens.get()] == ["two", "two"], "WeCom gives the same again while it lasts"
+
+
 def test_a_lease_whose_owner_died_is_taken_over(database: Database, clock: FakeClock) -> None:
     with database.write() as session:
         session.add(
