@@ -3,7 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from lanmu.i18n import Filled, _
@@ -30,6 +30,14 @@ _REST_S = 60.0
 
 class ModelFailed(RewriterFailed):
     """The model gave nothing to work with; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """How a server is asked: the rung of the ladder, and whether it is to count the tokens of a stream."""
+
+    rung: int
+    stream_usage: bool
 
 
 @dataclass(slots=True)
@@ -67,8 +75,7 @@ class ModelWriter:
         self._clock = clock
         self._endpoint = Endpoint(settings, clock)
         self._wait = wait or _sleep
-        self._rung = 0
-        self._stream_usage = True
+        self._form = _Form(0, stream_usage=True)
         self._lock = threading.Lock()
         self._failed_in_row = 0
         self._rest_until = 0.0
@@ -131,10 +138,11 @@ class ModelWriter:
         tries = 0
         longer = False
         while True:
+            form = self._form
             try:
-                reply = self._once(job, turn)
+                reply = self._once(job, turn, form)
             except CallFailed as failure:
-                if self._step_down(failure):
+                if self._step_down(failure, form):
                     continue
                 left = job.until - self._clock.boottime()
                 pause = failure.retry_after
@@ -176,7 +184,7 @@ class ModelWriter:
                 self._failed_in_row = 0
                 self._rest_until = self._clock.boottime() + _REST_S
 
-    def _once(self, job: _Job, turn: Sequence[dict[str, str]]) -> Reply:
+    def _once(self, job: _Job, turn: Sequence[dict[str, str]], form: _Form) -> Reply:
         job.calls += 1
         call = self._ledger.open(
             job=job.brief.job,
@@ -191,10 +199,10 @@ class ModelWriter:
         try:
             reply = self._endpoint.ask(
                 turn,
-                response_format=self._format(),
+                response_format=_format(form),
                 max_tokens=job.max_tokens,
                 until=job.until,
-                stream_usage=self._stream_usage,
+                stream_usage=form.stream_usage,
                 progress=lambda size: job.progress(Filled(_("Writing: %(size)d characters"), size=size)),
             )
         except CallFailed as failure:
@@ -224,30 +232,25 @@ class ModelWriter:
     def _since(self, start: float) -> int:
         return round((self._clock.boottime() - start) * 1000)
 
-    def _format(self) -> dict[str, Any] | None:
-        match _LADDER[self._rung]:
-            case "json_schema":
-                shape = {"name": "copy", "strict": True, "schema": prompt.schema()}
-                return {"type": "json_schema", "json_schema": shape}
-            case "json_object":
-                return {"type": "json_object"}
-        return None
+    def _step_down(self, failure: CallFailed, asked: _Form) -> bool:
+        """A refused request may only mean that the server knows no such form of answer: ask more plainly.
 
-    def _step_down(self, failure: CallFailed) -> bool:
-        """A refused request may only mean that the server knows no such form of answer: ask more plainly."""
+        Where another thread has found that out meanwhile, its step is enough.
+        """
         if failure.fault is not Fault.REFUSED or failure.status not in {400, 415, 422, 501}:
             return False
         with self._lock:
-            if self._stream_usage and "stream_options" in failure.told:
-                self._stream_usage = False
+            if self._form != asked:
                 return True
-            if self._rung + 1 < len(_LADDER):
-                self._rung += 1
-                return True
-            if self._stream_usage:
-                self._stream_usage = False
-                return True
-        return False
+            if asked.stream_usage and "stream_options" in failure.told:
+                self._form = replace(asked, stream_usage=False)
+            elif asked.rung + 1 < len(_LADDER):
+                self._form = replace(asked, rung=asked.rung + 1)
+            elif asked.stream_usage:
+                self._form = replace(asked, stream_usage=False)
+            else:
+                return False
+        return True
 
     # Reading
 
@@ -315,6 +318,16 @@ class ModelWriter:
     def _plain(self, job: _Job, reply: Reply) -> Proposal:
         text = tidy(job.masked.restore(clean(bare(reply.text))[:4000]))
         return judged(job.brief, "A", "polish", text, "")
+
+
+def _format(form: _Form) -> dict[str, Any] | None:
+    match _LADDER[form.rung]:
+        case "json_schema":
+            shape = {"name": "copy", "strict": True, "schema": prompt.schema()}
+            return {"type": "json_schema", "json_schema": shape}
+        case "json_object":
+            return {"type": "json_object"}
+    return None
 
 
 def _silent(_told: str) -> None:

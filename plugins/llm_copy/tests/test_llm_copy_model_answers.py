@@ -1,6 +1,8 @@
 """What the model may see, and what becomes of its answers; the server is on loopback."""
 
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -140,6 +142,26 @@ def test_json_forms_are_tried_downwards_and_remembered(server: Any, kit: Any, bu
     assert writer.propose(BRIEF).proposals[0].usable
     forms = [request.get("response_format", {}).get("type") for request in server.requests]
     assert forms == ["json_schema", "json_object", "json_object"]
+
+
+def test_two_who_find_out_at_once_that_a_form_is_not_known_step_down_once(
+    server: Any, kit: Any, build: Any
+) -> None:
+    both = threading.Barrier(2)
+
+    def picky(handler: Any, body: dict[str, Any]) -> None:
+        if body.get("response_format", {}).get("type") == "json_schema":
+            both.wait(30)
+            kit.fails(400, {"message": "response_format type is unavailable now", "type": "x"})(handler, body)
+        else:
+            kit.says(kit.variants(GOOD))(handler, body)
+
+    server.scenes = [picky]
+    writer = build()
+    with ThreadPoolExecutor(2) as pool:
+        assert all(draft.proposals[0].usable for draft in pool.map(writer.propose, [BRIEF, BRIEF]))
+    forms = sorted(str(request.get("response_format", {}).get("type")) for request in server.requests)
+    assert forms == ["json_object", "json_object", "json_schema", "json_schema"]
 
 
 def test_a_server_that_knows_no_form_at_all_is_asked_in_plain_text(server: Any, kit: Any, build: Any) -> None:
