@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import Session
+from tests.ledger.conftest import PEPPER
 
 from lanmu.interfaces.events import Award
 from lanmu.ledger.seal import Sealer
@@ -34,7 +35,9 @@ def books(ledger: LedgerService, database: Database, clock: FakeClock) -> Databa
     ledger.reverse("m3", reason="Returned", actor="test")
     clock.advance(timedelta(days=31))
     ledger.expire()
-    assert Sealer(database, clock).seal() == 11
+    ledger.redeem(LI, ledger.shelf.create("Plate", 20).id, "3")
+    ledger.refund(12, 20, "2", reason="Broken", actor="test")
+    assert Sealer(database, clock).seal() == 13
     return database
 
 
@@ -42,9 +45,9 @@ def by_invariant(checks: Iterable[Check]) -> dict[str, Check]:
     return {check.invariant: check for check in checks}
 
 
-def test_honest_books_pass_every_check(books: Database) -> None:
-    checks = by_invariant(verify(books))
-    assert list(checks) == ["I1", "I2", "I3", "I4", "I5", "I6", "I7", "I8", "I10", "I15"]
+def test_honest_books_pass_every_check(books: Database, ledger: LedgerService) -> None:
+    checks = by_invariant(verify(books, ledger.codes))
+    assert list(checks) == ["I1", "I2", "I3", "I4", "I5", "I6", "I7", "I8", "I10", "I15", "I17"]
     assert [check.first_wrong for check in checks.values() if not check.ok] == []
     assert all(check.rows for check in checks.values())
 
@@ -97,6 +100,14 @@ TAMPERING = [
     ("UPDATE offer SET per_member = 1", "I7", "mem_li holds 2, at most 1"),
     ("UPDATE coupon SET member = 'mem_wang' WHERE id = 1", "I8", "posting 5 does not pay"),
     ("DELETE FROM coupon WHERE id = 1", "I8", "posting 5: paid for a coupon"),
+    ("UPDATE coupon SET state = 'issued' WHERE id = 1", "I8", "is issued, and used at 2026"),
+    ("UPDATE coupon SET state = 'redeemed' WHERE id = 2", "I8", "is redeemed, and used at no time"),
+    ("UPDATE coupon SET state = 'void' WHERE id = 2", "I8", "is void, and posting 6 was not given back"),
+    ("UPDATE coupon SET state = 'issued' WHERE id = 3", "I8", "is issued, and posting 12 was given back"),
+    ("UPDATE coupon SET code_hash = 'another' WHERE id = 2", "I17", "under the code"),
+    ("UPDATE coupon SET last4 = '0000' WHERE id = 2", "I17", "under the code"),
+    ("UPDATE account SET kind = 'adjust', balance = NULL WHERE id = 1", "I2", "member:mem_li: is kept as"),
+    ("UPDATE account SET kind = 'spent' WHERE name = 'adjust'", "I2", "account adjust: is kept as"),
     ("UPDATE ledger_tx SET reason = 'Nothing' WHERE id = 6", "I10", "posting 6: differs"),
     ("UPDATE ledger_entry SET amount = -amount WHERE tx_id = 6", "I10", "posting 6: differs"),
     ("DELETE FROM ledger_seal WHERE id = 3", "I10", "link 3 of the chain is missing"),
@@ -105,7 +116,7 @@ TAMPERING = [
 ]
 
 
-def test_tampering_is_found_and_named(books: Database) -> None:
+def test_tampering_is_found_and_named(books: Database, ledger: LedgerService) -> None:
     with books.write() as session:
         _disarm(books, session)
     for tampering, invariant, names in TAMPERING:
@@ -113,11 +124,41 @@ def test_tampering_is_found_and_named(books: Database) -> None:
         with books.write() as session:
             session.execute(text(f"CREATE TABLE kept AS SELECT * FROM {table}"))
             assert session.execute(text(tampering)).rowcount  # type: ignore[attr-defined]
-        check = by_invariant(verify(books))[invariant]
+        check = by_invariant(verify(books, ledger.codes))[invariant]
         assert (check.ok, names in check.first_wrong) == (False, True), (tampering, check)
         with books.write() as session:
             _put_back(session, table)
-    assert all(check.ok for check in verify(books))
+    assert all(check.ok for check in verify(books, ledger.codes))
+
+
+def test_another_key_of_the_server_is_told_with_the_way_back(books: Database, clock: FakeClock) -> None:
+    other = LedgerService(books, clock, b"another pepper than before")
+    check = by_invariant(verify(books, other.codes))["I17"]
+    assert (check.ok, check.rows) == (False, 1)
+    assert "server.secret_key" in check.way_out
+
+
+def test_what_cannot_be_read_is_told_and_the_other_checks_are_made(
+    sqlite_database: Database, clock: FakeClock
+) -> None:
+    ledger = LedgerService(sqlite_database, clock, PEPPER)
+    ledger.earn(Award("message", "m", LI, 100, "Spoke up", date(2026, 11, 23)))
+    ledger.spend(LI, 10, "1", reason="A gift", actor="test")
+    with sqlite_database.write() as session:
+        _disarm(sqlite_database, session)
+        session.execute(text("UPDATE lot_move SET delta = 'ten'"))
+        session.execute(text("UPDATE ledger_tx SET recorded_at = 'noon' WHERE id = 1"))
+    with sqlite_database.engine.connect() as connection:
+        connection.exec_driver_sql("COMMIT")
+        connection.exec_driver_sql("PRAGMA ignore_check_constraints = ON")
+        connection.exec_driver_sql("UPDATE account SET balance = NULL WHERE kind = 'member'")
+        connection.exec_driver_sql("PRAGMA ignore_check_constraints = OFF")
+        connection.exec_driver_sql("BEGIN")
+    checks = by_invariant(verify(sqlite_database))
+    assert len(checks) == 10
+    assert checks["I2"].first_wrong == "account member:mem_li: keeps no balance, its entries add up to 90"
+    assert "cannot be read" in checks["I5"].first_wrong
+    assert checks["I15"].ok
 
 
 def _put_back(session: Session, table: str) -> None:

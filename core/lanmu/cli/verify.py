@@ -23,7 +23,8 @@ from lanmu.storage.integrity import verify as verify_database
 def verify(ctx: click.Context, as_json: bool) -> None:
     with open_server(ctx) as server:
         pushes = verify_deliveries(server.database, server.clock.now())
-        checks = list(chain(verify_ledger(server.database), pushes, verify_database(server.database)))
+        points = verify_ledger(server.database, server.ledger.codes)
+        checks = list(chain(points, pushes, verify_database(server.database)))
     if as_json:
         print_json([asdict(check) for check in checks])
     else:

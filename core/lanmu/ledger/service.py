@@ -53,9 +53,9 @@ class LedgerService:
         self._clock = clock
         self._frozen = frozen
         self._poster = Poster(database, clock, sleep)
-        codes = CouponCodes(pepper)
-        self.shelf = OfferShelf(database, clock, self._poster, codes, frozen)
-        self.desk = CouponDesk(database, clock, codes)
+        self.codes = CouponCodes(pepper)
+        self.shelf = OfferShelf(database, clock, self._poster, self.codes, frozen)
+        self.desk = CouponDesk(database, clock, self.codes)
         self.rules = RuleSettings(database)
 
     # Points in and out

@@ -1,7 +1,7 @@
 """`verify` for the points: re-derives every kept number from the entries and names the first that is wrong.
 
 Each check is one streaming query over one consistent view of the books, and changes nothing. The numbers
-are those of the ledger's list of invariants; I11 to I14, about pushes, are delivery's, I16 is the storage's.
+are those of the ledger's list of invariants; I11 to I14, about pushes, are delivery's, I16 is the storage's. I17 came later.
 I9 (holds) is not here because there is nothing to check: points are never put aside.
 """
 
@@ -22,6 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session, aliased
 
 from lanmu.i18n import _
+from lanmu.ledger.coupons import CouponCodes
 from lanmu.ledger.fifo import order_faults
 from lanmu.ledger.models import Account, Coupon, Entry, Lot, LotMove, Offer, Seal, Tx
 from lanmu.ledger.seal import START, documents, link
@@ -33,9 +34,13 @@ _WITH_COUPON = "redeem"
 _MOVES_LOTS = ("spend", "redeem", "adjust", "expire", "refund", "reverse")
 
 
-def verify(database: Database) -> Iterable[Check]:
-    """Check the whole ledger, one answer after the other; stops each check at its first wrong row."""
-    return run_checks(database, _CHECKS)
+def verify(database: Database, codes: CouponCodes | None = None) -> Iterable[Check]:
+    """Check the whole ledger, one answer after the other; stops each check at its first wrong row.
+
+    With the server's `codes` also whether the coupons can be used: a code is kept by its hash alone.
+    """
+    with_codes = (("I17", _CODES, _codes(codes)),) if codes else ()
+    return run_checks(database, (*_CHECKS, *with_codes), {"I17": _KEY_CHANGED})
 
 
 def _balanced(session: Session) -> Looked:
@@ -53,11 +58,19 @@ def _balances(session: Session) -> Looked:
         .order_by(Account.id)
     )
     for name, kind, kept, entries in stream(session, derived):
+        if kept is None:
+            yield f"account {name}: keeps no balance, its entries add up to {entries}"
+            continue
         wrong_side = kept < 0 if kind == "member" else kept > 0
         if kept != entries:
             yield f"account {name}: keeps {kept}, its entries add up to {entries}"
         else:
             yield f"account {name}: {kept} is on the wrong side of 0" if wrong_side else None
+    # An account of another kind than its name tells is nobody's: its balance is kept and counted no more.
+    meant = case((Account.owner == "", Account.kind), else_=Account.kind + ":" + Account.owner)
+    misnamed = select(Account.name, Account.kind, Account.owner).where(Account.name != meant)
+    for name, kind, owner in stream(session, misnamed.order_by(Account.id)):
+        yield f"account {name}: is kept as one of the kind {kind} of {owner or 'the shop'}"
 
 
 def _lots(session: Session) -> Looked:
@@ -157,16 +170,26 @@ def _offers(session: Session) -> Looked:
 
 
 def _coupons(session: Session) -> Looked:
+    refund = aliased(Tx)
+    refunded = exists().where(refund.ref_tx == Tx.id, refund.kind == "refund", refund.refusal == "")
     query = (
-        select(Coupon.public_id, Coupon.member, Tx.id, Tx.kind, Tx.member, Tx.refusal, Tx.reference, Offer)
+        select(Coupon, Tx.id, Tx.kind, Tx.member, Tx.refusal, Tx.reference, Offer.public_id, refunded)
         .join(Offer, Offer.id == Coupon.offer_id)
         .outerjoin(Tx, Tx.id == Coupon.tx_id)
         .order_by(Coupon.id)
     )
-    for coupon, member, tx, kind, payer, refusal, offer, row in stream(session, query):
+    for coupon, tx, kind, payer, refusal, bought, offer, given_back in stream(session, query):
         paid = tx is not None and kind == _WITH_COUPON and not refusal
-        right = paid and payer == member and offer == row.public_id
-        yield None if right else f"coupon {coupon}: posting {tx} does not pay for it"
+        if not (paid and payer == coupon.member and bought == offer):
+            yield f"coupon {coupon.public_id}: posting {tx} does not pay for it"
+        elif given_back != (coupon.state == "void"):
+            became = "was given back" if given_back else "was not given back"
+            yield f"coupon {coupon.public_id}: is {coupon.state}, and posting {tx} {became}"
+        elif (coupon.used_at is not None) != (coupon.state == "redeemed"):
+            used = f"used at {coupon.used_at}" if coupon.used_at else "used at no time"
+            yield f"coupon {coupon.public_id}: is {coupon.state}, and {used}"
+        else:
+            yield None
     alone = (
         select(Tx.id)
         .where(Tx.kind == _WITH_COUPON, Tx.refusal == "", not_(exists().where(Coupon.tx_id == Tx.id)))
@@ -174,6 +197,17 @@ def _coupons(session: Session) -> Looked:
     )
     for (tx,) in stream(session, alone):
         yield f"posting {tx}: paid for a coupon that does not exist"
+
+
+def _codes(codes: CouponCodes) -> Look:
+    def look(session: Session) -> Looked:
+        query = select(Coupon.public_id, Coupon.code_hash, Coupon.last4).order_by(Coupon.id)
+        for coupon, hashed, last4 in stream(session, query):
+            code = codes.code(coupon)
+            right = hashed == codes.lookup(code) and last4 == code[-4:]
+            yield None if right else f"coupon {coupon}: is not kept under the code that its member is shown"
+
+    return look
 
 
 def _chain(session: Session) -> Looked:
@@ -226,6 +260,12 @@ def _keys(session: Session) -> Looked:
 def _sum(column: object) -> ColumnElement[int]:
     return cast(func.coalesce(func.sum(column), 0), BigInteger)
 
+
+_CODES = _("Every coupon is kept under the code that its member is shown")
+_KEY_CHANGED = _(
+    "If server.secret_key was changed, or left out of config.toml, put the former one back: no till takes "
+    "the codes of before without it. Otherwise give the member the points back by hand."
+)
 
 _CHECKS: tuple[tuple[str, str, Look], ...] = (
     ("I1", _("The entries of every posting add up to nothing"), _balanced),

@@ -13,6 +13,9 @@ from lanmu.storage.database import Database
 
 _BATCH = 500
 
+_UNREADABLE = (TypeError, ValueError, ArithmeticError, LookupError)
+"""What reading a value raises that no column of its kind holds: SQLite keeps a text where a number belongs."""
+
 RESTORE = _(
     "Stop Lanmu, keep a copy of the database as it is, and restore the last backup that this check "
     "finds right."
@@ -61,10 +64,14 @@ def run_checks(
 def _run(session: Session, invariant: str, title: str, look: Look, way_out: str) -> Check:
     rows = 0
     with closing(look(session)) as found:  # a check that ends early must give back its cursor
-        for wrong in found:
-            rows += 1
-            if wrong is not None:
-                return Check(invariant, title, False, rows, wrong, way_out)
+        try:
+            for wrong in found:
+                rows += 1
+                if wrong is not None:
+                    return Check(invariant, title, False, rows, wrong, way_out)
+        except _UNREADABLE as error:  # what is damaged must not keep the other checks from being made
+            wrong = f"row {rows + 1}: holds what cannot be read: {error}"
+            return Check(invariant, title, False, rows + 1, wrong, way_out)
     return Check(invariant, title, True, rows)
 
 
