@@ -1,7 +1,7 @@
 """`verify` for the points: re-derives every kept number from the entries and names the first that is wrong.
 
 Each check is one streaming query over one consistent view of the books, and changes nothing. The numbers
-are those of the ledger's list of invariants; I11 to I14, about pushes, are delivery's, I16 is the storage's. I17 came later.
+are those of the ledger's list of invariants; I11 to I14, about pushes, are delivery's, I16 is the storage's.
 I9 (holds) is not here because there is nothing to check: points are never put aside.
 """
 

@@ -14,7 +14,7 @@ from lanmu.storage.database import Database
 _BATCH = 500
 
 _UNREADABLE = (TypeError, ValueError, ArithmeticError, LookupError)
-"""What reading a value raises that no column of its kind holds: SQLite keeps a text where a number belongs."""
+"""What a value raises that no column of its kind holds: SQLite keeps a text where a number belongs."""
 
 RESTORE = _(
     "Stop Lanmu, keep a copy of the database as it is, and restore the last backup that this check "
