@@ -9,12 +9,15 @@ from typing import Any
 
 import pytest
 from sqlalchemy import URL, CursorResult, create_engine, make_url, text
+from tests.compiled_statements import share
 from tests.postgres_copies import Copies, Run
 
 import lanmu.every_model  # noqa: F401  the tables must be known before they are migrated
 from lanmu.storage import Database
 from lanmu.storage.migrate import CORE, upgrade
 from lanmu.testing.clock import FakeClock
+
+share()
 
 if "XDG_RUNTIME_DIR" not in os.environ:  # the embedded PostgreSQL wants a folder of the user's own
     _runtime = Path(tempfile.gettempdir(), f"lanmu-tests-{os.getuid()}")
