@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from argon2 import PasswordHasher
 from flask import Flask
 from flask.testing import FlaskClient
 from jinja2.bccache import Bucket, BytecodeCache
@@ -23,6 +24,7 @@ from lanmu.i18n import Catalog
 from lanmu.library.content import Content
 from lanmu.schedule.columns import ColumnDraft, SlotDraft
 from lanmu.server import Server
+from lanmu.staff import passwords
 from lanmu.staff.roles import SCOPES
 from lanmu.staff.service import StaffService
 from lanmu.storage import Database
@@ -109,7 +111,10 @@ def catalog() -> Catalog:
 
 @pytest.fixture(scope="session")
 def peopled(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database to copy, with the plugins' tables and one of each role: passwords are slow to store."""
+    """A database to copy, with the plugins' tables and one of each role.
+
+    To check a password takes as much as to store it did. Theirs take little: nearly every test signs in.
+    """
     folder = tmp_path_factory.mktemp("peopled")
     another = Server(config.parse(_raw(folder / "elsewhere"), None, {}), FakeClock())
     path = folder / "lanmu.db"
@@ -119,13 +124,15 @@ def peopled(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> 
         upgrade(database, chain)
     another.close()
     staff = StaffService(database, FakeClock())
-    for username, roles in (
-        ("admin", ["admin"]),
-        ("writer", ["editor"]),
-        ("reader", ["reviewer"]),
-        ("auditor", ["auditor"]),
-    ):
-        staff.create(username, username.capitalize(), PASSWORD, roles)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passwords, "_HASHER", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+        for username, roles in (
+            ("admin", ["admin"]),
+            ("writer", ["editor"]),
+            ("reader", ["reviewer"]),
+            ("auditor", ["auditor"]),
+        ):
+            staff.create(username, username.capitalize(), PASSWORD, roles)
     into_one_file(database)
     return path
 

@@ -1,5 +1,6 @@
 """A sandbox on loopback, a clock to set, a database with the plugin's table, and a corp that uses them."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,11 +32,21 @@ def sandbox(clock: FakeClock) -> Iterator[Sandbox]:
     running.stop()
 
 
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    found = Database(f"sqlite:///{tmp_path / 'lanmu.db'}")
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with the plugin's table, made by its own migrations; copied for each test."""
+    path = tmp_path_factory.mktemp("wecom") / "template.db"
+    database = Database(f"sqlite:///{path}")
     versions = Path(lanmu_wecom.__file__).parent / "migrations"
-    upgrade(found, plugin_chain("wecom", versions, WecomBase.metadata))
+    upgrade(database, plugin_chain("wecom", versions, WecomBase.metadata))
+    database.close()
+    return path
+
+
+@pytest.fixture
+def database(tmp_path: Path, migrated: Path) -> Iterator[Database]:
+    shutil.copy(migrated, tmp_path / "lanmu.db")
+    found = Database(f"sqlite:///{tmp_path / 'lanmu.db'}")
     yield found
     found.close()
 
