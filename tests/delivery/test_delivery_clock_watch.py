@@ -1,11 +1,13 @@
 """The clock's watch: jumps are seen at once, small steps never add up, and only evidence restores trust."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.delivery.conftest import Room
+from tests.interleaving import between_the_steps_of
 
 from lanmu.delivery.installation.clock_watch import AGREES, BEHIND, OFF, ClockWatch, Pairing, fault_of, trust
 from lanmu.delivery.installation.instance_models import ClockRecord
@@ -54,6 +56,19 @@ def test_a_clock_that_goes_on_is_trusted(watched: Watched):
     assert watched.watch.sane()
     assert watched.row().suspect_since is None
     assert watched.row().max_wall_seen == watched.clock.now()
+
+
+@pytest.mark.parametrize("step", [ClockWatch.tick, Pairing.follow])
+def test_it_is_trusted_by_other_threads_while_it_is_looked_at_after_a_long_silence(
+    watched: Watched, step: Callable[..., object]
+):
+    """A database that hung keeps the tick waiting; a batch that is asked about then must not be put off."""
+    trusted: list[bool] = []
+    watched.clock.advance(OFF + 60 * SECOND)
+    with between_the_steps_of(step, lambda: trusted.append(watched.watch.sane())):
+        watched.tick()
+    assert trusted
+    assert all(trusted)
 
 
 def test_a_jump_ahead_is_seen_before_the_next_tick(watched: Watched):
@@ -271,7 +286,7 @@ def test_small_steps_ahead_never_add_up_to_a_jump_that_is_not_seen(moves: list[t
         if fault_of(gap, timedelta(0)):
             return
         assert moved <= OFF + passed * 0.002
-        pairing.follow(clock.now(), clock.boottime())
+        pairing = pairing.follow(clock.now(), clock.boottime())
 
 
 @given(st.lists(st.integers(1, 3600), max_size=60), st.floats(-0.0005, 0.0005))
@@ -283,7 +298,7 @@ def test_drift_as_a_time_server_corrects_it_is_never_a_jump(pauses: list[int], d
         wall += timedelta(seconds=pause * (1 + drift))
         assert abs(pairing.gap(wall, boot)) < 5 * SECOND
         assert not fault_of(pairing.gap(wall, boot), timedelta(0))
-        pairing.follow(wall, boot)
+        pairing = pairing.follow(wall, boot)
 
 
 @given(st.timedeltas(min_value=timedelta(days=-400), max_value=timedelta(days=400)))

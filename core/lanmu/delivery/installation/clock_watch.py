@@ -31,31 +31,31 @@ _CREEP = 0.001  # of the time that passes: twice what a time server may slew, so
 _LONG_GONE = timedelta(days=30)
 
 
+@dataclass(frozen=True, slots=True)
 class Pairing:
     """Where the wall stands beside boot time, followed so slowly that small steps cannot add up unseen."""
 
-    def __init__(self, wall: datetime, boot: float) -> None:
-        self._wall, self._boot = wall, boot
+    wall: datetime
+    boot: float
 
     def gap(self, wall: datetime, boot: float) -> timedelta:
         """How far the wall is ahead of where boot time puts it; negative where it is behind."""
-        return wall - (self._wall + timedelta(seconds=boot - self._boot))
+        return wall - (self.wall + timedelta(seconds=boot - self.boot))
 
-    def follow(self, wall: datetime, boot: float) -> None:
-        """Take on what may be drift."""
-        passed = timedelta(seconds=boot - self._boot)
+    def follow(self, wall: datetime, boot: float) -> "Pairing":
+        """The pairing now, with what may be drift taken on."""
+        passed = timedelta(seconds=boot - self.boot)
         most = abs(passed) * _CREEP
-        self._wall += passed + max(-most, min(most, self.gap(wall, boot)))
-        self._boot = boot
+        return Pairing(self.wall + passed + max(-most, min(most, self.gap(wall, boot))), boot)
 
     def put_down(self, session: Session, boot_id: str) -> None:
         """Write it into the database, for all processes of this boot of this machine."""
         anchor = session.get(ClockAnchor, boot_id)
         if anchor is None:
-            session.execute(delete(ClockAnchor).where(ClockAnchor.wall < self._wall - _LONG_GONE))
+            session.execute(delete(ClockAnchor).where(ClockAnchor.wall < self.wall - _LONG_GONE))
             anchor = ClockAnchor(boot_id=boot_id)
             session.add(anchor)
-        anchor.wall, anchor.boot = self._wall, self._boot
+        anchor.wall, anchor.boot = self.wall, self.boot
 
 
 def fault_of(gap: timedelta, behind: timedelta, lag: timedelta = timedelta(0)) -> str:
@@ -110,7 +110,7 @@ class ClockWatch:
     def sane(self) -> bool:
         """Whether the clock can be trusted this instant; without a look into the database.
 
-        Asked before every batch: between two ticks a jump would let what is not due look due.
+        Asked before every batch, in any thread: between two ticks a jump would let what is not due look due.
         """
         wall, boot = self._clock.now(), self._clock.boottime()
         return not self._suspect and not self._fault(wall, boot)
@@ -143,7 +143,7 @@ class ClockWatch:
                 self._trusted(wall, boot, Pairing(wall, boot))
         if row.suspect_since is None:
             row.max_wall_seen = self._latest = max(wall, row.max_wall_seen)
-            self._pairing.follow(wall, boot)
+            self._pairing = self._pairing.follow(wall, boot)
             if self._boot_id:
                 self._pairing.put_down(session, self._boot_id)
             self._suspect, self._paired_in_time = False, True
@@ -169,10 +169,10 @@ class ClockWatch:
         return abs(latest.at + timedelta(seconds=boot - latest.heard_boot) - wall) <= AGREES
 
     def _trusted(self, wall: datetime, boot: float, pairing: Pairing) -> None:
-        self._suspect = self._suspicion_read = False
         self._lag = min(AGREES, max(timedelta(0), self._latest - wall))
         self._pairing = pairing
         self._last = _Tick(wall, boot, pairing.gap(wall, boot))
+        self._suspect = self._suspicion_read = False
 
 
 def trust(session: Session, row: ClockRecord, wall: datetime) -> None:
