@@ -15,7 +15,7 @@ from lanmu.server import Server
 
 def form_on(page: str) -> dict[str, list[str]]:
     """What the column's form would send as it stands."""
-    form = re.search(r'<form method="post" class="two" id="column-form">.*?</form>', page, re.S)
+    form = re.search(r'<form method="post" class="two" id="column-form"[^>]*>.*?</form>', page, re.S)
     assert form
     body = re.sub(r"<template>.*?</template>", "", form[0], flags=re.S)
     sent: dict[str, list[str]] = {}
