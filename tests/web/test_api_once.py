@@ -157,6 +157,36 @@ def test_an_event_may_come_in_late_and_from_a_clock_that_is_ahead(
         assert call("POST", "/events", {**event, "at": at}).status_code == status
 
 
+def test_an_order_that_came_back_gives_its_points_back_once(program: Callable[..., Program], server: Server):
+    call = program()
+    call("POST", "/members", MEMBER)
+    (member,) = server.audience.members.page()[0]
+    named = {"shop": "旗舰店", "order": "1001"}
+    bought = {"kind": "purchase", "provider": "wecom", "user": "wm1", "amount_cents": 19_900, **named}
+    call("POST", "/events", bought)
+    server.ledger.redeem(member.id, server.ledger.shelf.create("杯子", 150).id, "k")
+    for _time in range(2):
+        answer = call("POST", "/events/returns", named)
+        assert answer.status_code == 200
+        assert answer.get_json() == {"member": member.id, "taken": 199, "balance": 0, "owed": 150}
+    assert call("POST", "/events", bought).get_json()["earned"] == 0
+    call("POST", "/events", {**bought, "order": "1002"})
+    assert server.ledger.balance(member.id) == 49
+    assert [line.amount for line in server.ledger.statement(member.id)] == [199, -199, -150, 199]
+    assert "event.return" in {line.action for line in server.audit.latest()}
+
+
+def test_an_order_that_earned_nothing_gives_nothing_back(program: Callable[..., Program]):
+    answer = program()("POST", "/events/returns", {"shop": "taobao", "order": "77"})
+    assert (answer.status_code, answer.get_json()["errors"][0]["place"]) == (404, "key")
+    assert program()("POST", "/events/returns", {"shop": "taobao"}).status_code == 422
+
+
+def test_points_are_taken_back_by_those_alone_who_may_give_them(program: Callable[..., Program]):
+    named = {"shop": "taobao", "order": "77"}
+    assert program("points:read")("POST", "/events/returns", named).status_code == 403
+
+
 def test_an_event_of_nobody_is_told_so(program: Callable[..., Program]):
     event = {"kind": "check_in", "provider": "wecom", "user": "nobody"}
     assert program()("POST", "/events", event).status_code == 404

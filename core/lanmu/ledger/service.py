@@ -239,6 +239,11 @@ class LedgerService:
         with self._database.read() as session:
             return reading.spendable(session, member, self._clock.now())
 
+    def owed(self, member: str) -> int:
+        """What was earned by orders that came back, and spent before: new points go towards it first."""
+        with self._database.read() as session:
+            return -reading.owed(session, member)
+
     def statement(self, member: str, limit: int = 50) -> Sequence[StatementLine]:
         """The newest lines first."""
         with self._database.read() as session:

@@ -1,5 +1,6 @@
 """Events of members over the API: a purchase, a message counted, a check-in; each counts once for its key."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -17,8 +18,14 @@ blueprint = room(_("Events"), _("What members do, told by the shop's other syste
 
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 _CLOCKS_DIFFER = timedelta(days=1)
+
+
+def _order_key(named: Mapping[str, Any]) -> str:
+    return f"{natural_key('order', named['shop'], named['order'])}:earn"
+
+
 _KEYS = {
-    "purchase": lambda event: f"{natural_key('order', event['shop'], event['order'])}:earn",
+    "purchase": _order_key,
     "message": lambda event: natural_key("message", event["message"]),
     "check_in": None,
 }
@@ -76,6 +83,29 @@ class EventSchema(Schema):
             raise ValidationError(faults)
 
 
+class ReturnSchema(Schema):
+    """An order that came back, named as its purchase was."""
+
+    shop = fields.String(required=True, validate=validate.Length(1, 60))
+    order = fields.String(required=True, validate=validate.Length(1, 100))
+    reason = fields.String(
+        load_default="",
+        validate=validate.Length(max=200),
+        metadata={"description": _("The member reads it in the statement.")},
+    )
+
+
+class TakenBackSchema(Schema):
+    """What came of it."""
+
+    member = fields.String()
+    taken = fields.Integer(metadata={"description": _("The points of the order.")})
+    balance = fields.Integer(metadata={"description": _("What the member can spend now.")})
+    owed = fields.Integer(
+        metadata={"description": _("What was spent already: new points go towards it first.")}
+    )
+
+
 class PostedSchema(Schema):
     """What came of it."""
 
@@ -125,3 +155,27 @@ def record(given: dict[str, Any]) -> Any:
         detail={"key": key},
     )
     return posted
+
+
+@blueprint.route("/events/returns", methods=["POST"])
+@allowed(blueprint, "points.adjust", _("Take back the points of an order that was returned"))
+@blueprint.doc(parameters=[IDEMPOTENCY_HEADER])
+@idempotent
+@blueprint.arguments(ReturnSchema)
+@blueprint.response(200, TakenBackSchema)
+def take_back(given: dict[str, Any]) -> dict[str, Any]:
+    ledger, key = server().ledger, _order_key(given)
+    taken = ledger.reverse(key, reason=given["reason"].strip(), actor=signed_in().username)
+    server().audit.record(
+        signed_in().username,
+        "event.return",
+        taken.member,
+        permission="points.adjust",
+        detail={"key": key},
+    )
+    return {
+        "member": taken.member,
+        "taken": -taken.amount,
+        "balance": ledger.balance(taken.member),
+        "owed": ledger.owed(taken.member),
+    }
