@@ -85,6 +85,19 @@ def test_what_a_person_has_read_in_stays_and_replaces_its_year_alone(database: D
     ]
 
 
+def test_days_are_read_as_a_spreadsheet_writes_them(database: Database):
+    days = known(database)
+    assert days.read_in(["2027/1/1,休,元旦", "2027/1/03,班,元旦"], "2027.csv") == [2027]
+    found = days.between(date(2027, 1, 1), date(2028, 1, 1))
+    assert [(each.day.isoformat(), each.works) for each in found] == [
+        ("2027-01-01", False),
+        ("2027-01-03", True),
+    ]
+    for wrong in ("2027/2/30,休,x", "2027/13/1,休,x", "27/1/1,休,x"):
+        with pytest.raises(Faults):
+            days.read_in([wrong], "f")
+
+
 def test_every_wrong_line_is_told_and_nothing_is_read_in(database: Database):
     days = known(database)
     wrong = ["2027-02-30,rest,x", "2027-01-01,off,x", "2027-01-02,rest", "2027-01-02,work", "x" * 5]
@@ -92,7 +105,7 @@ def test_every_wrong_line_is_told_and_nothing_is_read_in(database: Database):
     with pytest.raises(Faults) as caught:
         days.read_in(wrong, "f")
     places = [fault.place for fault in caught.value.faults]
-    assert places == ["line 1", "line 2", "line 4", "line 5", "line 6"]
+    assert places == ["f:1", "f:2", "f:4", "f:5", "f:6"]
     assert days.years() == {2026}
     with pytest.raises(Faults, match="holds no day"):
         days.read_in(["date,day,name"], "f")

@@ -2,6 +2,7 @@
 
 import io
 import re
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -94,3 +95,15 @@ def test_an_image_that_a_channel_cannot_take_says_so(
     channel = server.plugins.channels[CHANNEL]
     monkeypatch.setattr(channel, "abilities", replace(channel.abilities, asset_bytes=len(PNG) - 1))
     assert "太大，发不了：个人微信（手动发送）" in admin.get(f"/materials/{row.id}").text
+
+
+def test_what_a_reviewer_chose_stays_when_the_comment_is_missing(
+    sign_in: Callable[[str], Browser], server: Server
+):
+    sign_in("writer").post("/materials/new", {**MATERIAL, "then": "submit"})
+    row = server.library.search.find().items[0]
+    half = {"revision": "1", "decision": "reject", "compliance": "yes", "relevance": "yes", "appeal": "no"}
+    back = sign_in("reader").post(f"/materials/{row.id}/decision", half)
+    assert back.status_code == 422
+    chosen = re.findall(r'name="(\w+)" value="(\w+)"(?: required)? checked', back.text)
+    assert chosen == [("compliance", "yes"), ("relevance", "yes"), ("appeal", "no")]

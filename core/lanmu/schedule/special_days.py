@@ -5,6 +5,7 @@ autumn's announcement for the next year is read in from a small file.
 """
 
 import csv
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -25,6 +26,7 @@ CHINESE_ZONES = ("Asia/Shanghai", "Asia/Urumqi", "Asia/Chongqing", "PRC")
 
 _KINDS = {"rest": False, "休": False, "work": True, "班": True}
 _NAME_MOST = 60
+_SLASHED = re.compile(r"([0-9]{4})/([0-9]{1,2})/([0-9]{1,2})", re.ASCII)
 _MOST = 400
 
 _NOTICE = "国办发明电〔2025〕7号，2025-11-04"
@@ -169,19 +171,27 @@ def _parsed(lines: Iterable[str], source: str) -> tuple[list[SpecialDayView], li
             continue
         try:
             if number > _MOST:
-                raise Invalid(f"line {number}", _("a year has not so many days."))
-            each = _day(f"line {number}", cells, source)
+                raise Invalid(f"{source}:{number}", _("a year has not so many days."))
+            each = _day(f"{source}:{number}", cells, source)
             if each.day in found:
-                raise Invalid(f"line {number}", _("%(day)s is there twice."), day=each.day.isoformat())
+                raise Invalid(f"{source}:{number}", _("%(day)s is there twice."), day=each.day.isoformat())
             found[each.day] = each
         except LanmuError as fault:
             faults.append(fault)
     return list(found.values()), faults
 
 
+def _date(text: str) -> date:
+    """The day of 2027-01-01, or of 2027/1/1 as spreadsheets write it. Raises ValueError."""
+    if slashed := _SLASHED.fullmatch(text):
+        year, month, day = map(int, slashed.groups())
+        return date(year, month, day)
+    return date.fromisoformat(text)
+
+
 def _day(place: str, cells: Sequence[str], source: str) -> SpecialDayView:
     try:
-        day = date.fromisoformat(cells[0])
+        day = _date(cells[0])
     except ValueError:
         raise Invalid(
             place, _("“%(value)s” is not a date."), _("Write it as 2027-01-01."), value=cells[0]

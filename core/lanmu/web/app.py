@@ -18,6 +18,7 @@ from lanmu.interfaces.errors import Faults, Invalid, LanmuError, filled
 from lanmu.web import guard, health, session, show
 from lanmu.web.api import install as install_api
 from lanmu.web.pages import install as install_pages
+from lanmu.web.pages.acts import sentences
 from lanmu.web.people import local, opened_at, page_before, server, translate
 
 if TYPE_CHECKING:
@@ -179,7 +180,7 @@ def _tell(status: int, code: str, error: LanmuError) -> tuple[Any, int]:
     if _wants_page():
         page = "error_partial.html" if request.headers.get("HX-Request") else "error.html"
         words = {"fault": "\n".join(_for_a_person(each, status) for each in faults)}
-        words["way_out"] = " ".join(each["way_out"] for each in faults)
+        words["way_out"] = sentences(*(each["way_out"] for each in faults))
         seen = {
             "code": code,
             "back": page_before() or (local(opened_at(request.path)) if status == 405 else ""),

@@ -6,6 +6,7 @@ from werkzeug.wrappers import Response
 from lanmu.i18n import LOCALES, _
 from lanmu.interfaces.access import PUBLIC, requires
 from lanmu.interfaces.errors import Invalid, LanmuError, filled
+from lanmu.web.pages.acts import sentences
 from lanmu.web.people import (
     LANGUAGE_COOKIE,
     local,
@@ -104,7 +105,7 @@ def _login_page(faults: list[str]) -> str:
     return render_template(
         "login.html",
         username=request.form.get("username", ""),
-        faults=[" ".join(fault for fault in faults if fault)] if faults else [],
+        faults=[sentences(*faults)] if faults else [],
         next=request.values.get("next", ""),
         first_start=server().first_password_unused(),
     )

@@ -65,7 +65,15 @@ def in_words(error: LanmuError) -> str:
     way_out = translate(error.way_out) if error.way_out else ""
     if params:
         fault, way_out = filled(fault, params), filled(way_out, params)
-    return f"{fault} {way_out}".strip()
+    return sentences(fault, way_out)
+
+
+def sentences(*told: str) -> str:
+    """Sentences one after the other: a Chinese full stop brings its own space."""
+    text = ""
+    for each in filter(None, told):
+        text += each if not text or text.endswith(("。", "！", "？", "；")) else f" {each}"
+    return text
 
 
 def by_field(error: LanmuError, fields: Mapping[str, str]) -> Errors:

@@ -18,7 +18,7 @@ from lanmu.schedule.columns import ColumnDraft, ColumnView, PoolDraft, SlotDraft
 from lanmu.schedule.occurrences import OccurrenceFilter, OccurrenceView
 from lanmu.schedule.recurrence import read_rule
 from lanmu.web.pages import choices, crowds
-from lanmu.web.pages.acts import Errors, act, by_field, note, say, whole
+from lanmu.web.pages.acts import Errors, act, by_field, note, say, sentences, whole
 from lanmu.web.pages.audit_words import of_column
 from lanmu.web.pages.column_notes import (
     Plan,
@@ -163,7 +163,7 @@ def save(column: str) -> str | Response | tuple[str, int]:
 
 
 def _planned(column: ColumnView, before: Plan) -> Response:
-    flash(say(_("Saved.")) + " " + plan_anew(column.id, column.draft.name, before), "success")
+    flash(sentences(say(_("Saved.")), plan_anew(column.id, column.draft.name, before)), "success")
     warnings = [*clock_changes(column), *quiet_times(column.draft, column.created_at)]
     if crowded := crowds.foreseen(column.draft, column.id):
         way = _("The calendar says which days, and who competes.")

@@ -14,7 +14,7 @@ from lanmu.interfaces.errors import Faults, Invalid, LanmuError
 from lanmu.reports.service import MIX_WINDOW
 from lanmu.schedule.occurrences import OccurrenceFilter, OccurrenceView
 from lanmu.web.pages import choices
-from lanmu.web.pages.acts import Errors, by_field, note, say, whole
+from lanmu.web.pages.acts import Errors, by_field, note, say, sentences, whole
 from lanmu.web.pages.calendar import plan_again
 from lanmu.web.pages.gauge import mix_of, shares_from
 from lanmu.web.pages.happenings import each_alone
@@ -70,7 +70,7 @@ def mix(community: str) -> str | Response | tuple[str, int]:
     except LanmuError as error:
         return _page(found, by_field(error, {"mix": "mix"})), error.status
     note("community.edit", community, {"mix": [dict(found.mix or {}), wanted or {}]})
-    flash(say(_("The goal is stored.")) + " " + plan_again(), "success")
+    flash(sentences(say(_("The goal is stored.")), plan_again()), "success")
     return redirect(url_for("communities.detail", community=community) + "#mix", 303)
 
 

@@ -12,8 +12,9 @@ from lanmu.delivery.door.send_limits import LimitUsage, LimitView
 from lanmu.delivery.sending.breakers import BreakerView
 from lanmu.i18n import _
 from lanmu.interfaces.access import requires
+from lanmu.interfaces.errors import Invalid, LanmuError
 from lanmu.web.pages import push_shown
-from lanmu.web.pages.acts import act, day_of, say, whole
+from lanmu.web.pages.acts import act, day_of, in_words, say, whole
 from lanmu.web.pages.audit_words import differences
 from lanmu.web.pages.choices import channel_title
 from lanmu.web.people import server, signed_in, translate
@@ -118,7 +119,16 @@ def change(code: str) -> Response:
         saved = say(_("“%(limit)s” is saved. It holds from the next message on."), limit=name_of(before))
         return saved if code == TEST_DAY else f"{saved}\n{say(_OF_PLANS[code == COMMUNITY_DAY])}"
 
-    return act(do, url_for("limits.index"), permission="settings.edit", on=code, detail=detail)
+    def named() -> str:
+        try:
+            return do()
+        except Invalid as fault:  # told above all limits, so it must say whose it is
+            limit = name_of(_of(code))
+            raise LanmuError(
+                "", _("“%(limit)s” is not saved: %(why)s"), limit=limit, why=in_words(fault)
+            ) from fault
+
+    return act(named, url_for("limits.index"), permission="settings.edit", on=code, detail=detail)
 
 
 def _plain(most: int | None, enabled: bool, checked_on: date | None) -> dict[str, Any]:

@@ -110,6 +110,7 @@ def page(material: str, errors: Errors) -> str:
         proposals=None,
         errors=errors,
         comment=request.form.get("comment", ""),
+        chosen={name: request.form.get(name, "") for name in ("compliance", "relevance", "appeal")},
     )
 
 

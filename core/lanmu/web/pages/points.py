@@ -14,7 +14,7 @@ from lanmu.interfaces.access import requires
 from lanmu.interfaces.errors import Invalid, LanmuError, NotFound
 from lanmu.interfaces.events import DescribedRule, PointsRule
 from lanmu.ledger.views import KIND_WORDS, PostingLine, RuleSetting
-from lanmu.web.pages.acts import Errors, act, by_field, note, say, whole
+from lanmu.web.pages.acts import Errors, act, by_field, in_words, note, say, whole
 from lanmu.web.people import server, signed_in, translate
 
 log = logging.getLogger(__name__)
@@ -83,23 +83,23 @@ def offer_switch(offer: str) -> Response:
 
 @blueprint.post("/points/adjust")
 @requires("points.adjust")
-def adjust() -> Response:
-    """Give or take points by hand, once for the form's key."""
-
-    def do() -> str:
-        member = request.form.get("member", "")
+def adjust() -> Response | tuple[str, int]:
+    """Give or take points by hand, once for the form's key. What was typed stays where it is refused."""
+    form = request.form
+    member = form.get("member", "")
+    try:
         points = whole("amount", needed=True) or 0
         if not points:
             raise Invalid("amount", _("must not be 0."))
-        key = request.form.get("key", "") or secrets.token_hex(8)
+        key = form.get("key", "") or secrets.token_hex(8)
         server().audience.members.get(member)
-        server().ledger.adjust(
-            member, points, key, reason=request.form.get("reason", ""), actor=signed_in().username
-        )
-        return say(_("Posted. The new balance is %(n)s."), n=server().ledger.balance(member))
-
-    member = request.form.get("member", "")
-    return act(do, url_for("points.index"), permission="points.adjust", on=member)
+        server().ledger.adjust(member, points, key, reason=form.get("reason", ""), actor=signed_in().username)
+    except LanmuError as error:
+        flash(in_words(error), "error")
+        return _page({}), error.status
+    note("points.adjust", member)
+    flash(say(_("Posted. The new balance is %(n)s."), n=server().ledger.balance(member)), "success")
+    return redirect(url_for("points.index"), 303)
 
 
 def _offered() -> list[PointsRule]:
@@ -163,12 +163,23 @@ def _page(errors: Errors) -> str:
         },
         offer_form={name: request.form.get(name, "") for name in _OFFER_FIELDS} if errors else {},
         errors=errors,
-        adjust_form={
-            "member": request.args.get("member", ""),
-            "members": [(member.id, member.name) for member in members],
-            "key": secrets.token_hex(12),
-        },
+        adjust_form=_adjusting([(member.id, member.name) for member in members]),
     )
+
+
+def _adjusting(members: list[tuple[str, str]]) -> dict[str, Any]:
+    """The form to adjust with: fresh, or as it was typed where it was refused."""
+    typed = request.form if request.endpoint == "points.adjust" else {}
+    member = typed.get("member") or request.args.get("member", "")
+    if member not in dict(members):
+        members = [*server().audience.members.names([member]).items(), *members]
+    return {
+        "member": member,
+        "members": members,
+        "amount": typed.get("amount", ""),
+        "reason": typed.get("reason", ""),
+        "key": secrets.token_hex(12),
+    }
 
 
 def _line(line: PostingLine, names: dict[str, str]) -> dict[str, Any]:
