@@ -132,14 +132,29 @@ def test_a_coupon_is_used_once_however_its_code_is_typed(ledger: LedgerService) 
     full_width = "".join(chr(ord(each) + 0xFEE0) if each.isalnum() else each for each in typed)
     assert ledger.desk.use(full_width, "staff:wang").state == "redeemed"
     with pytest.raises(Invalid) as used:
-        ledger.desk.use(coupon.code, "staff:wang")
+        ledger.desk.use(coupon.code, "staff:zhao")
     with pytest.raises(Invalid) as unknown:
-        ledger.desk.use("0000 0000 0000 0000", "staff:wang")
+        ledger.desk.use("0000 0000 0000 0000", "staff:zhao")
     assert str(used.value) == str(unknown.value)
     assert ledger.coupons(LI)[0].state == "redeemed"
     shown = ledger.coupon(LI, coupon.id)
     assert shown is not None
     assert shown.code == ""
+
+
+def test_who_used_a_coupon_up_is_told_so_and_nobody_else(ledger: LedgerService, clock: FakeClock) -> None:
+    give(ledger, LI, 100)
+    code = ledger.redeem(LI, ledger.shelf.create("Cup", 10).id, "1").code
+    ledger.desk.use(code, "staff:wang")
+    with pytest.raises(Invalid, match="You have just used this coupon up"):
+        ledger.use_coupon(code, "staff:wang")
+    clock.advance(timedelta(seconds=190))
+    for ask in (ledger.use_coupon, ledger.look_at_coupon):
+        with pytest.raises(Invalid, match="You used this coupon up 3 minutes ago"):
+            ask(code, "staff:wang")
+        for other in ("staff:zhao", ""):
+            with pytest.raises(Invalid, match="This code is not valid"):
+                ask(code, other)
 
 
 def test_a_coupon_shows_its_code_to_its_owner_alone_until_it_ends(

@@ -2,15 +2,17 @@
 
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import select
-from tests.web.conftest import Browser
+from tests.web.conftest import PASSWORD, Browser
 
 from lanmu.audience.views import MemberDraft
 from lanmu.ledger.models import Coupon
 from lanmu.server import Server
+from lanmu.testing.clock import FakeClock
 
 
 @pytest.fixture
@@ -73,7 +75,20 @@ def test_a_coupon_is_used_once_at_the_till(
     assert (used.state, used.used_by) == ("redeemed", "admin")
     again = admin.post("/p/points/till/use", {"code": typed})
     assert (again.status_code, 'id="fault-code"' in again.text) == (422, True)
+    assert ("这张券您刚刚核销过了" if language == "zh-CN" else "You have just used") in again.text
     assert admin.post("/p/points/till", {"code": "0000"}).status_code == 422
+
+
+def test_the_till_tells_who_used_a_coupon_when_that_was(
+    sign_in: Callable[[str], Browser], admin: Browser, server: Server, clock: FakeClock, code: str
+):
+    admin.post("/p/points/till/use", {"code": code})
+    clock.advance(timedelta(minutes=7))
+    assert "这张券您在 7 分钟前核销过了。 只算一次：" in admin.post("/p/points/till", {"code": code}).text
+    server.staff.create("till", "Till", PASSWORD, ["points"])
+    other = sign_in("till")
+    other.get("/p/points/till")
+    assert "券码无效" in other.post("/p/points/till", {"code": code}).text
 
 
 def test_the_till_needs_the_token_of_the_session(admin: Browser, code: str):

@@ -115,14 +115,15 @@ class Points(Protocol):
         """What each of these members can spend now."""
         ...
 
-    def look_at_coupon(self, code: str) -> CouponView:
+    def look_at_coupon(self, code: str, staff: str = "") -> CouponView:
         """What the coupon of this code is worth, at the till. Raises Invalid as `use_coupon` does."""
         ...
 
     def use_coupon(self, code: str, staff: str) -> CouponView:
         """Use a coupon up, once; `staff` is the username of who does it.
 
-        Raises Invalid, in the same words for a code that is mistyped, unknown, used, void or expired.
+        Raises Invalid, in the same words for a code that is mistyped, unknown, used, void or expired; who
+        used it up themselves is told so, and how long ago.
         """
         ...
 

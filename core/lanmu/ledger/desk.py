@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, cast
 
 from sqlalchemy import ColumnElement, CursorResult, or_, select, update
+from sqlalchemy.orm import Session
 
 from lanmu.i18n import _
 from lanmu.interfaces.clock import Clock
@@ -23,8 +24,8 @@ class CouponDesk:
         self._clock = clock
         self._codes = codes
 
-    def look(self, code: str) -> CouponView:
-        """What a coupon is worth, before it is used. Raises Invalid as `use` does."""
+    def look(self, code: str, staff: str = "") -> CouponView:
+        """What a coupon is worth, before `staff` uses it up. Raises Invalid as `use` does."""
         now = self._clock.now()
         hashed = self._codes.lookup(normalise(code) or "")
         with self._database.read() as session:
@@ -34,7 +35,7 @@ class CouponDesk:
                 .where(Coupon.code_hash == hashed, *_usable(now))
             ).one_or_none()
             if found is None:
-                raise _not_valid()
+                raise _why_not(session, hashed, staff, now)
             coupon, offer = found
             return coupon_view(coupon, offer, now)
 
@@ -42,7 +43,8 @@ class CouponDesk:
         """Use a coupon up, at the till. Raises Invalid, in the same words whatever is wrong with the code.
 
         The words are the same, and so is the work done, for a code that is unknown, used, void or expired:
-        whoever guesses learns nothing.
+        whoever guesses learns nothing. Only who used the coupon up themselves is told so, and when: where the
+        answer was lost on its way, they must know whether the member has had what it is worth.
         """
         now = self._clock.now()
         clean = normalise(code)
@@ -56,7 +58,7 @@ class CouponDesk:
                 .execution_options(synchronize_session=False)
             )
             if cast("CursorResult[Any]", used).rowcount != 1:
-                raise _not_valid()
+                raise _why_not(session, hashed, staff, now)
             coupon, offer = session.execute(
                 select(Coupon, Offer)
                 .join(Offer, Offer.id == Coupon.offer_id)
@@ -114,7 +116,22 @@ def _usable(now: datetime) -> tuple[ColumnElement[bool], ...]:
     return Coupon.state == "issued", or_(Coupon.expires_at.is_(None), Coupon.expires_at > now)
 
 
-def _not_valid() -> Invalid:
+def _why_not(session: Session, hashed: str, staff: str, now: datetime) -> Invalid:
+    used_at = session.scalar(
+        select(Coupon.used_at).where(
+            Coupon.code_hash == hashed, Coupon.state == "redeemed", Coupon.used_by == staff
+        )
+    )
+    if used_at is not None:
+        minutes = int((now - used_at).total_seconds() // 60)
+        return Invalid(
+            "code",
+            _("You used this coupon up %(minutes)s minutes ago.")
+            if minutes > 0
+            else _("You have just used this coupon up."),
+            _("It counts once: if the member has had it, do not give it again."),
+            minutes=minutes,
+        )
     return Invalid(
         "code",
         _("This code is not valid: it is mistyped, used or expired."),

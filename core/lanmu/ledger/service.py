@@ -263,12 +263,15 @@ class LedgerService:
 
     # The till
 
-    def look_at_coupon(self, code: str) -> CouponView:
+    def look_at_coupon(self, code: str, staff: str = "") -> CouponView:
         """What the coupon of this code is worth. Raises Invalid as `use_coupon` does."""
-        return self.desk.look(code)
+        return self.desk.look(code, staff)
 
     def use_coupon(self, code: str, staff: str) -> CouponView:
-        """Use a coupon up, once. Raises Invalid, in the same words whatever is wrong with the code."""
+        """Use a coupon up, once. Raises Invalid, in the same words whatever is wrong with the code.
+
+        Who used it up themselves is told so.
+        """
         return self.desk.use(code, staff)
 
     # The shop's view

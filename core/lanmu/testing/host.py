@@ -111,15 +111,17 @@ class FakePoints:
     def balances(self, members: Sequence[str]) -> Mapping[str, int]:
         return {member: self.balance(member) for member in members}
 
-    def look_at_coupon(self, code: str) -> CouponView:
+    def look_at_coupon(self, code: str, staff: str = "") -> CouponView:
         for held in self._coupons.values():
             for coupon in held:
                 if code.strip().upper() == f"TEST{coupon.last4}" and coupon.state == "issued":
                     return coupon
+        if any((f"cpn_{code.strip().upper()[4:]}", staff) == each for each in self.used):
+            raise Invalid("code", "You have just used this coupon up.")
         raise Invalid("code", "This code is not valid: it is mistyped, used or expired.")
 
     def use_coupon(self, code: str, staff: str) -> CouponView:
-        used = replace(self.look_at_coupon(code), state="redeemed")
+        used = replace(self.look_at_coupon(code, staff), state="redeemed")
         for held in self._coupons.values():
             held[:] = [used if coupon.id == used.id else coupon for coupon in held]
         self.used.append((used.id, staff))

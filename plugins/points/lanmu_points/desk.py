@@ -84,14 +84,14 @@ def blueprint(host: Host, settings: PointsSettings) -> Blueprint:
     def look() -> str | tuple[str, int]:
         code = request.form.get("code", "").strip()
         try:
-            return show_till(code, coupon=host.points.look_at_coupon(code))
+            return show_till(code, coupon=host.points.look_at_coupon(code, actor()))
         except LanmuError as error:
             return show_till(code, error=error), error.status
 
     @pages.post("/till/use")
     @requires("coupon.redeem")
     def use() -> str | tuple[str, int]:
-        # Sent twice, the second is told that the code is used: no harm, so no redirect is needed.
+        # Sent twice, the second is told that they used it up just now: no harm, so no redirect is needed.
         code = request.form.get("code", "").strip()
         try:
             return show_till(used=host.points.use_coupon(code, actor()))
