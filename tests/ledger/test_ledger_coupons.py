@@ -125,6 +125,19 @@ def test_an_offer_that_is_over_is_not_sold(ledger: LedgerService, clock: FakeClo
     assert ledger.balance(LI) == 100
 
 
+def test_nobody_pays_a_price_that_they_were_not_shown(ledger: LedgerService) -> None:
+    give(ledger, LI, 100)
+    offer = ledger.shelf.create("Cup", 10).id
+    bought = ledger.redeem(LI, offer, "1", 10)
+    ledger.shelf.edit(offer, cost=60)
+    with pytest.raises(Refused) as refusal:
+        ledger.redeem(LI, offer, "2", 10)
+    assert (refusal.value.code, ledger.balance(LI)) == ("changed", 90)
+    assert ledger.redeem(LI, offer, "1", 10) == bought  # what was paid stays, however often it is asked for
+    ledger.redeem(LI, offer, "3", 60)
+    assert ledger.balance(LI) == 30
+
+
 def test_a_coupon_is_used_once_however_its_code_is_typed(ledger: LedgerService) -> None:
     give(ledger, LI, 100)
     coupon = ledger.redeem(LI, ledger.shelf.create("Cup", 10).id, "1")

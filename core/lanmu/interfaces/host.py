@@ -99,8 +99,11 @@ class Points(Protocol):
         """Every offer that is on, with the reason where this member cannot have it."""
         ...
 
-    def redeem(self, member: str, offer: str, key: str) -> CouponView:
-        """Spend points for a coupon, once for `key`. Raises Conflict: sold out, too few points, limit."""
+    def redeem(self, member: str, offer: str, key: str, cost: int | None = None) -> CouponView:
+        """Spend points for a coupon, once for `key`; `cost` is the price that the member was shown, if any.
+
+        Raises Conflict: sold out, too few points, limit, another price by now.
+        """
         ...
 
     def coupons(self, member: str) -> Sequence[CouponView]:

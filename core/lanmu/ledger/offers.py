@@ -150,7 +150,7 @@ class OfferShelf:
             )
         return views
 
-    def redeem(self, member: str, offer: str, key: str) -> CouponView:
+    def redeem(self, member: str, offer: str, key: str, cost: int | None = None) -> CouponView:
         """See `LedgerService.redeem`."""
         wanted = self.get(offer)
         if self._frozen(member):
@@ -164,7 +164,7 @@ class OfferShelf:
             reason=wanted.title,
             reference=offer,
         )
-        posted = self._poster.post(asked, lambda posting: self._redeem(posting, member, offer))
+        posted = self._poster.post(asked, lambda posting: self._redeem(posting, member, offer, cost))
         with self._database.read() as session:
             coupon, row = session.execute(
                 select(Coupon, OfferRow)
@@ -173,9 +173,11 @@ class OfferShelf:
             ).one()
             return coupon_view(coupon, row, self._clock.now(), self._codes.code(coupon.public_id))
 
-    def _redeem(self, posting: Posting, member: str, offer: str) -> None:
+    def _redeem(self, posting: Posting, member: str, offer: str, cost: int | None) -> None:
         session, now = posting.session, posting.now
         row = session.scalars(select(OfferRow).where(OfferRow.public_id == offer)).one()
+        if cost is not None and row.cost != cost:
+            raise Refused("changed")
         holder = posting.lock(member)
         if holder.owed:
             raise Refused("owes")

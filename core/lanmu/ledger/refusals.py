@@ -10,7 +10,7 @@ _REASONS = {
     "sold_out": (_("This is sold out."), ""),
     "limit_reached": (_("The limit for one member is reached."), ""),
     "not_on_offer": (_("This is not on offer now."), _("Load the page again.")),
-    "changed": (_("The offer has just changed."), _("Load the page again and look at its new price.")),
+    "changed": (_("The offer has just changed."), _("Look at its new price before you redeem it.")),
     "frozen": (_("This account is frozen, so points cannot be spent."), _("Ask the shop.")),
     "owes": (
         _("Points of a returned order are still to be made up for, so none can be spent."),

@@ -118,13 +118,14 @@ class LedgerService:
         )
         return self._post(asked, lambda posting: moves.spend(posting, member, points))
 
-    def redeem(self, member: str, offer: str, key: str) -> CouponView:
+    def redeem(self, member: str, offer: str, key: str, cost: int | None = None) -> CouponView:
         """Spend points for a coupon, once for `key`; the same key answers the same coupon with its code.
 
+        `cost` is the price that the member was shown, where one was: another is not taken from them.
         Raises NotFound for an unknown offer, and Refused: sold_out, too_few_points, limit_reached,
         not_on_offer, changed, frozen, owes.
         """
-        return self.shelf.redeem(member, offer, key)
+        return self.shelf.redeem(member, offer, key, cost)
 
     # Corrections
 

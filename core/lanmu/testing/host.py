@@ -71,13 +71,15 @@ class FakePoints:
         balance = self.balance(member)
         return tuple(replace(offer, why_not=_why_not(offer, balance)) for offer in self._offers.values())
 
-    def redeem(self, member: str, offer: str, key: str) -> CouponView:
+    def redeem(self, member: str, offer: str, key: str, cost: int | None = None) -> CouponView:
         if key in self._redeemed:
             return replace(self._redeemed[key], code="")
         found = self._offers.get(offer)
         if found is None:
             raise NotFound("offer", "There is no such offer.")
         refusal = _why_not(found, self.balance(member))
+        if cost is not None and cost != found.cost:
+            refusal = "The offer has just changed."
         if refusal:
             raise Conflict("offer", refusal)
         if found.left is not None:

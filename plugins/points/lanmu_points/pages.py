@@ -23,6 +23,7 @@ from lanmu_points.rules import CHECK_IN, KNOWN_REASONS, check_in
 from lanmu_points.settings import PointsSettings
 
 _ONCE = re.compile(r"[A-Za-z0-9_-]{16,64}")
+_COST = re.compile(r"[0-9]{0,13}")
 _STATEMENT_LINES = 200
 
 
@@ -109,12 +110,12 @@ def blueprint(host: Host, settings: PointsSettings) -> Blueprint:
     @requires(SIGNED)
     def redeem(token: str, offer: str) -> AnyResponse | tuple[str, int]:
         visit = visited(token)
-        once = request.form.get("once", "")
-        if not _ONCE.fullmatch(once):
+        once, shown = request.form.get("once", ""), request.form.get("cost", "")
+        if not _ONCE.fullmatch(once) or not _COST.fullmatch(shown):
             abort(400)
         try:
             # A second tap sends the same `once` and so gets the same coupon, paid for once.
-            coupon = host.points.redeem(visit.member.id, offer, once)
+            coupon = host.points.redeem(visit.member.id, offer, once, int(shown) if shown else None)
         except LanmuError as error:
             found = offer_of(visit, offer)
             if found is None:

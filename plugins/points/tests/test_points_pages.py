@@ -143,6 +143,22 @@ def test_a_refusal_is_told_and_costs_nothing(client: FlaskClient, home: str, hos
     assert client.get(f"{home}/offers/off_nothing").status_code == 404
 
 
+def test_a_page_of_before_takes_no_price_that_it_did_not_show(
+    client: FlaskClient, home: str, host: FakeHost
+) -> None:
+    host.points.grant(LI, 250)
+    shown = fields(client.get(f"{home}/offers/off_cup").text)
+    host.points.add_offer(OfferView("off_cup", "保温杯", "到店自取", 200, 2, None))
+    stale = client.post(f"{home}/offers/off_cup/redeem", data=shown)
+    assert (stale.status_code, host.points.balance(LI)) == (409, 250)
+    assert "确认兑换（200 积分）" in stale.text
+    assert client.post(f"{home}/offers/off_cup/redeem", data=fields(stale.text)).status_code == 303
+    assert host.points.balance(LI) == 50
+    for cost in ("-1", "1.5", "１００", "9" * 14):
+        form = {**shown, "once": "y" * 24, "cost": cost}
+        assert client.post(f"{home}/offers/off_cup/redeem", data=form).status_code == 400
+
+
 def test_a_form_without_its_key_is_refused(client: FlaskClient, home: str, host: FakeHost) -> None:
     host.points.grant(LI, 250)
     assert client.post(f"{home}/check-in").status_code == 403
