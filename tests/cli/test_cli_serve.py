@@ -4,7 +4,7 @@ import http.client
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from datetime import timedelta
 from importlib import metadata
 from pathlib import Path
@@ -68,6 +68,25 @@ def test_it_stops_though_the_web_was_awake_before_it_was_woken(server, monkeypat
     assert not web._thread.is_alive()
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", web._server.effective_port))
+
+
+def test_a_service_beside_it_that_fails_keeps_it_neither_from_starting_nor_from_stopping(capsys):
+    def fails(word):
+        def fail():
+            raise RuntimeError(word)
+
+        return fail
+
+    broken = SimpleNamespace(title="Broken", url="", start=fails("no start"), stop=fails("never"))
+    stuck = SimpleNamespace(title="Stuck", url="", start=lambda: None, stop=fails("no stop"))
+    offers = [("one", broken), ("two", stuck)]
+    stopped: list[str] = []
+    with ExitStack() as stack:
+        stack.callback(stopped.append, "the server")
+        beside: Any = SimpleNamespace(plugins=SimpleNamespace(offers=lambda _hook: offers))
+        assert serve._start_services(beside, stack) == [stuck]
+    assert stopped == ["the server"]
+    assert capsys.readouterr().err.splitlines() == ["one: Broken: no start", "two: Stuck: no stop"]
 
 
 def test_a_port_that_is_taken_is_named(lanmu, folder):

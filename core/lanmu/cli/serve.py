@@ -161,9 +161,16 @@ def _start_services(server: Server, stack: ExitStack) -> list[Service]:
         except Exception as error:  # noqa: BLE001  a service beside us must not keep us from serving
             click.echo(f"{plugin}: {service.title}: {error}", err=True)
             continue
-        stack.callback(service.stop)
+        stack.callback(_end, plugin, service)
         started.append(service)
     return started
+
+
+def _end(plugin: str, service: Service) -> None:
+    try:
+        service.stop()
+    except Exception as error:  # noqa: BLE001  nor from stopping in good order
+        click.echo(f"{plugin}: {service.title}: {error}", err=True)
 
 
 _WHY_NOT: dict[int, str] = {
