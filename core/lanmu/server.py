@@ -5,6 +5,7 @@ import os
 import secrets
 from concurrent.futures import Executor
 from datetime import timedelta
+from pathlib import Path
 
 from sqlalchemy import func, select
 
@@ -33,7 +34,7 @@ from lanmu.experiments.service import Experiments
 from lanmu.hosting import PluginHost
 from lanmu.i18n import Catalog, _
 from lanmu.interfaces.clock import Clock, FarTime, TellsTime
-from lanmu.interfaces.errors import Invalid, LanmuError
+from lanmu.interfaces.errors import Invalid
 from lanmu.interfaces.events import MaterialApproved, Receipt
 from lanmu.interfaces.host import Host
 from lanmu.interfaces.rewriting import ContentCheck, Rewriter
@@ -53,6 +54,7 @@ from lanmu.staff.service import StaffService
 from lanmu.staff.tokens import TokenService
 from lanmu.storage import Database
 from lanmu.storage.migrate import CORE, upgrade
+from lanmu.storage.once import insert_new
 
 log = logging.getLogger(__name__)
 
@@ -72,15 +74,19 @@ class Server:
             pool_size=config.database.pool_size,
             patience=config.delivery.lease_seconds,  # an answer after that finds the unit in doubt
         )
+        try:
+            self._put_together(data)
+        except BaseException:
+            self.database.close()
+            raise
+
+    def _put_together(self, data: Path) -> None:
+        config = self.config
         upgrade(self.database, CORE)
         self.signer = Signer(self._signing_secret(), self.clock)
         self._open_rooms()
         self.home = Home(self.database, self.clock, self.audit, data, self._far_times)
-        try:
-            self.home.arrive()
-        except LanmuError:
-            self.database.close()
-            raise
+        self.home.arrive()
         self.plugins = Plugins(config, self._host_for)
         for chain in self.plugins.chains():
             try:
@@ -146,12 +152,14 @@ class Server:
         """The secret of config.toml, or one made at first start and kept in the database."""
         if self.config.server.secret_key:
             return self.config.server.secret_key
+        made = select(SettingRecord.value).where(SettingRecord.key == "signing_secret")
+        with self.database.read() as session:
+            if (value := session.scalar(made)) is not None:
+                return Secret(value)
         with self.database.write() as session:
-            row = session.get(SettingRecord, "signing_secret")
-            if row is None:
-                row = SettingRecord(key="signing_secret", value=secrets.token_urlsafe(48))
-                session.add(row)
-            return Secret(row.value)
+            fresh = {"key": "signing_secret", "value": secrets.token_urlsafe(48)}
+            insert_new(session, SettingRecord, [fresh])
+            return Secret(session.execute(made).scalar_one())
 
     def _host_for(self, name: str) -> Host:
         workspace = self.config.server.data_dir / "plugins" / name

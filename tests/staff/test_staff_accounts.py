@@ -126,3 +126,19 @@ def test_the_right_password_clears_the_count(staff: StaffService):
 )
 def test_addresses_are_counted_by_their_network(address: str, network: str):
     assert network_of(address) == network
+
+
+def test_the_first_admin_of_two_processes_that_start_at_once_has_one_password(
+    staff: StaffService, monkeypatch: pytest.MonkeyPatch
+):
+    told: list[str | None] = []
+
+    def while_another_starts() -> str:
+        monkeypatch.undo()
+        told.append(staff.ensure_admin("Admin"))
+        return made_up_password()
+
+    monkeypatch.setattr("lanmu.staff.service.made_up_password", while_another_starts)
+    told.append(staff.ensure_admin("Admin"))
+    assert [bool(each) for each in told] == [True, False]
+    assert staff.login("admin", str(told[0]), "127.0.0.1")

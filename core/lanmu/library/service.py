@@ -63,6 +63,9 @@ class Library:
 
     def seed(self, preset: str = LIFECYCLE.name) -> None:
         """Write the taxonomy where there is none yet; harmless at every start."""
+        with self._database.read() as session:  # most starts need wait for no writer
+            if not taxonomy.missing(session, preset):
+                return
         with self._database.write() as session:
             taxonomy.seed(session, preset)
 

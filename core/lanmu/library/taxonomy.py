@@ -1,7 +1,7 @@
 """The taxonomy as this shop has it: presets are written into tables once, and what is there counts."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -10,6 +10,27 @@ from lanmu.i18n import _
 from lanmu.interfaces.errors import NotFound
 from lanmu.library.models import ContentClass, TaxonomyTerm
 from lanmu.library.presets import FORMS, GENRES, LIFECYCLE, ORIGINS, PRESETS, ZONES, Axis, Term
+from lanmu.storage.once import insert_new
+
+Row = dict[str, object]
+
+_COMMON: tuple[tuple[Axis, Sequence[Term]], ...] = (
+    ("zone", ZONES),
+    ("genre", GENRES),
+    ("form", FORMS),
+    ("origin", ORIGINS),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """Rows that are to be written: classes, and terms of the axes."""
+
+    classes: list[Row] = field(default_factory=list)
+    terms: list[Row] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.classes or self.terms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,20 +66,30 @@ def seed(session: Session, preset: str = LIFECYCLE.name) -> None:
     A shop that has classes keeps them: the preset's are written only where there are none, or where
     `add_preset` asks for them.
     """
+    _write(session, missing(session, preset))
+
+
+def missing(session: Session, preset: str = LIFECYCLE.name) -> Words:
+    """What `seed` would write."""
+    words = Words()
     if session.scalars(select(ContentClass.code).limit(1)).first() is None:
-        add_preset(session, preset)
-    common: tuple[tuple[Axis, Sequence[Term]], ...] = (
-        ("zone", ZONES),
-        ("genre", GENRES),
-        ("form", FORMS),
-        ("origin", ORIGINS),
-    )
-    for axis, terms in common:
-        _add_terms(session, axis, terms)
+        words = _of_preset(session, preset)
+    for axis, terms in _COMMON:
+        words.terms.extend(_terms(session, axis, terms))
+    return words
 
 
 def add_preset(session: Session, name: str) -> None:
     """Add a preset's classes and kinds beside those that are there. Raises NotFound."""
+    _write(session, _of_preset(session, name))
+
+
+def _write(session: Session, words: Words) -> None:
+    insert_new(session, ContentClass, words.classes)
+    insert_new(session, TaxonomyTerm, words.terms)
+
+
+def _of_preset(session: Session, name: str) -> Words:
     preset = PRESETS.get(name)
     if preset is None:
         raise NotFound(
@@ -69,19 +100,18 @@ def add_preset(session: Session, name: str) -> None:
             known=", ".join(PRESETS),
         )
     known = set(session.scalars(select(ContentClass.code)))
-    for number, term in enumerate(preset.classes):
-        if term.code not in known:
-            session.add(
-                ContentClass(
-                    code=term.code,
-                    title_zh=term.title_zh,
-                    title_en=term.title_en,
-                    share=term.share if not known else 0,  # the shares that are there add up to 100
-                    position=len(known) + number,
-                )
-            )
-    _add_terms(session, "kind", preset.kinds)
-    session.flush()
+    classes = [
+        {
+            "code": term.code,
+            "title_zh": term.title_zh,
+            "title_en": term.title_en,
+            "share": term.share if not known else 0,  # the shares that are there add up to 100
+            "position": len(known) + number,
+        }
+        for number, term in enumerate(preset.classes)
+        if term.code not in known
+    ]
+    return Words(classes, _terms(session, "kind", preset.kinds))
 
 
 def load(session: Session) -> Taxonomy:
@@ -104,17 +134,17 @@ def load(session: Session) -> Taxonomy:
     )
 
 
-def _add_terms(session: Session, axis: Axis, terms: Sequence[Term]) -> None:
+def _terms(session: Session, axis: Axis, terms: Sequence[Term]) -> list[Row]:
     known = set(session.scalars(select(TaxonomyTerm.code).where(TaxonomyTerm.axis == axis)))
-    for number, term in enumerate(terms):
-        if term.code not in known:
-            session.add(
-                TaxonomyTerm(
-                    axis=axis,
-                    code=term.code,
-                    parent=term.parent,
-                    title_zh=term.title_zh,
-                    title_en=term.title_en,
-                    position=len(known) + number,
-                )
-            )
+    return [
+        {
+            "axis": axis,
+            "code": term.code,
+            "parent": term.parent,
+            "title_zh": term.title_zh,
+            "title_en": term.title_en,
+            "position": len(known) + number,
+        }
+        for number, term in enumerate(terms)
+        if term.code not in known
+    ]

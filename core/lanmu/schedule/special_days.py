@@ -18,6 +18,7 @@ from lanmu.interfaces.errors import Faults, Invalid, LanmuError
 from lanmu.schedule.calendar import HolidayTable
 from lanmu.schedule.models import SpecialDay
 from lanmu.storage import Database
+from lanmu.storage.once import insert_new
 
 ANNOUNCED_BY = (11, 15)
 """Month and day from which next year is asked for; the days of 2026 were announced on 4 November 2025."""
@@ -78,7 +79,8 @@ class SpecialDays:
             missing = {each.day.year for each in shipped} - _years(session)
         if missing:
             with self._database.write() as session:
-                _replace(session, [each for each in shipped if each.day.year in missing - _years(session)])
+                new = [each for each in shipped if each.day.year in missing - _years(session)]
+                insert_new(session, SpecialDay, _rows(new))
 
     def _rename_source(self) -> None:
         """Databases made before say it half in English."""
@@ -157,9 +159,12 @@ def _replace(session: Session, days: Sequence[SpecialDayView]) -> None:
     for year in {each.day.year for each in days}:
         span = (SpecialDay.day >= date(year, 1, 1), SpecialDay.day <= date(year, 12, 31))
         session.execute(delete(SpecialDay).where(*span).execution_options(synchronize_session=False))
-    rows = [{"day": e.day, "works": e.works, "name": e.name, "source": e.source} for e in days]
-    if rows:
-        session.execute(insert(SpecialDay), rows)
+    if days:
+        session.execute(insert(SpecialDay), _rows(days))
+
+
+def _rows(days: Sequence[SpecialDayView]) -> list[dict[str, object]]:
+    return [{"day": e.day, "works": e.works, "name": e.name, "source": e.source} for e in days]
 
 
 def _parsed(lines: Iterable[str], source: str) -> tuple[list[SpecialDayView], list[LanmuError]]:

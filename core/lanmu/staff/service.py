@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from ipaddress import ip_address, ip_network
 
 from sqlalchemy import delete, func, select, update
+from sqlalchemy.exc import IntegrityError
 
 from lanmu.i18n import LOCALES, _
 from lanmu.interfaces.clock import Clock
@@ -61,7 +62,10 @@ class StaffService:
             if session.scalar(select(func.count()).select_from(Staff)):
                 return None
         password = made_up_password()
-        self.create("admin", name, password, ["admin"], one_time=True)
+        try:
+            self.create("admin", name, password, ["admin"], one_time=True)
+        except Conflict:  # another process that starts just now was faster, and tells its own
+            return None
         return password
 
     def create(
@@ -95,7 +99,10 @@ class StaffService:
                 created_at=self._clock.now(),
             )
             session.add(row)
-            session.flush()
+            try:
+                session.flush()
+            except IntegrityError:  # somebody took the name between the look and the write
+                raise Conflict("username", _("%(username)s exists already."), username=username) from None
             return _person(row)
 
     def reset_password(self, username: str) -> str:

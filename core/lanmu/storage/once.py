@@ -1,6 +1,6 @@
 """Inserting what may be there already: the first step of everything that happens once."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Table
@@ -27,3 +27,10 @@ def insert_once(
     statement = inserted.on_conflict_do_nothing(index_elements=list(unique))
     key: int | None = session.scalar(statement.returning(model.__table__.c["id"]))
     return key
+
+
+def insert_new(session: Session, model: type[Base], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert those of the rows whose keys are not there yet: processes that start at once all find none."""
+    if rows:
+        inserted = insert_into(session.get_bind().dialect.name, model).values(rows)
+        session.execute(inserted.on_conflict_do_nothing())

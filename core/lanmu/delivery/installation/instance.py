@@ -19,6 +19,7 @@ from lanmu.delivery.installation.owner import boot_id
 from lanmu.i18n import Filled, _
 from lanmu.interfaces.errors import Conflict
 from lanmu.storage import Database
+from lanmu.storage.once import insert_once
 
 log = logging.getLogger(__name__)
 
@@ -126,10 +127,11 @@ class Instance:
 
     def arrive(self, session: Session, now: datetime) -> None:
         """Take a new database for this installation's own, or freeze one that is a copy."""
-        row = session.scalar(select(InstanceRecord).with_for_update())
-        if row is None:
-            session.add(InstanceRecord(id=1, home=home_of(self._database, self._host), host=self._host.name))
-        elif why := self._why_freeze(row, int(self._mark().get("beats", 0))):
+        ours = {"id": 1, "home": home_of(self._database, self._host), "host": self._host.name}
+        if insert_once(session, InstanceRecord, ["id"], ours) is not None:
+            return
+        row = session.scalars(select(InstanceRecord).with_for_update()).one()
+        if why := self._why_freeze(row, int(self._mark().get("beats", 0))):
             freeze(row, now, why)
 
     def beat(self, session: Session, now: datetime) -> None:
