@@ -115,10 +115,10 @@ def test_nobody_approves_on_a_page_that_shows_another_text(admin: Browser, stock
     now = stocked.clock.now()
     first = stocked.schedule.occurrences.between(now, now + timedelta(days=1))[0]
     told = admin.post(f"/occurrences/{first.id}/approve", {"seen": str(first.revision_id + 1)}).text
-    assert "在你查看之后换了内容" in told
+    assert "在您查看之后换了内容" in told
     column = first.column_id
     told = admin.post(f"/columns/{column}/approve", {"seen": f"{first.id}:{first.revision_id + 1}"}).text
-    assert "在你查看之后换了内容" in told
+    assert "在您查看之后换了内容" in told
     assert stocked.schedule.occurrences.get(first.id).state == "planned"
 
 

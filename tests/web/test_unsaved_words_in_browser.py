@@ -1,6 +1,7 @@
 """In a real browser: a long form gives back what was typed after a login that ran out or a refused upload."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from flask import Flask
@@ -116,3 +117,24 @@ def test_an_image_that_would_be_refused_is_told_before_anything_is_sent(page: Pa
     assert page.url == f"{address}/materials/new"
     page.set_input_files("#f-files", pictures[:1])
     assert page.locator("#f-files").evaluate("input => input.validationMessage") == ""
+
+
+def test_a_column_that_a_colleague_changed_meanwhile_opens_as_it_is_now(
+    page: Page, address: str, stocked: Server
+):
+    column = stocked.schedule.columns.everything()[0]
+    here = f"{address}/columns/{column.id}/edit"
+    page.goto(here)
+    stocked.schedule.columns.edit(column.id, replace(column.draft, goal="同事的目标"), column.lock)
+    page.fill("#f-goal", "我的目标")
+    page.click("button:has-text('保存并排期')")
+    newer = page.locator("a[target=_blank]:has-text('在新标签页打开最新的内容')")
+    expect(newer).to_be_visible()
+    assert page.input_value("#f-goal") == "我的目标"
+    with page.expect_popup() as opened:
+        newer.click()
+    assert opened.value.input_value("#f-goal") == "同事的目标"
+    page.fill("#f-goal", "我的另一个目标")
+    page.goto(here)
+    assert page.input_value("#f-goal") == "同事的目标"
+    expect(page.locator("[data-kept-told]")).to_be_hidden()

@@ -370,6 +370,7 @@ def _form(column: ColumnView | None, draft: ColumnDraft, errors: Errors, lock: i
             "lock": lock,
         },
         errors=errors,
+        stale=bool(errors) and column is not None and lock != column.lock,
         classes=choices.of_terms(taxonomy.classes),
         zones=choices.of_terms(taxonomy.zones),
         kinds=choices.of_terms(taxonomy.kinds),

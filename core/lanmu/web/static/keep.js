@@ -65,20 +65,24 @@
   }
   if (form) {
     const kept = read(keyOf(form));
-    if ("answered" in form.dataset) keep(form, false);
+    // What a colleague was faster with cannot be stored as it stands: loaded again, the form shows theirs.
+    const stale = form.dataset.answered === "stale";
+    if (stale) store.removeItem(keyOf(form));
+    else if ("answered" in form.dataset) keep(form, false);
     else if (kept?.fields && JSON.stringify(kept.fields) !== JSON.stringify(fieldsOf(form))) {
       putBack(form, kept.fields);
       keep(form, false);
       if (told) told.hidden = false;
     } else store.removeItem(keyOf(form));
-    form.addEventListener("input", () => keep(form, false));
-    form.addEventListener("change", () => keep(form, false));
+    const note = () => { if (!stale) keep(form, false); };
+    form.addEventListener("input", note);
+    form.addEventListener("change", note);
     // After app.js, which may hold a form back to ask first, or add and take away rows.
     document.addEventListener("submit", (event) => {
-      if (event.target === form && !event.defaultPrevented) keep(form, true);
+      if (event.target === form && !event.defaultPrevented && !stale) keep(form, true);
     });
     form.addEventListener("click", (event) => {
-      if (event.target.closest("[data-insert], [data-drop-row]")) window.setTimeout(() => keep(form, false));
+      if (event.target.closest("[data-insert], [data-drop-row]")) window.setTimeout(note);
     });
   }
   document.addEventListener("click", (event) => {
