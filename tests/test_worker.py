@@ -368,6 +368,36 @@ def test_stopping_finishes_what_is_under_way(shop: Open, monkeypatch: pytest.Mon
     assert "unknown" not in push.progress.targets
 
 
+def test_stopping_finishes_what_is_under_way_also_while_the_queue_is_away(
+    shop: Open, nowhere: dict[str, str], monkeypatch: pytest.MonkeyPatch
+):
+    """Then jobs run in threads that Huey does not wait for: the process would end in the middle of a call."""
+    here = shop(nowhere)
+    worker = here.work()
+    entered, drained, go_on = threading.Event(), threading.Event(), threading.Event()
+    transmit, drain = here.channel.transmit, worker._consumer.stop
+
+    def slow(*args: Any) -> Any:
+        entered.set()
+        go_on.wait(10)
+        return transmit(*args)
+
+    def drained_by_huey(graceful: bool) -> None:
+        drain(graceful)
+        drained.set()
+
+    monkeypatch.setattr(here.channel, "transmit", slow)
+    monkeypatch.setattr(worker._consumer, "stop", drained_by_huey)
+    here.push("one")
+    assert entered.wait(10)
+    with ThreadPoolExecutor(1) as pool:
+        finished = pool.submit(worker.stop)
+        assert drained.wait(20)
+        go_on.set()
+        assert finished.result()
+    assert len(here.channel.effects) == 1
+
+
 def test_the_queue_is_the_one_that_the_config_asks_for(tmp_path: Path):
     raw = {"server": {"data_dir": str(tmp_path)}}
     assert type(make_queue(config.parse(raw, None, {}), b"k")).__name__ == "SqliteHuey"

@@ -4,6 +4,7 @@ import contextlib
 import gc
 import logging
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -117,6 +118,7 @@ class Worker:
         hands = lanes + 2  # while all lanes send, two are left for the other jobs
         self._spare = ThreadPoolExecutor(hands, thread_name_prefix="spare")
         self._lock = threading.Lock()
+        self._idle = threading.Condition(self._lock)
         self._jobs = self._made_jobs()
         self._rang_at: dict[str, datetime] = {}
         self._task = self._queue.task(name="job")(self._run)
@@ -168,10 +170,16 @@ class Worker:
         process, and what was being written is looked up or put to a person after the next start.
         """
         self._stopping.set()
+        give_up = (
+            time.monotonic() + _DRAIN_SECONDS
+        )  # real waiting, as Huey's, whatever the clock in hand says
         self._timekeeper.join(timeout=2)
         self._consumer.stop(graceful=True)
-        finished = not any(thread.is_alive() for _worker, thread in self._consumer.worker_threads)
-        finished = finished and not self._running
+        with self._idle:  # while the queue is away jobs run in threads that Huey knows nothing of
+            finished = self._idle.wait_for(lambda: not self._running, max(0.0, give_up - time.monotonic()))
+        finished = finished and not any(
+            thread.is_alive() for _worker, thread in self._consumer.worker_threads
+        )
         for pool in (self._preparing, self._pool, self._spare):
             pool.shutdown(wait=finished, cancel_futures=True)
         if not finished:  # and so it has not retired: who retires is taken to write nothing any more
@@ -277,6 +285,7 @@ class Worker:
             with self._lock:
                 self._running.discard(ring)
                 self._ringing.pop(ring, None)
+                self._idle.notify_all()
 
     def _expand(self) -> None:
         until = self._server.clock.boottime() + _EXPANDS_FOR
