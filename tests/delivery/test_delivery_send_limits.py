@@ -111,6 +111,8 @@ def test_what_is_used_today_is_told_by_limit(room):
     assert (told["all"].used, told["all"].full) == (3, 0)
     assert set(told) == {"community.day", "member.day", "test.day", "all"}
     assert {usage.limit.code: usage.used for usage in room.limits.used_today("another")}["all"] == 0
+    all_channels = {usage.limit.code: usage for usage in room.limits.used_today("")}
+    assert (all_channels["all"].subjects, all_channels["all"].used, all_channels["all"].highest) == (1, 3, 3)
 
 
 def test_the_platforms_limits_name_their_source_and_the_day_they_were_checked(room):

@@ -365,3 +365,5 @@ def test_the_tests_of_a_day_are_counted_once_however_many_channels_run(admin: Br
     server.home.tick()
     server.dispatcher(this_process(), ThreadPoolExecutor(1), batch=1).run_due()
     assert "今天已用 1 条 · 最多 20 条" in admin.get("/pushes/test").text
+    tests = admin.get("/settings/limits").text.partition("测试发送每天")[2]
+    assert "今天已用 1 条" in tests[: tests.index("</form>")]

@@ -174,7 +174,8 @@ class SendLimits:
     def used_today(self, channel: str) -> list[LimitUsage]:
         """How much of each limit that counts for the channel is used in its running day, week or month.
 
-        A limit over all channels tells what all of them have used together.
+        A limit over all channels tells what all of them have used together, but for one that counts each
+        channel by itself: it tells the channel's own use, and with the channel "" that of every one.
         """
         now = self._clock.now()
         with self._database.read() as session:
@@ -198,7 +199,7 @@ class SendLimits:
         query = query.where(
             LimitUse.limit_id == row.id, LimitUse.starts_on == window.starts_on, LimitUse.used > 0
         )
-        if row.scope == "channel":
+        if row.scope == "channel" and channel:
             query = query.where(LimitUse.subject == channel)
         subjects, used, highest, full = session.execute(query).one()
         return LimitUsage(_view(row), window, most, subjects, int(used or 0), highest or 0, int(full or 0))

@@ -160,7 +160,7 @@ def name_of(limit: LimitView) -> str:
 
 def used_of(usage: LimitUsage) -> dict[str, Any]:
     """How far a limit is used, in words and numbers."""
-    one = usage.limit.scope == "channel"
+    one = usage.limit.scope == "channel" and usage.subjects <= 1
     return {
         "name": name_of(usage.limit),
         "most": usage.most,
@@ -182,9 +182,13 @@ def _of(code: str) -> LimitView:
 
 
 def _usage(limits: list[LimitView]) -> dict[str, LimitUsage]:
-    """Each limit's use; one over all channels counts them together, so any channel tells it."""
-    channels = dict.fromkeys(["", *(limit.channel for limit in limits)])
-    return {usage.limit.code: usage for channel in channels for usage in server().limits.used_today(channel)}
+    """Each limit's use, of one over all channels that of all of them."""
+    return {
+        usage.limit.code: usage
+        for channel in dict.fromkeys(["", *(limit.channel for limit in limits)])
+        for usage in server().limits.used_today(channel)
+        if usage.limit.channel == channel
+    }
 
 
 def _shown(limit: LimitView, usage: LimitUsage | None, called: Mapping[str, str]) -> dict[str, Any]:

@@ -258,21 +258,17 @@ def _trials() -> list[Trial]:
 
 
 def _test_page(errors: Errors) -> str:
-    found = {  # a limit over all channels is told by each of them
-        usage.limit.code: usage
-        for name, _title in choices.channels()
-        for usage in server().limits.used_today(name)
-        if usage.limit.is_test
-    }
-    usage = [used_of(each) for each in found.values()]
+    trials = _trials()
     return render_template(
         "pushes/test.html",
-        trials=[(each.id, f"{each.community} · {choices.channel_title(each.channel)}") for each in _trials()],
+        trials=[(each.id, f"{each.community} · {choices.channel_title(each.channel)}") for each in trials],
         values=request.form,
-        usage={
-            "used": sum(each["used"] for each in usage),
-            "most": max((each["most"] for each in usage), default=0),
-        },
+        usage=[
+            {"channel": choices.channel_title(name), **used_of(usage)}
+            for name in dict.fromkeys(each.channel for each in trials)
+            for usage in server().limits.used_today(name)
+            if usage.limit.is_test
+        ],
         errors=errors,
     )
 
