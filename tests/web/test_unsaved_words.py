@@ -1,5 +1,6 @@
 """What was typed outlasts a login that ran out, a page that grew old and a file that was refused."""
 
+import html
 import re
 from collections.abc import Callable
 from datetime import timedelta
@@ -93,3 +94,37 @@ def test_a_form_says_whose_words_it_keeps_and_whether_it_was_answered(sign_in: C
     assert 'data-keep="writer"' in fresh
     assert "data-answered" not in fresh
     assert 'data-keep="writer" data-answered' in back
+
+
+def test_logging_out_of_a_session_that_has_ended_is_no_loss(admin: Browser, clock: FakeClock):
+    admin.get("/calendar")
+    clock.advance(timedelta(hours=9))
+    answer = admin.post("/logout")
+    assert answer.request.path == "/login"
+    assert "没有保存" not in answer.text
+
+
+@pytest.mark.parametrize(("asked", "led_to"), [("/review?tag=早安", "/review"), ("/", "/"), ("//evil/", "/")])
+def test_a_first_password_leads_on_to_the_page_that_was_asked_for(
+    server: Server, app: Flask, asked: str, led_to: str
+):
+    server.staff.create("mei", "梅", "once only word", ["editor"], one_time=True)
+    browser = Browser(app.test_client())
+    first = browser.client.post(
+        "/login", data={"username": "mei", "password": "once only word", "next": asked}
+    )
+    page = browser.client.get(first.location, follow_redirects=True)
+    assert page.request.path == "/password"
+    form = re.search(r'action="(/password[^"]*)"', page.text)
+    token = re.search(r'name="csrf_token" value="([^"]+)"', page.text)
+    assert form is not None
+    assert token is not None
+    words = {
+        "old_password": "once only word",
+        "new_password": "梅的密码真的很长很长很长很长",
+        "again": "梅的密码真的很长很长很长很长",
+    }
+    done = browser.client.post(
+        html.unescape(form[1]), data={**words, "csrf_token": token[1]}, follow_redirects=True
+    )
+    assert done.request.path == led_to

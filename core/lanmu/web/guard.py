@@ -88,7 +88,8 @@ def _check() -> AnyResponse | None:
             needed=_in_words(permission),
         )
     if who.must_change_password and not g.by_token and request.endpoint not in _WITH_ONE_TIME_PASSWORD:
-        return _go_to(url_for("session.password"))
+        asked = request.full_path.rstrip("?") if _asks_for_a_page() else "/"
+        return _go_to(url_for("session.password", next=asked if asked != "/" else None))
     return None
 
 
@@ -115,13 +116,19 @@ def _ask_to_sign_in() -> AnyResponse:
         )
         answer.status, answer.code = 401, "unauthorized"
         raise answer
+    if request.endpoint == "session.logout":
+        return _go_to(url_for("session.login"))
     if request.method not in _SAFE:
         gone = _("You are not logged in any more, so this was not stored. Log in, then do it once more.")
         flash(translate(gone), "warning")
     # What a form asked for, or a part of a page, is no place to come back to; the page it stood on is.
-    whole = request.method == "GET" and not request.headers.get("HX-Request")
-    back = request.full_path.rstrip("?") if whole else page_before()
+    back = request.full_path.rstrip("?") if _asks_for_a_page() else page_before()
     return _go_to(url_for("session.login", next=back if back not in ("", "/") else None))
+
+
+def _asks_for_a_page() -> bool:
+    """Whether a browser could ask for the same again; a form's address and a part of a page are no pages."""
+    return request.method == "GET" and not request.headers.get("HX-Request")
 
 
 def _go_to(page: str) -> AnyResponse:

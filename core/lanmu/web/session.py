@@ -92,7 +92,7 @@ def password() -> str | Response | tuple[str, int]:
     server().audit.record(signed_in().username, "password.change", address=request.remote_addr or "")
     told = _("The password is changed. Wherever else you were logged in, you are logged out.")
     flash(translate(told), "success")
-    return _with_session(redirect("/"), token)
+    return _with_session(redirect(local(request.args.get("next", ""))), token)
 
 
 def _with_session(answer: Response, token: str) -> Response:
