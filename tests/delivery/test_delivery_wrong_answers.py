@@ -188,6 +188,24 @@ def test_a_mistake_after_the_write_leaves_its_own_unit_in_doubt_alone(room: Room
     assert "wrong.one" in unit.reason
 
 
+@pytest.mark.parametrize(("step", "pushes"), [("connect", 1), ("transmit", 3)])
+def test_a_batch_is_written_to_its_end_though_its_plugin_is_set_aside_in_the_middle(
+    room: Room, step: str, pushes: int
+) -> None:
+    """A page may find that out at any moment; whoever is being written to then must not be left in doubt."""
+
+    def set_aside(answer: Any) -> Any:
+        room.channels.pop("wrong.one", None)
+        return answer
+
+    leaving = Wrong(**{step: set_aside})
+    room.channels["wrong.one"] = leaving
+    sent = [room.send(f"b{number}", channel="wrong.one") for number in range(pushes)]
+    room.run()
+    assert [room.states(push) for push in sent] == [["accepted"]] * pushes
+    assert len(leaving.writes) == pushes
+
+
 def test_a_mistake_in_reading_that_nothing_was_written_is_tried_again(room: Room) -> None:
     wrong = Wrong(
         transmit=lambda _seen: Observation(wrote=False, fault="refused"), classify=lambda _verdict: None

@@ -221,8 +221,12 @@ class Gatekeeper:
 
     def _calls(self, going: Sequence[Ready]) -> dict[int, list[Bucket]]:
         """The buckets from which the call of each unit takes a token, where its far end sets a pace."""
-        called = {name: self._channels[name].abilities for name in {each.unit.channel for each in going}}
-        paced = {name: abilities for name, abilities in called.items() if rates.sets_a_pace(abilities)}
+        called = {name: self._channels.get(name) for name in {each.unit.channel for each in going}}
+        paced = {
+            name: channel.abilities
+            for name, channel in called.items()
+            if channel is not None and rates.sets_a_pace(channel.abilities)  # it may just have been set aside
+        }
         return {
             unit.id: rates.buckets(unit.channel, paced[unit.channel], [each.key for each in unit.targets])
             for unit, *_rest in going

@@ -67,9 +67,13 @@ class _Waiting(NamedTuple):
 
 
 class _Connected(NamedTuple):
-    """A unit that is ready, with its way to the far end open."""
+    """A unit that is ready, with its way to the far end open.
+
+    `channel` goes along with it: its plugin may be set aside before the write, and the batch would be lost.
+    """
 
     ready: Ready
+    channel: Channel
     line: Line | None
 
 
@@ -222,7 +226,7 @@ class Dispatcher:
             ready = self._preflight.prepare(unit, waiting.sheet, channel, waiting.values)
             if isinstance(ready, Next):
                 return Recorded(unit, ready)
-            return _Connected(ready, asking.connected(channel, ready.request))
+            return _Connected(ready, channel, asking.connected(channel, ready.request))
         except NotConnected as error:
             return Recorded(unit, after_no_connection(error, unit.tries))
         except asking.ChannelFault as fault:
@@ -267,9 +271,8 @@ class Dispatcher:
 
     def _write(self, intended: _Intended) -> Recorded:
         """The one write. A worker that slept since its intent writes nothing: its lease may be over."""
-        ready, line = intended.connected.ready, intended.connected.line
+        ready, channel, line = intended.connected
         unit = ready.unit
-        channel = self._channels[unit.channel]
         if self._clock.boottime() - intended.boot > GUARD_GAP:
             slept = Observation(wrote=False, fault=_("The worker slept between its intent and the write."))
             return Recorded(unit, Next(UnitState.RETRY_WAIT, slept.fault, "slept", timedelta(0)), slept)
