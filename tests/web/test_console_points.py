@@ -113,3 +113,33 @@ def test_a_rule_that_cannot_say_what_it_gives_is_shown_by_its_title(
     page = admin.get("/points")
     assert page.status_code == 200
     assert ("怪规则" in page.text, "bare" in page.text) == (True, True)
+
+
+def test_an_unused_coupon_is_cancelled_and_its_points_go_back(
+    admin: Browser, sign_in: Callable[[str], Browser], server: Server, member: str, code: str
+):
+    (posting,) = (line.id for line in server.ledger.lines(kind="redeem"))
+    other = server.audience.members.create(MemberDraft("别人")).id
+    assert "撤销这张券" in admin.get("/points").text
+    assert "撤销这张券" in admin.get(f"/points?member={member}").text
+    assert "撤销这张券" not in admin.get(f"/points?member={other}").text
+    assert "撤销这张券" not in sign_in("auditor").get("/points").text
+    path = f"/points/postings/{posting}/cancel"
+    assert sign_in("auditor").post(path).status_code == 403
+    for _tap in range(2):
+        assert "已撤销：券已作废，退回 100 积分。" in admin.post(path, {"member": member}).text
+        assert (server.ledger.balance(member), server.ledger.coupons(member)[0].state) == (300, "void")
+    assert "撤销这张券" not in admin.get("/points").text
+    assert "券码无效" in admin.post("/p/points/till", {"code": code}).text
+    assert "撤销优惠券并退回积分" in admin.get("/settings/audit").text
+
+
+def test_a_used_coupon_and_what_is_no_coupon_are_not_cancelled(
+    admin: Browser, server: Server, member: str, code: str
+):
+    server.ledger.use_coupon(code, "admin")
+    for line in server.ledger.lines():
+        admin.post(f"/points/postings/{line.id}/cancel")
+    admin.post("/points/postings/9999/cancel")
+    assert (server.ledger.balance(member), len(server.ledger.lines())) == (200, 2)
+    assert "撤销这张券" not in admin.get("/points").text

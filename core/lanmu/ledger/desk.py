@@ -87,6 +87,12 @@ class CouponDesk:
         """The newest coupons of all members, without their codes."""
         return self._list(Coupon.id > 0, limit)
 
+    def unused(self, postings: Sequence[int]) -> set[int]:
+        """Which of these postings paid for a coupon that nobody has used, so that it can be given back."""
+        with self._database.read() as session:
+            open_states = Coupon.state.in_(("issued", "expired"))
+            return set(session.scalars(select(Coupon.tx_id).where(Coupon.tx_id.in_(postings), open_states)))
+
     def expire(self) -> int:
         """Mark the coupons whose time is over; how many. They were unusable from that instant anyway."""
         now = self._clock.now()

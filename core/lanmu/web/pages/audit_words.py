@@ -55,6 +55,7 @@ ACTIONS = {
     "member.edit": _("Changed a member"),
     "password.change": _("Changed the password"),
     "points.adjust": _("Adjusted points by hand"),
+    "points.cancel": _("Cancelled a coupon and gave its points back"),
     "points.offer": _("Made an offer"),
     "points.offer_switch": _("Switched an offer on or off"),
     "points.rule": _("Changed a points rule"),

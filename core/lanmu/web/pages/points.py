@@ -13,6 +13,7 @@ from lanmu.i18n import _
 from lanmu.interfaces.access import requires
 from lanmu.interfaces.errors import Invalid, LanmuError, NotFound
 from lanmu.interfaces.events import DescribedRule, PointsRule
+from lanmu.ledger.refusals import Refused
 from lanmu.ledger.views import KIND_WORDS, PostingLine, RuleSetting
 from lanmu.web.pages.acts import Errors, act, by_field, in_words, note, say, whole
 from lanmu.web.people import server, signed_in, translate
@@ -102,6 +103,28 @@ def adjust() -> Response | tuple[str, int]:
     return redirect(url_for("points.index"), 303)
 
 
+@blueprint.post("/points/postings/<int:posting>/cancel")
+@requires("points.adjust")
+def cancel(posting: int) -> Response:
+    """Take a coupon back that was not used, and give its points back; twice is as good as once."""
+
+    def do() -> str:
+        spent = server().ledger.posting(posting)
+        if spent.kind != "redeem":
+            raise Refused("no_such_posting")
+        server().ledger.refund(
+            posting, -spent.amount, f"cancel:{posting}", reason="", actor=signed_in().username
+        )
+        return say(_("Cancelled: the coupon is void, and %(n)s points are given back."), n=-spent.amount)
+
+    return act(do, _back(), permission="points.adjust", on=f"posting:{posting}")
+
+
+def _back() -> str:
+    """Where the postings stood: all of them, or those of one member."""
+    return url_for("points.index", member=request.form.get("member", "") or None)
+
+
 def _offered() -> list[PointsRule]:
     """The rules that have a name: one without it cannot be switched, nor can its awards be posted."""
     every = server().plugins.offers("lanmu_points_rules")
@@ -138,7 +161,8 @@ def _page(errors: Errors) -> str:
     balances = ledger.balances([member.id for member in members])
     totals = ledger.totals()
     flows = {flow.kind: flow.points for flow in ledger.flows(now - _MONTH, now)}
-    lines = ledger.lines(limit=15)
+    lines = ledger.lines(member=request.args.get("member", ""), limit=15)
+    unused = ledger.desk.unused([line.id for line in lines])
     names = server().audience.members.names([line.member for line in lines])
     set_ = ledger.rules.all()
     return render_template(
@@ -154,7 +178,7 @@ def _page(errors: Errors) -> str:
             "first_url": url_for("points.index", q=search or None) if cursor else "",
         },
         q=search,
-        lines=[_line(line, names) for line in lines],
+        lines=[_line(line, names, line.id in unused) for line in lines],
         totals={
             "outstanding": totals.outstanding,
             "members": totals.members,
@@ -182,8 +206,10 @@ def _adjusting(members: list[tuple[str, str]]) -> dict[str, Any]:
     }
 
 
-def _line(line: PostingLine, names: dict[str, str]) -> dict[str, Any]:
+def _line(line: PostingLine, names: dict[str, str], unused: bool) -> dict[str, Any]:
     return {
+        "id": line.id,
+        "cancels": unused,
         "at": line.at,
         "member": names.get(line.member, line.member),
         "reason": translate(line.reason or KIND_WORDS.get(line.kind, line.kind)),
