@@ -391,3 +391,9 @@ def test_the_command_names_its_options(clock: FakeClock) -> None:
     assert result.exit_code == 0
     for option in ("--host", "--port", "--state"):
         assert option in result.output
+
+
+def test_a_sandbox_whose_port_is_taken_leaves_nothing_open(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(OSError, match="in use"):
+        start(FakeClock(), tmp_path / "sandbox.db", port=taken.getsockname()[1])
+    assert not (tmp_path / "sandbox.db-wal").exists(), "SQLite takes it away with the last connection"

@@ -39,4 +39,9 @@ def start(
     """
     from lanmu_wecom.sandbox.server import run
 
-    return run(create_app(clock, state_path, options), host, port, **server)
+    app = create_app(clock, state_path, options)
+    try:
+        return run(app, host, port, **server)
+    except OSError:
+        app.extensions["wecom_sandbox"].store.close()
+        raise

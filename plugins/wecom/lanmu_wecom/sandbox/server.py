@@ -1,5 +1,6 @@
 """Serving the sandbox with waitress, in a thread beside the real server or by itself."""
 
+import socket
 import threading
 from typing import Any
 
@@ -15,8 +16,11 @@ class Running:
     def __init__(self, app: Flask, host: str, port: int, options: dict[str, Any]) -> None:
         self.app = app
         self._watched: dict[int, Any] = {}
+        # Bound here: waitress leaves a pipe open where it cannot.
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listening = socket.create_server((host, port), family=family, backlog=1024)
         self._server: Any = create_server(
-            app, map=self._watched, host=host, port=port, threads=_THREADS, ident="nginx", **options
+            app, map=self._watched, sockets=[listening], threads=_THREADS, ident="nginx", **options
         )
         self.host = host
         self.port = int(self._server.effective_port)
