@@ -1,13 +1,12 @@
 """Keeps house in a process that serves the web alone: it says that it is alive, and looks at the clock."""
 
+import logging
 import threading
-
-import structlog
 
 from lanmu.server import Server
 from lanmu.storage.away import cause_of
 
-log = structlog.get_logger(__name__)
+log = logging.getLogger(__name__)
 
 
 class Keeper:
@@ -35,6 +34,6 @@ class Keeper:
                 away = False
             except Exception as error:  # noqa: BLE001  whatever it is, the next look comes soon
                 if not away:
-                    why = cause_of(error)
-                    log.error("the database cannot be used; it is tried again until it can", error=why)
+                    told = "the database cannot be used; it is tried again until it can"
+                    log.error(told, extra={"error": cause_of(error)})
                 away = True

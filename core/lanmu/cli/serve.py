@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import structlog
 
 from lanmu.cli.commands import Command
 from lanmu.cli.context import CONFIG, done, progress_bar, read_config, start_server, starter
@@ -27,8 +26,6 @@ from lanmu.server import Server
 
 if TYPE_CHECKING:
     from lanmu.worker import Worker
-
-log = structlog.get_logger(__name__)
 
 _DRAIN_SECONDS = 20.0
 

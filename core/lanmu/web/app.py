@@ -1,12 +1,12 @@
 """The Flask app: blueprints, templates in two languages, errors as pages or as Problem Details."""
 
+import logging
 import secrets
 import time
 from collections.abc import Mapping
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-import structlog
 from flask import Flask, Request, Response, g, jsonify, render_template, request
 from flask.sessions import SecureCookieSessionInterface
 from marshmallow import Schema
@@ -24,7 +24,7 @@ from lanmu.web.people import local, opened_at, page_before, server, translate
 if TYPE_CHECKING:
     from lanmu.server import Server
 
-log = structlog.get_logger(__name__)
+log = logging.getLogger(__name__)
 
 _METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
 
@@ -90,7 +90,8 @@ def _mount_plugins(app: Flask, lanmu: "Server") -> None:
         for endpoint in set(app.view_functions) - before:
             if guard.permission_of(app, endpoint, "GET") is None:
                 # The guard would refuse each request anyway; told at start, its author finds it at once.
-                log.warning("plugin view without a permission is closed", plugin=name, endpoint=endpoint)
+                view = {"plugin": name, "endpoint": endpoint}
+                log.warning("plugin view without a permission is closed", extra=view)
     addresses = app.url_map.bind("")
     for name, item in lanmu.plugins.offers("lanmu_menu"):
         try:
@@ -120,11 +121,13 @@ def _note(response: Response) -> Response:
     server().meters.request_seconds.labels(endpoint).observe(seconds)
     log.debug(
         "request",
-        request_id=g.get("request_id"),
-        method=request.method,
-        path=request.path,
-        status=response.status_code,
-        ms=round(seconds * 1000, 1),
+        extra={
+            "request_id": g.get("request_id"),
+            "method": request.method,
+            "path": request.path,
+            "status": response.status_code,
+            "ms": round(seconds * 1000, 1),
+        },
     )
     return response
 
@@ -169,7 +172,8 @@ def _faults_of_request(messages: Mapping[str, object], schema: Schema | None) ->
 
 
 def _tell_crash(error: Exception) -> tuple[Any, int]:
-    log.error("request failed", request_id=g.get("request_id"), path=request.path, exc_info=error)
+    where = {"request_id": g.get("request_id"), "path": request.path}
+    log.error("request failed", extra=where, exc_info=error)
     fault = _("Something went wrong on our side; nothing you stored is lost.")
     way_out = _("Try again. If it stays, tell your administrator this number: %(id)s")
     return _tell(500, "internal", LanmuError("", fault, way_out, id=g.get("request_id", "")))
