@@ -133,7 +133,13 @@ class Server:
         self.audience = AudienceService(database, clock)
         self.metrics = MetricsService(database, clock)
         self.ledger = LedgerService(
-            database, clock, self.signer.key("coupons"), frozen=self.audience.is_frozen
+            database,
+            clock,
+            self.signer.key("coupons"),
+            frozen=self.audience.is_frozen,
+            used=lambda staff, coupon: self.audit.record(
+                staff, "coupon.use", coupon, permission="coupon.redeem"
+            ),
         )
         self.sealer = Sealer(database, clock)
         self.library = Library(

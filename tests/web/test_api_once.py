@@ -187,6 +187,23 @@ def test_points_are_taken_back_by_those_alone_who_may_give_them(program: Callabl
     assert program("points:read")("POST", "/events/returns", named).status_code == 403
 
 
+def test_a_coupon_is_used_once_over_the_api_and_stands_in_the_log(
+    program: Callable[..., Program], server: Server
+):
+    member = server.audience.members.create(MemberDraft("乐乐妈妈")).id
+    server.ledger.adjust(member, 100, "k", reason="开业礼", actor="admin")
+    code = {"code": server.ledger.redeem(member, server.ledger.shelf.create("杯子", 10).id, "k").code}
+    call = program("coupon:redeem")
+    assert program("member:read")("POST", "/coupons/use", code).status_code == 403
+    first, again = (call("POST", "/coupons/use", code, **{"Idempotency-Key": "till-1"}) for _time in range(2))
+    assert (first.status_code, first.get_json()["state"]) == (200, "redeemed")
+    assert (again.status_code, again.get_json()) == (200, first.get_json())
+    assert call("POST", "/coupons/use", code).status_code == 422
+    assert [line.object for line in server.audit.latest() if line.action == "coupon.use"] == [
+        first.get_json()["id"]
+    ]
+
+
 def test_an_event_of_nobody_is_told_so(program: Callable[..., Program]):
     event = {"kind": "check_in", "provider": "wecom", "user": "nobody"}
     assert program()("POST", "/events", event).status_code == 404

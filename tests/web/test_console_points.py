@@ -73,6 +73,8 @@ def test_a_coupon_is_used_once_at_the_till(
         used = session.scalar(select(Coupon))
     assert used is not None
     assert (used.state, used.used_by) == ("redeemed", "admin")
+    told = [(line.actor, line.object) for line in server.audit.latest() if line.action == "coupon.use"]
+    assert told == [("admin", used.public_id)]
     again = admin.post("/p/points/till/use", {"code": typed})
     assert (again.status_code, 'id="fault-code"' in again.text) == (422, True)
     assert ("这张券您刚刚核销过了" if language == "zh-CN" else "You have just used") in again.text

@@ -27,6 +27,10 @@ from lanmu.storage import Database
 _NOTHING_EARNED = ("capped", "too_soon", "rule_off")
 
 
+def nobody_listens(_staff: str, _coupon: str) -> None:
+    """For a ledger on its own: who used a coupon is written down by the staff's log."""
+
+
 def nobody_is_frozen(_member: str) -> bool:
     """For a ledger on its own: whether a member is frozen is known to the audience."""
     return False
@@ -36,7 +40,7 @@ class LedgerService:
     """The ledger. It satisfies `lanmu.interfaces.host.Points`.
 
     `pepper` (16 bytes or more, secret, and the same for ever) makes the coupon codes. `frozen` tells
-    whether a member may not spend. What the shop sets and the till asks is in `shelf` (offers), `desk`
+    whether a member may not spend, `used` hears who used which coupon up. What the shop sets and the till asks is in `shelf` (offers), `desk`
     (coupons) and `rules`.
     """
 
@@ -47,11 +51,13 @@ class LedgerService:
         pepper: bytes,
         *,
         frozen: Callable[[str], bool] = nobody_is_frozen,
+        used: Callable[[str, str], None] = nobody_listens,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._database = database
         self._clock = clock
         self._frozen = frozen
+        self._used = used
         self._poster = Poster(database, clock, sleep)
         self.codes = CouponCodes(pepper)
         self.shelf = OfferShelf(database, clock, self._poster, self.codes, frozen)
@@ -273,7 +279,9 @@ class LedgerService:
 
         Who used it up themselves is told so.
         """
-        return self.desk.use(code, staff)
+        used = self.desk.use(code, staff)
+        self._used(staff, used.id)
+        return used
 
     # The shop's view
 

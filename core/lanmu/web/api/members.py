@@ -139,6 +139,4 @@ def points(member: str) -> dict[str, Any]:
 @blueprint.arguments(CouponUseSchema)
 @blueprint.response(200, CouponSchema)
 def use_coupon(given: dict[str, Any]) -> Any:
-    used = server().ledger.desk.use(given["code"], signed_in().username)
-    server().audit.record(signed_in().username, "coupon.use", used.id, permission="coupon.redeem")
-    return used
+    return server().ledger.use_coupon(given["code"], signed_in().username)
