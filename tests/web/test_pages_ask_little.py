@@ -1,10 +1,10 @@
 """A page asks the database as often for many things as for a few: lists grow, and so must not the wait."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from sqlalchemy import event
-from tests.web.conftest import CHANNEL, Browser, Send
+from tests.web.conftest import CHANNEL, Browser, Program, Send
 
 from lanmu.audience.views import Address, CommunityDraft, IdentityKey, MemberDraft
 from lanmu.library.content import Content
@@ -58,11 +58,36 @@ PAGES = (
     "/points", "/today", "/rehearsal", "/settings/limits", "/settings/audit", "/settings/plugins",
 )  # fmt: skip
 
+LISTS = (
+    "/materials",
+    "/pushes",
+    "/communities",
+    "/members",
+    "/columns",
+    "/occurrences?since=2026-11-23T00:00:00Z&until=2026-11-30T00:00:00Z",
+)
+
 
 def asked(server: Server, admin: Browser, path: str) -> list[str]:
     with counting(server) as sent:
         assert admin.get(path).status_code == 200
     return sent
+
+
+def test_a_list_of_the_api_asks_no_more_for_many_than_for_few(
+    stocked: Server, program: Callable[..., Program], send: Send
+):
+    send("first")
+    call = program()
+
+    def of(path: str) -> int:
+        with counting(stocked) as sent:
+            assert call("GET", path).status_code == 200
+        return len(sent)
+
+    before = {path: max(of(path), of(path)) for path in LISTS}
+    grow(stocked, send)
+    assert {path: more for path in LISTS if (more := of(path) - before[path]) >= MORE} == {}
 
 
 def test_a_list_of_many_asks_no_more_than_one_of_few(stocked: Server, admin: Browser, send: Send):
