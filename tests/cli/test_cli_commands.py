@@ -72,6 +72,22 @@ def test_an_account_is_made_listed_and_given_a_new_password(lanmu):
     assert lanmu("staff", "reset-password", "nobody").exit_code == 2
 
 
+def test_an_account_gets_other_roles_and_is_closed_when_somebody_leaves(lanmu):
+    lanmu("staff", "create", "boss", "--role", "admin")
+    lanmu("staff", "create", "li", "--name", "李", "--role", "editor")
+    told = lanmu("staff", "roles", "li", "--role", "editor", "--role", "reviewer", lang="zh").stdout
+    assert told == "li 现在的角色：editor, reviewer\n"
+    assert lanmu("staff", "close", "li", lang="zh").stdout == "li 已停用并退出所有登录。\n"
+    assert "li" not in lanmu("staff", "list").stdout
+    last = lanmu("staff", "close", "boss", lang="zh")
+    assert (last.exit_code, last.stderr) == (
+        1,
+        "username: boss 是唯一的管理员。请先把另一位同事设为管理员。\n",
+    )
+    assert lanmu("staff", "reopen", "li").stdout == "li can sign in again.\n"
+    assert "editor, reviewer\n" in lanmu("staff", "list").stdout
+
+
 def test_a_token_is_shown_once_and_can_be_ended(lanmu):
     lanmu("staff", "create", "li", "--role", "admin")
     token = lanmu("staff", "token", "li", "--scope", "content:read").stdout.strip()

@@ -9,6 +9,7 @@ from lanmu.interfaces.errors import Conflict, Denied, Invalid
 from lanmu.staff.models import LoginFailure, StaffSession
 from lanmu.staff.passwords import check_password, hash_password, made_up_password
 from lanmu.staff.service import StaffService, TooManyTries, network_of
+from lanmu.staff.tokens import TokenService
 from lanmu.storage import Database
 from lanmu.testing.clock import FakeClock
 
@@ -142,3 +143,51 @@ def test_the_first_admin_of_two_processes_that_start_at_once_has_one_password(
     told.append(staff.ensure_admin("Admin"))
     assert [bool(each) for each in told] == [True, False]
     assert staff.login("admin", str(told[0]), "127.0.0.1")
+
+
+def test_whoever_has_left_is_signed_out_and_let_in_no_more_until_reopened(
+    staff: StaffService, database: Database, clock: FakeClock
+):
+    staff.create("boss", "Boss", GOOD, ["admin"])
+    staff.create("mei", "梅", GOOD, ["editor"])
+    cookie, _who = staff.login("mei", GOOD, "127.0.0.1")
+    tokens = TokenService(database, clock)
+    token = tokens.create("mei", "t", ["content:read"])
+    staff.close("mei")
+    assert staff.signed_in(cookie) is None
+    assert tokens.recognise(token) is None
+    with pytest.raises(Denied):
+        staff.login("mei", GOOD, "127.0.0.1")
+    assert [each.username for each in staff.everybody()] == ["boss"]
+    assert staff.names() == {"boss": "Boss", "mei": "梅"}
+    staff.reopen("mei")
+    assert staff.signed_in(cookie) is None, "an ended session stays ended"
+    assert tokens.recognise(token) is not None
+    assert staff.login("mei", GOOD, "127.0.0.1")[1].name == "梅"
+
+
+def test_other_roles_hold_at_once(staff: StaffService):
+    staff.create("mei", "梅", GOOD, ["editor"])
+    cookie, _who = staff.login("mei", GOOD, "127.0.0.1")
+    staff.set_roles("mei", ["reviewer"])
+    now = staff.signed_in(cookie)
+    assert now is not None
+    assert (now.roles, now.may("content.approve"), now.may("content.edit")) == (("reviewer",), True, False)
+    with pytest.raises(Invalid, match="king"):
+        staff.set_roles("mei", ["king"])
+    for wrong in (staff.close, staff.reopen):
+        with pytest.raises(Invalid, match="nobody"):
+            wrong("nobody")
+
+
+def test_the_last_administrator_stays(staff: StaffService):
+    staff.create("boss", "Boss", GOOD, ["admin"])
+    staff.create("mei", "梅", GOOD, ["editor", "admin"])
+    staff.close("mei")
+    for leave in (lambda: staff.close("boss"), lambda: staff.set_roles("boss", ["editor"])):
+        with pytest.raises(Conflict, match="only administrator"):
+            leave()
+    staff.reopen("mei")
+    staff.set_roles("boss", ["editor"])
+    staff.close("boss")
+    assert [each.username for each in staff.everybody()] == ["mei"]

@@ -46,6 +46,46 @@ def reset_password(ctx: click.Context, username: str) -> None:
     done(_("%(username)s can sign in once with: %(password)s"), username=username, password=password)
 
 
+@staff.command("roles", help=_("Give an account other roles; they hold from the person's next click on."))
+@click.argument("username")
+@click.option(
+    "--role",
+    "roles",
+    type=click.Choice(list(ROLES)),
+    multiple=True,
+    required=True,
+    help=_("A role; may be given several times."),
+)
+@click.pass_context
+def roles_(ctx: click.Context, username: str, roles: tuple[str, ...]) -> None:
+    with open_server(ctx) as server:
+        server.staff.set_roles(username, list(roles))
+        server.audit.record("cli", "staff.roles", username, detail={"roles": list(roles)})
+    done(_("%(username)s is now: %(roles)s"), username=username, roles=", ".join(roles))
+
+
+@staff.command(
+    "close", help=_("Close the account of somebody who has left: neither password nor tokens count any more.")
+)
+@click.argument("username")
+@click.pass_context
+def close(ctx: click.Context, username: str) -> None:
+    with open_server(ctx) as server:
+        server.staff.close(username)
+        server.audit.record("cli", "staff.close", username)
+    done(_("%(username)s is signed out and cannot sign in any more."), username=username)
+
+
+@staff.command("reopen", help=_("Open a closed account again, with the password and tokens of before."))
+@click.argument("username")
+@click.pass_context
+def reopen(ctx: click.Context, username: str) -> None:
+    with open_server(ctx) as server:
+        server.staff.reopen(username)
+        server.audit.record("cli", "staff.reopen", username)
+    done(_("%(username)s can sign in again."), username=username)
+
+
 @staff.command("list", help=_("List the accounts with their roles."))
 @click.option("--json", "as_json", is_flag=True, help=_("Print JSON."))
 @click.pass_context

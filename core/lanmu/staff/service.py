@@ -8,6 +8,7 @@ from ipaddress import ip_address, ip_network
 
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
 
 from lanmu.i18n import LOCALES, _
 from lanmu.interfaces.clock import Clock
@@ -75,14 +76,7 @@ class StaffService:
         username = username.strip().lower()
         if not username or not username.isascii() or len(username) > 60 or " " in username:
             raise Invalid("username", _("must be 1 to 60 Latin letters, digits or signs without blanks."))
-        if unknown := [role for role in roles if role not in ROLES]:
-            raise Invalid(
-                "roles",
-                _("%(unknown)s is no role."),
-                _("Known roles: %(known)s."),
-                unknown=", ".join(unknown),
-                known=", ".join(ROLES),
-            )
+        _known(roles)
         if not one_time:
             acceptable(password)
         hashed = hash_password(password)
@@ -110,12 +104,35 @@ class StaffService:
         password = made_up_password()
         hashed = hash_password(password)
         with self._database.write() as session:
-            row = session.scalar(select(Staff).where(Staff.username == username))
-            if row is None:
-                raise Invalid("username", _("nobody here is called %(username)s."), username=username)
+            row = _of(session, username)
             row.password_hash, row.one_time_password = hashed, True
             session.execute(delete(StaffSession).where(StaffSession.staff_id == row.id))
         return password
+
+    def set_roles(self, username: str, roles: list[str]) -> None:
+        """What somebody may do from their next click on. Raises Invalid, Conflict for the last admin."""
+        _known(roles)
+        with self._database.write() as session:
+            row = _of(session, username)
+            if "admin" not in roles:
+                _keep_an_admin(session, row)
+            row.roles = roles
+
+    def close(self, username: str) -> None:
+        """Somebody has left: their sessions end, and neither password nor token lets them in.
+
+        What they did keeps their name. Raises Invalid where nobody is called so, Conflict for the last admin.
+        """
+        with self._database.write() as session:
+            row = _of(session, username)
+            _keep_an_admin(session, row)
+            row.active = False
+            session.execute(delete(StaffSession).where(StaffSession.staff_id == row.id))
+
+    def reopen(self, username: str) -> None:
+        """Undo `close`: the password and the tokens of before count again. Raises Invalid."""
+        with self._database.write() as session:
+            _of(session, username).active = True
 
     def login(self, username: str, password: str, address: str) -> tuple[str, Person]:
         """A session for the right password: the cookie's value and who it is.
@@ -220,12 +237,48 @@ class StaffService:
         with self._database.write() as session:
             session.execute(update(Staff).where(Staff.public_id == person.id).values(locale=locale))
 
+    def names(self) -> dict[str, str]:
+        """What people are called, by the name that they sign in with; also who has left."""
+        with self._database.read() as session:
+            return {row.username: row.name for row in session.execute(select(Staff.username, Staff.name))}
+
     def everybody(self) -> list[Person]:
         """All active accounts, by name."""
         with self._database.read() as session:
             return [
                 _person(row) for row in session.scalars(select(Staff).where(Staff.active).order_by(Staff.id))
             ]
+
+
+def _known(roles: list[str]) -> None:
+    if unknown := [role for role in roles if role not in ROLES]:
+        raise Invalid(
+            "roles",
+            _("%(unknown)s is no role."),
+            _("Known roles: %(known)s."),
+            unknown=", ".join(unknown),
+            known=", ".join(ROLES),
+        )
+
+
+def _of(session: Session, username: str) -> Staff:
+    row = session.scalar(select(Staff).where(Staff.username == username))
+    if row is None:
+        raise Invalid("username", _("nobody here is called %(username)s."), username=username)
+    return row
+
+
+def _keep_an_admin(session: Session, leaving: Staff) -> None:
+    """Raises Conflict where nobody else could manage this. Two who leave at once wait in line."""
+    active = select(Staff).where(Staff.active).order_by(Staff.id).with_for_update()
+    admins = {row.id for row in session.scalars(active) if "admin" in row.roles}
+    if admins == {leaving.id}:
+        raise Conflict(
+            "username",
+            _("%(username)s is the only administrator."),
+            _("Make somebody else an administrator first."),
+            username=leaving.username,
+        )
 
 
 def network_of(address: str) -> str:

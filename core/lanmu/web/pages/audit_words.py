@@ -85,8 +85,11 @@ ACTIONS = {
     "session.language": _("Changed the language"),
     "session.logout": _("Signed out"),
     "session.password": _("Changed the password"),
+    "staff.close": _("Closed an account"),
     "staff.create": _("Added a member of staff"),
+    "staff.reopen": _("Opened a closed account again"),
     "staff.reset_password": _("Reset a password"),
+    "staff.roles": _("Changed somebody's roles"),
     "token.create": _("Made an API token"),
     "token.revoke": _("Revoked an API token"),
 }

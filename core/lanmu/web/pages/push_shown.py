@@ -226,7 +226,7 @@ def waiting(push: PushView) -> dict[str, Any] | None:
 
 def names() -> Mapping[str, str]:
     """What people are called, by the name that they sign in with."""
-    called = {person.username: person.name for person in server().staff.everybody() if person.name}
+    called = {username: name for username, name in server().staff.names().items() if name}
     return called | {BY_COMMAND: say(_("On the server (command line)"))}
 
 
