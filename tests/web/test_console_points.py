@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import date, timedelta
 from types import SimpleNamespace
 
 import pytest
@@ -10,6 +10,7 @@ from sqlalchemy import select
 from tests.web.conftest import PASSWORD, Browser
 
 from lanmu.audience.views import MemberDraft
+from lanmu.interfaces.events import Award
 from lanmu.ledger.models import Coupon
 from lanmu.server import Server
 from lanmu.testing.clock import FakeClock
@@ -145,3 +146,19 @@ def test_a_used_coupon_and_what_is_no_coupon_are_not_cancelled(
     admin.post("/points/postings/9999/cancel")
     assert (server.ledger.balance(member), len(server.ledger.lines())) == (200, 2)
     assert "撤销这张券" not in admin.get("/points").text
+
+
+def test_a_member_who_owes_is_told_so_and_not_that_points_are_missing(
+    admin: Browser, server: Server, member: str
+):
+    offer = server.ledger.shelf.create("满 99 减 10", 100).id
+    server.ledger.earn(Award("purchase", "order:a:1:earn", member, 50, "Order", date(2026, 11, 23)))
+    server.ledger.spend(member, 350, "k", reason="礼品", actor="admin")
+    link = f"/p/points/m/{server.signer.sign('plugin/points/points.member', member, timedelta(days=1))}"
+    for page in (link, f"{link}/offers/{offer}"):
+        assert "差 100" in admin.get(page).text
+    server.ledger.reverse("order:a:1:earn", reason="", actor="admin")
+    for page in (link, f"{link}/offers/{offer}"):
+        told = admin.get(page).text
+        assert "有退货订单的积分还没补回" in told
+        assert "差 100" not in told

@@ -26,7 +26,10 @@ class MemberView:
 
 @dataclass(frozen=True, slots=True)
 class OfferView:
-    """What points buy. `left` is None without a cap; `why_not` says why this member cannot have it."""
+    """What points buy. `left` is None without a cap; `why_not` says why this member cannot have it.
+
+    `short` is how many points are missing, where nothing else is in the way.
+    """
 
     id: str
     title: str
@@ -35,6 +38,7 @@ class OfferView:
     left: int | None
     ends_at: datetime | None
     why_not: str = ""
+    short: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -144,9 +144,17 @@ class OfferShelf:
                 reason = "owes"
             elif points < offer.cost:
                 reason = "too_few_points"
-            why_not = Refused(reason).fault if reason else ""
             views.append(
-                OfferView(offer.id, offer.title, offer.detail, offer.cost, offer.left, offer.ends_at, why_not)
+                OfferView(
+                    id=offer.id,
+                    title=offer.title,
+                    detail=offer.detail,
+                    cost=offer.cost,
+                    left=offer.left,
+                    ends_at=offer.ends_at,
+                    why_not=Refused(reason).fault if reason else "",
+                    short=offer.cost - points if reason == "too_few_points" else 0,
+                )
             )
         return views
 

@@ -69,7 +69,10 @@ class FakePoints:
 
     def offers(self, member: str) -> Sequence[OfferView]:
         balance = self.balance(member)
-        return tuple(replace(offer, why_not=_why_not(offer, balance)) for offer in self._offers.values())
+        return tuple(
+            replace(offer, why_not=_why_not(offer, balance), short=_short(offer, balance))
+            for offer in self._offers.values()
+        )
 
     def redeem(self, member: str, offer: str, key: str, cost: int | None = None) -> CouponView:
         if key in self._redeemed:
@@ -128,6 +131,10 @@ class FakePoints:
             held[:] = [used if coupon.id == used.id else coupon for coupon in held]
         self.used.append((used.id, staff))
         return used
+
+
+def _short(offer: OfferView, balance: int) -> int:
+    return 0 if offer.left is not None and offer.left <= 0 else max(0, offer.cost - balance)
 
 
 def _why_not(offer: OfferView, balance: int) -> str:
