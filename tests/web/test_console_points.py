@@ -144,6 +144,7 @@ def test_a_used_coupon_and_what_is_no_coupon_are_not_cancelled(
     for line in server.ledger.lines():
         admin.post(f"/points/postings/{line.id}/cancel")
     admin.post("/points/postings/9999/cancel")
+    assert admin.post(f"/points/postings/{10**30}/cancel").status_code == 404
     assert (server.ledger.balance(member), len(server.ledger.lines())) == (200, 2)
     assert "撤销这张券" not in admin.get("/points").text
 

@@ -40,8 +40,8 @@ class LedgerService:
     """The ledger. It satisfies `lanmu.interfaces.host.Points`.
 
     `pepper` (16 bytes or more, secret, and the same for ever) makes the coupon codes. `frozen` tells
-    whether a member may not spend, `used` hears who used which coupon up. What the shop sets and the till asks is in `shelf` (offers), `desk`
-    (coupons) and `rules`.
+    whether a member may not spend, `used` hears who used which coupon up. What the shop sets and the till
+    asks is in `shelf` (offers), `desk` (coupons) and `rules`.
     """
 
     def __init__(

@@ -103,7 +103,7 @@ def adjust() -> Response | tuple[str, int]:
     return redirect(url_for("points.index"), 303)
 
 
-@blueprint.post("/points/postings/<int:posting>/cancel")
+@blueprint.post("/points/postings/<int(max=999999999999):posting>/cancel")
 @requires("points.adjust")
 def cancel(posting: int) -> Response:
     """Take a coupon back that was not used, and give its points back; twice is as good as once."""
