@@ -101,7 +101,7 @@ def test_a_months_quota_that_will_not_last_is_told_in_the_editor_and_on_the_cale
     assert warnings(foresight(admin, form_of(column, "12:00"), of=column.id)) == []
     form = form_of(column, "12:00", "18:00")
     shown = foresight(admin, form, of=column.id)
-    assert warnings(shown) == ["有 1 个周、月的配额不够用。"]
+    assert warnings(shown) == ["有 1 项周、月配额不够用。"]
     line, way = particulars(shown)
     assert line == (
         "12月1日至31日：“一群”一共要收 62 条，“个人微信（手动发送）”每月最多放行 31 条。另有 1 个社群也超限。"

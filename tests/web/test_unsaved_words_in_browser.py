@@ -138,3 +138,20 @@ def test_a_column_that_a_colleague_changed_meanwhile_opens_as_it_is_now(
     page.goto(here)
     assert page.input_value("#f-goal") == "同事的目标"
     expect(page.locator("[data-kept-told]")).to_be_hidden()
+
+
+def test_saving_one_limit_asks_before_it_loses_what_was_typed_into_another(
+    page: Page, address: str, server: Server
+):
+    page.goto(f"{address}/settings/limits")
+    first, second = (page.locator(f"form[id='{code}']") for code in ("community.day", "member.day"))
+    first.locator("[name=most]").fill("5")
+    second.locator("[name=most]").fill("3")
+    first.locator("button").click()
+    expect(page.locator("#ask-title")).to_have_text("其他行的改动还没保存")
+    page.click("[data-ask-no]")
+    assert second.locator("[name=most]").input_value() == "3"
+    second.locator("[name=most]").fill("2")
+    first.locator("button").click()
+    expect(page.locator(".flash-success")).to_be_visible()
+    assert next(each.most for each in server.limits.everything() if each.code == "community.day") == 5

@@ -27,12 +27,21 @@
     all("details.menu[open]").forEach((menu) => { menu.open = false; });
   });
 
+  const changed = (form) => Array.from(form.elements).some((control) =>
+    control.type === "checkbox" ? control.checked !== control.defaultChecked
+      : control.type !== "hidden" && "defaultValue" in control && control.value !== control.defaultValue);
+
   // <form data-ask="Question?"> is sent only after a yes.
   const ask = document.getElementById("ask");
   let asking = null;
   document.addEventListener("submit", (event) => {
     const form = event.target;
     if (!(form instanceof HTMLFormElement)) return;
+    // <form data-others="Question?">: one of several, whose answer would lose what was typed into the others.
+    if (form.dataset.others && !form.dataset.asked) {
+      if (all("form[data-others]").some((each) => each !== form && changed(each))) form.dataset.ask = form.dataset.others;
+      else delete form.dataset.ask;
+    }
     if (form.dataset.ask && !form.dataset.asked && ask) {
       event.preventDefault();
       event.stopImmediatePropagation();
