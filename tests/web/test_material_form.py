@@ -107,3 +107,13 @@ def test_what_a_reviewer_chose_stays_when_the_comment_is_missing(
     assert back.status_code == 422
     chosen = re.findall(r'name="(\w+)" value="(\w+)"(?: required)? checked', back.text)
     assert chosen == [("compliance", "yes"), ("relevance", "yes"), ("appeal", "no")]
+
+
+def test_a_proposal_taken_over_too_late_is_put_aside_by_name(admin: Browser, stocked: Server):
+    row = stocked.library.search.find().items[0]
+    lock = str(stocked.library.materials.get(row.id).lock)
+    for text in ("第一个方案", "第二个方案"):
+        page = admin.post(f"/materials/{row.id}/accept", {"text": text, "lock": lock, "label": "对比"})
+    assert "Admin 编辑期间，Admin 已保存第 2 版" in page.text
+    assert f"/materials/{row.id}/edit?revision=3" in page.text
+    assert stocked.library.materials.get(row.id).content.body == "第一个方案"

@@ -64,12 +64,7 @@ def save(material: str) -> str | Response | tuple[str, int]:
             note("content.edit", material)
             return _saved(made)
         except EditConflict as conflict:
-            people = push_shown.names()
-            for who in ("author", "by"):
-                username = str(conflict.params[who])
-                conflict.params[who] = people.get(username, username)
-            flash(in_words(conflict), "warning")
-            return redirect(url_for("materials.detail", material=material, revision=conflict.kept), 303)
+            return _put_aside(material, conflict)
         except LanmuError as error:
             errors = by_field(error, material_form.FIELDS)
     return material_form.page_of(found, content, errors, lock), 422
@@ -180,29 +175,36 @@ def rewrite(material: str) -> str | tuple[str, int]:
 @requires("content.edit")
 def accept(material: str) -> Response:
     """Take a proposal over: as a new draft of the material, or as a version to test against its text."""
+    form, who = request.form, signed_in().username
+    text, generator = form.get("text", "").replace("\r\n", "\n"), form.get("generator", "")[:60]
+    conflicts: list[EditConflict] = []
 
     def do() -> str:
         found = server().library.materials.get(material)
-        form = request.form
         if form.get("as") == "arm":
-            server().experiments.accept(
-                material,
-                form.get("text", "").replace("\r\n", "\n"),
-                signed_in().username,
-                generator=form.get("generator", "")[:60],
-            )
+            server().experiments.accept(material, text, who, generator=generator)
             return say(_("Kept as a version to test. It takes part once it has been approved."))
-        server().library.materials.edit(
-            material,
-            replace(found.content, body=form.get("text", "").replace("\r\n", "\n")),
-            int(form.get("lock") or 0),
-            signed_in().username,
-            note=form.get("label", "")[:200],
-            generator=form.get("generator", "")[:60],
-        )
+        content, lock = replace(found.content, body=text), int(form.get("lock") or 0)
+        label = form.get("label", "")[:200]
+        try:
+            server().library.materials.edit(material, content, lock, who, note=label, generator=generator)
+        except EditConflict as conflict:
+            conflicts.append(conflict)
+            return ""
         return say(_("Taken over as a draft. Read it once more, then send it to review."))
 
-    return act(do, url_for("materials.detail", material=material), permission="content.edit", on=material)
+    done = act(do, url_for("materials.detail", material=material), permission="content.edit", on=material)
+    return _put_aside(material, conflicts[0]) if conflicts else done
+
+
+def _put_aside(material: str, conflict: EditConflict) -> Response:
+    """To the version that was kept beside a colleague's, with the names of both."""
+    people = push_shown.names()
+    for who in ("author", "by"):
+        username = str(conflict.params[who])
+        conflict.params[who] = people.get(username, username)
+    flash(in_words(conflict), "warning")
+    return redirect(url_for("materials.detail", material=material, revision=conflict.kept), 303)
 
 
 def _answer(draft: Draft) -> dict[str, Any]:
