@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
-from lanmu.staff.audit import Audit, first_broken
+from lanmu.staff.audit import Audit, verify
 from lanmu.storage import Database
 from lanmu.testing.clock import FakeClock
 
@@ -31,9 +31,11 @@ def _behind_our_back(database: Database, statement: str) -> None:
         session.execute(text(statement))
 
 
-def _broken(database: Database) -> int | None:
-    with database.read() as session:
-        return first_broken(session)
+def _wrong(database: Database) -> str:
+    """What `lanmu verify` says of the log first, "" where it is whole."""
+    (check,) = verify(database)
+    assert check.ok == (not check.first_wrong)
+    return check.first_wrong
 
 
 def test_lines_come_newest_first_with_all_they_hold(audit: Audit, database: Database):
@@ -45,7 +47,7 @@ def test_lines_come_newest_first_with_all_they_hold(audit: Audit, database: Data
     assert (newest.actor, newest.allowed) == ("wang", False)
     assert (oldest.object, oldest.detail) == ("mat_1", {"字数": 12})
     assert len(audit.latest(1)) == 1
-    assert _broken(database) is None
+    assert _wrong(database) == ""
 
 
 @pytest.mark.parametrize("statement", ["UPDATE audit_record SET actor = 'x'", "DELETE FROM audit_record"])
@@ -63,14 +65,14 @@ def test_a_line_that_was_changed_behind_our_back_is_found(audit: Audit, database
     for number in range(5):
         audit.record("li", "material.edit", f"mat_{number}", detail={"n": number})
     _behind_our_back(database, f"UPDATE audit_record SET {change} WHERE id = 3")
-    assert _broken(database) == 3
+    assert _wrong(database) == "line 3 was changed"
 
 
 def test_a_line_that_was_taken_out_is_found(audit: Audit, database: Database):
     for number in range(4):
         audit.record("li", "material.edit", f"mat_{number}")
     _behind_our_back(database, "DELETE FROM audit_record WHERE id = 2")
-    assert _broken(database) == 3
+    assert _wrong(database) == "line 3: the line before it is missing, or was changed"
 
 
 def test_many_who_write_at_once_make_one_chain(audit: Audit, database: Database):
@@ -84,7 +86,7 @@ def test_many_who_write_at_once_make_one_chain(audit: Audit, database: Database)
     for thread in threads:
         thread.join()
     assert len(audit.latest(100)) == 30
-    assert _broken(database) is None
+    assert _wrong(database) == ""
 
 
 def test_what_a_stranger_sends_is_written_whatever_it_is(audit: Audit, database: Database):
@@ -92,4 +94,4 @@ def test_what_a_stranger_sends_is_written_whatever_it_is(audit: Audit, database:
     (line,) = audit.latest()
     assert len(line.actor) == 130
     assert line.object.startswith("/\N{REPLACEMENT CHARACTER}z")
-    assert _broken(database) is None
+    assert _wrong(database) == ""

@@ -11,12 +11,16 @@ from lanmu.cli.words import say
 from lanmu.delivery.verify import verify as verify_deliveries
 from lanmu.i18n import _
 from lanmu.ledger.verify import verify as verify_ledger
+from lanmu.staff.audit import verify as verify_audit
 from lanmu.storage.integrity import verify as verify_database
 
 
 @click.command(
     cls=Command,
-    help=_("Check the points, the pushes and the database. Exit code 0: right, 1: something is wrong."),
+    help=_(
+        "Check the points, the pushes, the audit log and the database. "
+        "Exit code 0: right, 1: something is wrong."
+    ),
 )
 @click.option("--json", "as_json", is_flag=True, help=_("Print JSON."))
 @click.pass_context
@@ -24,7 +28,8 @@ def verify(ctx: click.Context, as_json: bool) -> None:
     with open_server(ctx) as server:
         pushes = verify_deliveries(server.database, server.clock.now())
         points = verify_ledger(server.database, server.ledger.codes)
-        checks = list(chain(points, pushes, verify_database(server.database)))
+        log = verify_audit(server.database)
+        checks = list(chain(points, pushes, log, verify_database(server.database)))
     if as_json:
         print_json([asdict(check) for check in checks])
     else:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,9 +10,11 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
+from lanmu.i18n import Filled, _
 from lanmu.interfaces.clock import Clock
 from lanmu.staff.models import AuditRecord
 from lanmu.storage import Database
+from lanmu.storage.checking import Check, Looked, run_checks, stream
 
 _START = "0" * 64
 _AUDIT_LOCK = 0x6C616E6D75
@@ -82,16 +84,26 @@ class Audit:
             ]
 
 
-def first_broken(session: Session) -> int | None:
-    """The id of the first record whose hash does not follow from its predecessor, or None."""
+def verify(database: Database) -> Iterable[Check]:
+    """Check that each line is as it was written, and none before it is missing; stops at the first fault."""
+    return run_checks(
+        database, [("I18", _("The chain of hashes fits the audit log"), _chain)], {"I18": _KEEP_COPIES}
+    )
+
+
+_KEEP_COPIES = _(
+    "Somebody has changed the log past Lanmu: keep the database and its backups as they are, and find out "
+    "who can write there."
+)
+
+
+def _chain(session: Session) -> Looked:
     prev = _START
-    in_order = select(AuditRecord).order_by(AuditRecord.id).execution_options(yield_per=500)
-    with session.scalars(in_order) as records:  # a break leaves a cursor of the database's own open
-        for record in records:
-            if record.prev_hash != prev or record.hash != _hash(record):
-                return record.id
-            prev = record.hash
-    return None
+    for (record,) in stream(session, select(AuditRecord).order_by(AuditRecord.id)):
+        if record.prev_hash != prev:
+            yield Filled(_("line %(id)s: the line before it is missing, or was changed"), id=record.id)
+        yield None if record.hash == _hash(record) else Filled(_("line %(id)s was changed"), id=record.id)
+        prev = record.hash
 
 
 def _fitting(text: str, column: InstrumentedAttribute[str]) -> str:
