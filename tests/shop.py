@@ -1,15 +1,16 @@
 """A shop to plan for: library, audience, schedule and delivery on one database, with a scripted channel."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import event, insert, select
+from sqlalchemy import insert, select
+from tests.statements import counting
 
 from lanmu.audience.models import Community, CommunityAddress, CommunityTag
 from lanmu.audience.service import AudienceService
@@ -205,19 +206,9 @@ class Shop:
                 gatekeeper=Gatekeeper(self.channels, "Asia/Shanghai", quiet) if quiet else None,
             ).run_due()
 
-    @contextmanager
-    def counting(self) -> Iterator[list[str]]:
+    def counting(self) -> AbstractContextManager[list[str]]:
         """The statements sent to the database meanwhile."""
-        sent: list[str] = []
-
-        def note(_c: object, _k: object, statement: str, *_rest: object) -> None:
-            sent.append(statement)
-
-        event.listen(self.database.engine, "before_cursor_execute", note)
-        try:
-            yield sent
-        finally:
-            event.remove(self.database.engine, "before_cursor_execute", note)
+        return counting(self.database)
 
 
 def _with_body(content: Content, body: str) -> Content:

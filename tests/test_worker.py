@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 from huey.registry import Message
-from sqlalchemy import event, select
+from sqlalchemy import select
+from tests.statements import counting
 
 from lanmu import config
 from lanmu.delivery.door.limit_models import LimitUse, SendLimit
@@ -326,20 +327,13 @@ def test_a_slow_far_end_is_called_no_more_often_at_once_than_was_set(
 
 
 def test_what_other_workers_run_is_read_once_for_all_that_a_process_does(shop: Open):
-    server = shop({"backend": "sqlite"}).server
-    asked: list[str] = []
-    event.listen(
-        server.database.engine,
-        "before_cursor_execute",
-        lambda _connection, _cursor, statement, *_rest: asked.append(statement),
-    )
-    owner = this_process()
-    with ThreadPoolExecutor(1) as pool:
+    server, owner = shop({"backend": "sqlite"}).server, this_process()
+    with counting(server.database) as asked, ThreadPoolExecutor(1) as pool:
         server.dispatcher(owner, pool, batch=1).run_due()
-    server.doubts(owner).look()
-    server.results.poll()
-    server.delivery.next_due()
-    server.schedule.hand_over()
+        server.doubts(owner).look()
+        server.results.poll()
+        server.delivery.next_due()
+        server.schedule.hand_over()
     assert sum("FROM worker" in statement for statement in asked) == 1
 
 

@@ -1,9 +1,8 @@
 """A page asks the database as often for many things as for a few: lists grow, and so must not the wait."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
-from sqlalchemy import event
+from tests.statements import counting
 from tests.web.conftest import CHANNEL, Browser, Program, Send
 
 from lanmu.audience.views import Address, CommunityDraft, IdentityKey, MemberDraft
@@ -12,21 +11,6 @@ from lanmu.schedule.columns import ColumnDraft, SlotDraft
 from lanmu.server import Server
 
 MORE = 6
-
-
-@contextmanager
-def counting(server: Server) -> Iterator[list[str]]:
-    """The statements sent to the database meanwhile."""
-    sent: list[str] = []
-
-    def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
-        sent.append(statement)
-
-    event.listen(server.database.engine, "before_cursor_execute", note)
-    try:
-        yield sent
-    finally:
-        event.remove(server.database.engine, "before_cursor_execute", note)
 
 
 def grow(server: Server, send: Send) -> None:
@@ -69,7 +53,7 @@ LISTS = (
 
 
 def asked(server: Server, admin: Browser, path: str) -> list[str]:
-    with counting(server) as sent:
+    with counting(server.database) as sent:
         assert admin.get(path).status_code == 200
     return sent
 
@@ -81,7 +65,7 @@ def test_a_list_of_the_api_asks_no_more_for_many_than_for_few(
     call = program()
 
     def of(path: str) -> int:
-        with counting(stocked) as sent:
+        with counting(stocked.database) as sent:
             assert call("GET", path).status_code == 200
         return len(sent)
 
