@@ -35,6 +35,18 @@ if (
     os.environ["PYTEST_DEBUG_TEMPROOT"] = _folder = tempfile.mkdtemp(prefix="lanmu-tests-", dir=_memory)
 
 
+_BEGUN_FIRST = ("e2e", "packaging", "simulation")
+"""Folders whose tests take longest: were they the last, one worker would be left with one of them."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def turn(item: pytest.Item) -> int:
+        folder = item.path.parent.name
+        return _BEGUN_FIRST.index(folder) if folder in _BEGUN_FIRST else len(_BEGUN_FIRST)
+
+    items.sort(key=turn)
+
+
 def pytest_unconfigure() -> None:
     if _folder:
         shutil.rmtree(_folder, ignore_errors=True)

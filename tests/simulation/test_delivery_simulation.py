@@ -11,7 +11,7 @@ from tests.simulation.sim_run import run
 
 UNITS = 2000
 SEEDS = 50
-GROUPS = 10
+GROUPS = 25
 
 
 @pytest.fixture(autouse=True)
