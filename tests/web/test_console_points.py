@@ -163,3 +163,26 @@ def test_a_member_who_owes_is_told_so_and_not_that_points_are_missing(
         told = admin.get(page).text
         assert "有退货订单的积分还没补回" in told
         assert "差 100" not in told
+
+
+def test_the_points_of_a_link_in_wrong_hands_are_frozen_and_freed(
+    admin: Browser, sign_in: Callable[[str], Browser], server: Server, member: str
+):
+    offer = server.ledger.shelf.create("满 99 减 10", 100).id
+    link = f"/p/points/m/{server.signer.sign('plugin/points/points.member', member, timedelta(days=1))}"
+    page = admin.get(f"{link}/offers/{offer}").text
+    form = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]+)"', page))
+    path = f"/points/members/{member}/freeze"
+    assert path not in admin.get("/points").text
+    assert path in admin.get(f"/points?member={member}").text
+    assert sign_in("auditor").post(path, {"frozen": "1"}).status_code == 403
+    assert path not in sign_in("auditor").get(f"/points?member={member}").text
+    assert "已冻结：“乐乐妈妈”可以得积分，不能兑换。" in admin.post(path, {"frozen": "1"}).text
+    refused = admin.client.post(f"{link}/offers/{offer}/redeem", data=form)
+    assert (refused.status_code, server.ledger.balance(member)) == (409, 300)
+    assert "“乐乐妈妈”的积分已冻结。" in admin.get(f"/points?member={member}").text
+    assert "冻结" in admin.get(link).text
+    assert "冻结或解冻会员积分" in admin.get("/settings/audit").text
+    assert "已解冻：“乐乐妈妈”可以正常兑换了。" in admin.post(path, {"frozen": ""}).text
+    assert admin.client.post(f"{link}/offers/{offer}/redeem", data=form).status_code == 303
+    assert "没有会员 mem_x" in admin.post("/points/members/mem_x/freeze").text

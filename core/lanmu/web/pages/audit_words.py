@@ -56,6 +56,7 @@ ACTIONS = {
     "password.change": _("Changed the password"),
     "points.adjust": _("Adjusted points by hand"),
     "points.cancel": _("Cancelled a coupon and gave its points back"),
+    "points.freeze": _("Froze a member's points, or unfroze them"),
     "points.offer": _("Made an offer"),
     "points.offer_switch": _("Switched an offer on or off"),
     "points.rule": _("Changed a points rule"),

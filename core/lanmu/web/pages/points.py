@@ -120,6 +120,24 @@ def cancel(posting: int) -> Response:
     return act(do, _back(), permission="points.adjust", on=f"posting:{posting}")
 
 
+@blueprint.post("/points/members/<member>/freeze")
+@requires("points.adjust")
+def freeze(member: str) -> Response:
+    """Let a member's points be spent no more, for instance where their link is in wrong hands; or again."""
+
+    def do() -> str:
+        frozen = bool(request.form.get("frozen"))
+        told = server().audience.members.freeze(member, frozen)
+        if frozen:
+            return say(_("%(name)s can earn points, and spend none."), name=told.name)
+        return say(_("%(name)s can spend points again."), name=told.name)
+
+    back = url_for("points.index", member=member)
+    return act(
+        do, back, permission="points.adjust", on=member, detail={"frozen": bool(request.form.get("frozen"))}
+    )
+
+
 def _back() -> str:
     """Where the postings stood: all of them, or those of one member."""
     return url_for("points.index", member=request.form.get("member", "") or None)
@@ -161,7 +179,8 @@ def _page(errors: Errors) -> str:
     balances = ledger.balances([member.id for member in members])
     totals = ledger.totals()
     flows = {flow.kind: flow.points for flow in ledger.flows(now - _MONTH, now)}
-    lines = ledger.lines(member=request.args.get("member", ""), limit=15)
+    chosen = request.args.get("member", "")
+    lines = ledger.lines(member=chosen, limit=15)
     unused = ledger.desk.unused([line.id for line in lines])
     names = server().audience.members.names([line.member for line in lines])
     set_ = ledger.rules.all()
@@ -187,6 +206,7 @@ def _page(errors: Errors) -> str:
         },
         offer_form={name: request.form.get(name, "") for name in _OFFER_FIELDS} if errors else {},
         errors=errors,
+        chosen=server().audience.members.look_up(chosen) if chosen else None,
         adjust_form=_adjusting([(member.id, member.name) for member in members]),
     )
 
