@@ -8,7 +8,7 @@ from lanmu.cli.commands import FAILED, Command
 from lanmu.cli.context import open_server, print_json, progress_bar
 from lanmu.cli.words import say
 from lanmu.i18n import _, from_store
-from lanmu.rehearsal.report import HOW, KINDS, VERDICT, Day, OfColumn, Report
+from lanmu.rehearsal.report import HOW, KINDS, Day, OfColumn, Report
 from lanmu.rehearsal.running import rehearse as play
 from lanmu.rehearsal.service import DAYS, RECIPIENTS, asked_for, house_of
 
@@ -97,4 +97,4 @@ def _print(report: Report, by_day: bool) -> None:
         click.echo(say(_("… and %(n)s more faults."), n=untold))
     if report.waited:
         click.echo(say(_("A person would have had to approve %(n)s slots in time."), n=report.waited))
-    click.echo(say(VERDICT[report.green]))
+    click.echo(say(report.verdict))

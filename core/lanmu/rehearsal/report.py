@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from lanmu.i18n import _, to_store
+from lanmu.i18n import Filled, _, to_store
 from lanmu.rehearsal.comparing import Comparison, Kind, Place
 from lanmu.schedule.columns import ColumnView
 
@@ -23,10 +23,12 @@ KINDS: dict[str, str] = {
 }
 """Each kind of fault in words."""
 
-VERDICT = {
-    True: _("Green: everything due came in time, or there is a reason for it; nobody was disturbed."),
-    False: _("Red: something does not come as it should; the findings say what."),
-}
+_GREEN = _("Green: everything due came in time; nobody was disturbed.")
+_GREEN_BUT = _(
+    "Green: everything due came in time, but for %(n)s of %(all)s that have a reason not to be sent; "
+    "nobody was disturbed."
+)
+_RED = _("Red: something does not come as it should; the findings say what.")
 HOW = {
     False: _("not sent, %(n)s times: %(why)s"),
     True: _("sent later, %(n)s times: %(why)s"),
@@ -110,6 +112,13 @@ class Report:
     @property
     def explained(self) -> int:
         return sum(each.explained for each in self.columns)
+
+    @property
+    def verdict(self) -> str:
+        """The rehearsal in a sentence, with how much does not go out: half of it is green, but hardly meant."""
+        if not self.green:
+            return _RED
+        return Filled(_GREEN_BUT, n=self.explained, all=self.expected) if self.explained else _GREEN
 
     def as_document(self) -> dict[str, Any]:
         """The report as JSON can keep it."""

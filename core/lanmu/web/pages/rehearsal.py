@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response
 from lanmu.i18n import from_store
 from lanmu.interfaces.access import requires
 from lanmu.rehearsal import service
-from lanmu.rehearsal.report import HOW, KINDS, VERDICT, Report
+from lanmu.rehearsal.report import HOW, KINDS, Report
 from lanmu.rehearsal.service import Rehearsals, asked_for
 from lanmu.web.pages.acts import act, day_of, say, whole
 from lanmu.web.people import server, signed_in, translate
@@ -76,7 +76,7 @@ def _state() -> dict[str, Any]:
         "running": rehearsals().running(),
         "last": last,
         "report": report,
-        "verdict": say(VERDICT[report.green]) if report else "",
+        "verdict": say(report.verdict) if report else "",
         "lines": _lines(report) if report else [],
         "faults": [
             {"fault": each, "kind": say(KINDS[each.kind]), "why": translate(from_store(each.why))}
