@@ -115,7 +115,7 @@ class Report:
 
     @property
     def verdict(self) -> str:
-        """The rehearsal in a sentence, with how much does not go out: half of it is green, but hardly meant."""
+        """The rehearsal in a sentence, with how much does not go out: green as it is, it may not be meant."""
         if not self.green:
             return _RED
         return Filled(_GREEN_BUT, n=self.explained, all=self.expected) if self.explained else _GREEN
