@@ -144,14 +144,20 @@ def test_with_every_thread_taken_the_watchers_have_their_answer_all_the_same():
 @contextmanager
 def _waitress(application: Any, threads: int) -> Iterator[int]:
     listening = socket.create_server(("127.0.0.1", 0))
-    watched: dict[int, Any] = {}
-    server: Any = create_server(application, map=watched, sockets=[listening], _dispatcher=Threads(threads))
+    server: Any = create_server(application, sockets=[listening], _dispatcher=Threads(threads))
+
+    def no_more() -> None:
+        """Accept nobody more; the loop ends when those who are there have closed."""
+        server.del_channel()
+        server.socket.close()
+        server.trigger.del_channel()
+
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     try:
         yield listening.getsockname()[1]
     finally:
         server.task_dispatcher.shutdown()
-        server.trigger.pull_trigger(watched.clear)
+        server.trigger.pull_trigger(no_more)
         thread.join(10)
-        server.close()
+        server.trigger.close()
