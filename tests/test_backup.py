@@ -1,5 +1,6 @@
 """Backup, restore and release: a copy sends nothing until a person says so, and then nothing twice."""
 
+import io
 import json
 import stat
 import tarfile
@@ -15,7 +16,8 @@ import pytest
 from sqlalchemy import URL, make_url, select, text
 
 from lanmu import config
-from lanmu.backup import back_up
+from lanmu.backup import back_up, ends_in
+from lanmu.chain_ends import verify_chain_ends
 from lanmu.config import Config
 from lanmu.delivery import expansion
 from lanmu.delivery.door.questions import Gatekeeper
@@ -26,11 +28,13 @@ from lanmu.delivery.models import Attempt, Unit
 from lanmu.delivery.sending.preflight import Preflight
 from lanmu.interfaces.channels import Abilities
 from lanmu.interfaces.errors import Conflict, Invalid
+from lanmu.interfaces.events import Award
 from lanmu.library.content import Content
 from lanmu.releasing import About, Releasing
 from lanmu.restoring import restore_here, restore_into
 from lanmu.secret_settings import without_secrets
 from lanmu.server import Server
+from lanmu.staff.audit import verify as verify_audit
 from lanmu.storage import Database
 from lanmu.testing.clock import FakeClock
 from lanmu.testing.fakes import FakeChannel
@@ -489,6 +493,48 @@ def _rewritten(file: Path, change: Callable[[str, bytes], tuple[str, bytes]]) ->
             info = tarfile.TarInfo(name)
             info.size = len(data)
             tar.addfile(info, io.BytesIO(data))
+
+
+def test_what_was_cut_off_the_chains_since_a_backup_shows_beside_it(
+    open_house: Open, tmp_path: Path, clock: FakeClock
+):
+    house = open_house()
+    server = house.server
+    for day in (1, 2):
+        server.ledger.earn(Award("hand", f"hand:{day}", "mem_li", 10, "", clock.now().date()))
+        server.audit.record("li", "push.pause", f"psh_{day}")
+    server.sealer.seal()
+    back_up(house.config, server.database, clock, tmp_path / "one.tar.gz")
+    ends = ends_in(tmp_path / "one.tar.gz")
+    server.audit.record("li", "push.resume", "psh_1")
+    (kept,) = verify_chain_ends(server.database, ends)
+    assert kept.ok
+    assert kept.rows == 2
+
+    with server.database.write() as session:
+        guards = "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'audit_record'"
+        for name in session.scalars(text(guards)).all():
+            session.execute(text(f"DROP TRIGGER {name}"))
+        session.execute(text("DELETE FROM audit_record WHERE id > 1"))
+    assert all(check.ok for check in verify_audit(server.database)), "the chain by itself does not tell"
+    (cut,) = verify_chain_ends(server.database, ends)
+    assert not cut.ok
+    assert cut.first_wrong == "link 2 of the chain “audit” is missing, or was changed"
+
+
+@pytest.mark.parametrize(
+    "manifest", ["{}", "[]", '{"chain_ends": {"audit": {"row": "x", "hash": ""}}}', None]
+)
+def test_a_file_without_the_ends_of_the_chains_is_refused_by_name(tmp_path: Path, manifest: str | None):
+    file = tmp_path / "one.tar.gz"
+    with tarfile.open(file, "w:gz") as tar:
+        if manifest is not None:
+            info = tarfile.TarInfo("manifest.json")
+            info.size = len(manifest)
+            tar.addfile(info, io.BytesIO(manifest.encode()))
+    with pytest.raises(Invalid, match="does not say where the chains of hashes ended") as refused:
+        ends_in(file)
+    assert refused.value.place == str(file)
 
 
 @pytest.mark.parametrize("name", ["../../outside", "/tmp/outside", "a/../../b"])

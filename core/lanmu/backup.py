@@ -24,6 +24,7 @@ from typing import IO, Any
 from sqlalchemy import Connection, MetaData, text
 
 from lanmu import __version__
+from lanmu.chain_ends import End, as_document, chain_ends, from_document
 from lanmu.config import Config
 from lanmu.delivery.installation.instance import LOCK, MARK, sqlite_file
 from lanmu.i18n import _
@@ -75,6 +76,7 @@ def back_up(
             part = Path(folder) / "backup.tar.gz"
             with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
                 packed = _Packing(file)
+                ends = chain_ends(database)  # before the snapshot, which therefore holds them
                 tables = _pack_database(packed, database, Path(folder), now)
                 _pack_data(packed, config.server.data_dir)
                 if config.library.folder is not None and config.library.folder.is_dir():
@@ -90,6 +92,7 @@ def back_up(
                     "dialect": database.dialect,
                     "revisions": revisions(database),
                     "tables": tables,
+                    "chain_ends": as_document(ends),
                     "left_out": left_out,
                     "files": packed.hashes,
                 }
@@ -107,6 +110,24 @@ def back_up(
         ) from error
     rows = sum(int(table["rows"]) for table in tables.values())
     return Backup(target, target.stat().st_size, len(packed.hashes), rows, now, left_out)
+
+
+def ends_in(file: Path) -> dict[str, End]:
+    """The ends of the hash chains that a backup keeps. Raises Invalid where it is none, or keeps none."""
+    try:
+        with tarfile.open(file, "r:gz") as tar:
+            manifest = tar.extractfile(MANIFEST)
+            if manifest is None:
+                raise KeyError(MANIFEST)
+            return from_document(json.load(manifest)["chain_ends"])
+    except (tarfile.TarError, OSError, EOFError) as error:
+        raise Invalid(str(file), _("cannot be read as a backup: %(error)s."), error=error) from error
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise Invalid(
+            str(file),
+            _("does not say where the chains of hashes ended."),
+            _("Take a backup that was made by this version of Lanmu or a newer one."),
+        ) from error
 
 
 class _Packing:

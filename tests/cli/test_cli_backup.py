@@ -34,6 +34,18 @@ def test_a_backup_is_restored_beside_and_released(lanmu, folder):
     assert again.stderr == "这套栏目没有被冻结。\n"
 
 
+def test_verify_asks_a_backup_what_must_still_be_there(lanmu, folder):
+    assert lanmu("backup", "one.tar.gz").exit_code == 0
+    right = lanmu("verify", "--backup", "one.tar.gz", lang="zh")
+    assert right.exit_code == 0, right.output
+    assert "✓ I19" in right.stdout
+    assert "校验链与备份时的末尾衔接" in right.stdout
+    (folder / "no.tar.gz").write_bytes(b"nothing")
+    refused = lanmu("verify", "--backup", "no.tar.gz", lang="zh")
+    assert refused.exit_code == 2
+    assert refused.stderr.startswith("no.tar.gz: ")
+
+
 def test_a_restore_beside_names_the_addresses_that_it_shares_with_the_original(lanmu, folder):
     with (folder / "config.toml").open("a", encoding="utf-8") as config:
         config.write('[plugins.wecom]\nbase_url = "http://127.0.0.1:8641"\nsandbox = true\n')

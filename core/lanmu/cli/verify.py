@@ -2,9 +2,12 @@
 
 from dataclasses import asdict
 from itertools import chain
+from pathlib import Path
 
 import click
 
+from lanmu.backup import ends_in
+from lanmu.chain_ends import verify_chain_ends
 from lanmu.cli.commands import FAILED, Command
 from lanmu.cli.context import open_server, print_json
 from lanmu.cli.words import say
@@ -22,14 +25,24 @@ from lanmu.storage.integrity import verify as verify_database
         "Exit code 0: right, 1: something is wrong."
     ),
 )
+@click.option(
+    "--backup",
+    "backups",
+    multiple=True,
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help=_("Check also that nothing is missing that this backup knows of; repeatable."),
+)
 @click.option("--json", "as_json", is_flag=True, help=_("Print JSON."))
 @click.pass_context
-def verify(ctx: click.Context, as_json: bool) -> None:
+def verify(ctx: click.Context, backups: tuple[Path, ...], as_json: bool) -> None:
+    known = [ends_in(file) for file in backups]
     with open_server(ctx) as server:
         pushes = verify_deliveries(server.database, server.clock.now())
         points = verify_ledger(server.database, server.ledger.codes)
         log = verify_audit(server.database)
-        checks = list(chain(points, pushes, log, verify_database(server.database)))
+        ends = chain.from_iterable(verify_chain_ends(server.database, each) for each in known)
+        checks = list(chain(points, pushes, log, ends, verify_database(server.database)))
     if as_json:
         print_json([asdict(check) for check in checks])
     else:
