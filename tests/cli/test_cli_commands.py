@@ -182,6 +182,19 @@ def test_a_test_is_sent_listed_and_shown(lanmu):
     assert shown["units"][0]["targets"][0]["key"] == "群一"
 
 
+def test_a_test_sends_itself_alone_and_nothing_that_waits_for_a_worker(lanmu, folder):
+    """Whoever stopped the worker meant it."""
+    test = ("push", "test", "personal_wechat_export.pack", "--to", "群一", "--text")
+    waits = lanmu(*test, "一").stdout.split()[0]
+    with closing(sqlite3.connect(folder / "data" / "lanmu.db")) as rows, rows:
+        rows.execute("UPDATE unit SET state = 'pending', finished_at = NULL, accepted_at = NULL")
+        rows.execute("UPDATE push SET state = 'running', finished_at = NULL")
+    sent = lanmu(*test, "二")
+    assert sent.exit_code == 0, sent.output
+    shown = [json.loads(lanmu("push", "show", push).stdout) for push in (waits, sent.stdout.split()[0])]
+    assert [unit["state"] for each in shown for unit in each["units"]] == ["pending", "handed_over"]
+
+
 def test_a_large_push_is_shown_with_all_its_batches(lanmu, folder):
     sent = lanmu("push", "test", "personal_wechat_export.pack", "--to", "群一", "--text", "你好")
     with closing(sqlite3.connect(folder / "data" / "lanmu.db")) as rows, rows:

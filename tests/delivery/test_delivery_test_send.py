@@ -1,5 +1,7 @@
 """A test send carries its own words to one recipient, by the same way as every push."""
 
+from dataclasses import replace
+
 import pytest
 
 from lanmu.delivery.sending.asking import no_such_channel
@@ -58,3 +60,16 @@ def test_a_channel_of_a_known_plugin_is_not_taken_for_a_slip_of_another():
     assert "Did you mean wecom.customer?" in str(no_such_channel("channel", "wecom.customr", running))
     assert "Did you mean wecom.group?" in str(no_such_channel("channel", "wecm.group", running))
     assert "see [plugins.echo]" in str(no_such_channel("channel", "echo.one", running, ["echo"]))
+
+
+def test_a_run_for_one_push_sends_all_of_it_and_nothing_else_that_is_due(room):
+    room.channel.abilities = replace(room.channel.abilities, batch_max=1)
+    before, wanted, after = room.send("g1"), room.send("g2", "g3"), room.send("g4")
+    assert room.dispatcher(concurrency=1).run_due(push=wanted.row) == 2, "batch after batch"
+    assert [room.states(each) for each in (before, wanted, after)] == [
+        ["pending"],
+        ["accepted", "accepted"],
+        ["pending"],
+    ]
+    room.run()
+    assert room.states(before) == room.states(after) == ["accepted"]

@@ -208,9 +208,10 @@ def test(ctx: click.Context, channel: str, to: str, sender: str, text: str) -> N
         refuse_customers(server.database, communities, channel, address.key)
         server.home.tick()  # nothing is sent before a look at the clock
         made = server.delivery.test(channel, address.key, sender or address.sender, text, "cli")
-        # Sent here and now, so that the outcome can be told even where no worker runs.
+        # Sent here and now, so that the outcome can be told even where no worker runs. Nothing else is: a
+        # worker may have been stopped on purpose.
         with ThreadPoolExecutor(1) as pool:
-            server.dispatcher(this_process(), pool, batch=1).run_due()
+            server.dispatcher(this_process(), pool, batch=1).run_due(push=made.row)
         unit = server.delivery.units(made.id)[0]
     looked_up = unit.state == "unknown" and unit.look_at is not None
     state = _word("unit", "checking" if looked_up else unit.state)

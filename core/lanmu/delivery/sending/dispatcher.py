@@ -139,13 +139,16 @@ class Dispatcher:
             intend(session, now, self._owner, self._lease, [])
             compile_statements(session, now)
 
-    def run_due(self, stopping: Callable[[], bool] = lambda: False) -> int:
-        """Send everything that is due now, batch after batch; answers how many units were moved."""
+    def run_due(self, stopping: Callable[[], bool] = lambda: False, push: int | None = None) -> int:
+        """Send everything that is due now, batch after batch; of one `push` (its row) where it is named.
+
+        Answers how many units were moved.
+        """
         if stopping() or not self._clock_is_sane():
             return 0
-        without = self._elsewhere()
+        take = partial(self._claim, self._elsewhere(), push)
         with self._database.write() as session:
-            claimed = self._claim(session, without)
+            claimed = take(session)
         moved = 0
         while claimed.pushes:
             crash_points.reach("after_claim")
@@ -158,7 +161,7 @@ class Dispatcher:
             crash_points.reach("before_record")
             now = self._clock.now()
             written = self._recorder.write(
-                results, partial(self._record, now, results, stopping, without), stopping
+                results, partial(self._record, now, results, stopping, take), stopping
             )
             if written is None:  # the database is away, and the journal has them
                 return moved
@@ -168,9 +171,9 @@ class Dispatcher:
             self._tell_of(recorded, sheets, now)
         return moved
 
-    def _claim(self, session: Session, without: Collection[str]) -> _Claim:
+    def _claim(self, without: Collection[str], push: int | None, session: Session) -> _Claim:
         now = self._clock.now()
-        units = claim(session, now, self._owner, self._lease, self._concurrency, without)
+        units = claim(session, now, self._owner, self._lease, self._concurrency, without, push)
         if not units:
             return _Claim()
         batch, turned_away = self._breakers.let_through(session, now, units)
@@ -182,7 +185,7 @@ class Dispatcher:
         now: datetime,
         results: Sequence[Recorded],
         stopping: Callable[[], bool],
-        without: Collection[str],
+        take: Callable[[Session], _Claim],
         session: Session,
     ) -> tuple[list[Recorded], _Claim]:
         """Write a batch down, and claim the next one."""
@@ -190,7 +193,7 @@ class Dispatcher:
         self._breakers.note(session, now, recorded)
         if stopping() or not self._clock_is_sane():
             return recorded, _Claim()
-        return recorded, self._claim(session, without)
+        return recorded, take(session)
 
     def _give_back(self, units: Sequence[Claimed], stopping: Callable[[], bool]) -> None:
         """The database was away before anything was written."""

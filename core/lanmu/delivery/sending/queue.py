@@ -76,12 +76,17 @@ def claim(
     lease: timedelta,
     limit: int,
     without: Collection[str] = (),
+    push: int | None = None,
 ) -> list[Claimed]:
     """Take units that are due and nobody's: each gets a new fence, which voids whoever held it before. Those
-    of the channels `without` are left to others."""
+    of the channels `without` are left to others; of one `push` none but its own are taken."""
     connection = session.connection()
-    statement = _claiming(connection.dialect.name, min(limit, CLAIM_AT_MOST), leaves=bool(without))
+    statement = _claiming(
+        connection.dialect.name, min(limit, CLAIM_AT_MOST), leaves=bool(without), alone=push is not None
+    )
     given = {"now": now, "by_owner": owner, "until": now + lease, **_left(without)}
+    if push is not None:
+        given["push"] = push
     rows = connection.execute(statement, given).all()
     if not rows:
         return []
@@ -121,7 +126,9 @@ def _left(without: Collection[str]) -> dict[str, list[str]]:
 
 
 @cache
-def _due(dialect: str, limit: int, *, lock: bool, leaves: bool) -> Select[*tuple[Any, ...]]:
+def _due(
+    dialect: str, limit: int, *, lock: bool, leaves: bool, alone: bool = False
+) -> Select[*tuple[Any, ...]]:
     """Units that may be claimed: pushes come first, the oldest before the others, and each gives its units.
 
     So a stopped push costs nothing, however many units wait in it. PostgreSQL is told to do just that by
@@ -133,6 +140,8 @@ def _due(dialect: str, limit: int, *, lock: bool, leaves: bool) -> Select[*tuple
     sending = and_(SENDING, PUSH.c.due_at <= now, PUSH.c.cancel_requested.is_(False), MAY_SEND)
     if leaves:  # only where another worker runs what this one lacks: else the statement is as it always was
         sending = and_(sending, PUSH.c.channel.not_in(bindparam("without", expanding=True)))
+    if alone:
+        sending = and_(sending, PUSH.c.id == bindparam("push"))
     theirs = and_(UNIT.c.push_id == PUSH.c.id, WAITING, UNIT.c.not_before <= now)
     if dialect != "postgresql":
         found = select(UNIT.c.id, UNIT.c.not_before).select_from(PUSH.join(UNIT, theirs)).where(sending)
@@ -157,8 +166,8 @@ def _due(dialect: str, limit: int, *, lock: bool, leaves: bool) -> Select[*tuple
 
 
 @cache
-def _claiming(dialect: str, limit: int, *, leaves: bool) -> ReturningUpdate[Any]:
-    due = _due(dialect, limit, lock=True, leaves=leaves).subquery("due")
+def _claiming(dialect: str, limit: int, *, leaves: bool, alone: bool) -> ReturningUpdate[Any]:
+    due = _due(dialect, limit, lock=True, leaves=leaves, alone=alone).subquery("due")
     ids = select(due.c.id)
     return (
         update(UNIT)
