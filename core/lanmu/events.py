@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Iterable, Iterator
 
-from lanmu.delivery.sending.answers import mistakes, safe
 from lanmu.i18n import told
 from lanmu.interfaces.errors import Invalid, LanmuError
 from lanmu.interfaces.events import Award, MemberEvent, PointsRule
@@ -12,6 +11,7 @@ from lanmu.ledger.asked import check_award
 from lanmu.ledger.refusals import KeyReused
 from lanmu.ledger.service import LedgerService
 from lanmu.metrics.service import MetricsService
+from lanmu.plugin_faults import mistakes, safe
 from lanmu.plugins import Plugins
 
 log = logging.getLogger(__name__)

@@ -5,10 +5,11 @@ Read otherwise, a message that may be out is sent again, or one that never left 
 
 from collections.abc import Iterator
 
-from lanmu.delivery.sending.answers import check_verdict, failure
+from lanmu.delivery.sending.answers import check_verdict
 from lanmu.i18n import _
 from lanmu.interfaces.channels import Channel, Observation, Outcome, Verdict
 from lanmu.interfaces.errors import Invalid
+from lanmu.plugin_faults import failure
 
 FAULTS = ("", "timeout", "connection reset")
 

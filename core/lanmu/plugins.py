@@ -18,12 +18,12 @@ from marshmallow import ValidationError
 from lanmu import hookspecs, secret_settings, soundness
 from lanmu.authoring import AnyPlugin, Plugin
 from lanmu.config import Config, settings_faults
-from lanmu.delivery.sending.answers import failure, mistakes, safe
 from lanmu.i18n import Filled, _, told
 from lanmu.interfaces.channels import Channel, Message
 from lanmu.interfaces.errors import Faults, Invalid, LanmuError
 from lanmu.interfaces.events import Objection
 from lanmu.interfaces.host import Host
+from lanmu.plugin_faults import failure, mistakes, safe
 from lanmu.storage.migrate import Chain, plugin_chain
 
 GROUP = "lanmu.plugins"

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 from lanmu import hookspecs
 from lanmu.authoring import AnyPlugin, BaseChannel
-from lanmu.delivery.sending.answers import failure
 from lanmu.i18n import _
 from lanmu.interfaces.access import PUBLIC, SIGNED
 from lanmu.interfaces.channels import Abilities, Rate, Sending
 from lanmu.interfaces.errors import Invalid, LanmuError
 from lanmu.interfaces.host import MenuItem
 from lanmu.misreadings import misreadings
+from lanmu.plugin_faults import failure
 from lanmu.staff.roles import EVERY_PERMISSION
 from lanmu.validation import tables
 

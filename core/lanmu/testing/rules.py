@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from lanmu.delivery.sending.answers import WrongAnswer
 from lanmu.interfaces.channels import Channel
+from lanmu.plugin_faults import WrongAnswer
 from lanmu.secret_settings import TELLING, secrets_in
 
 Answer = TypeVar("Answer")

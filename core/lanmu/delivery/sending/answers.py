@@ -3,13 +3,11 @@
 The contract kit holds a channel to the same in its author's tests.
 """
 
-import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from lanmu.i18n import Filled, _
 from lanmu.interfaces.channels import (
     AssetRef,
     CancelResult,
@@ -25,7 +23,7 @@ from lanmu.interfaces.channels import (
     TargetState,
     Verdict,
 )
-from lanmu.interfaces.secrets import masked
+from lanmu.plugin_faults import Said, WrongAnswer, safe, safe_param
 from lanmu.storage.types import json_text
 
 _LONGEST_WAIT = timedelta(days=366)
@@ -33,66 +31,16 @@ _LONGEST_WAIT = timedelta(days=366)
 Answer = TypeVar("Answer")
 
 
-class WrongAnswer(Exception):
-    """What an answer should have been; `fault` is the sentence."""
-
-    def __init__(self, what: str, wanted: str, got: object) -> None:
-        self.fault = Filled(
-            _("%(what)s must be %(wanted)s, not %(got)s."),
-            what=what,
-            wanted=wanted,
-            got=type(got).__name__ if not isinstance(got, _Said) else str(got),
-        )
-        self.what = what
-        super().__init__(str(self.fault))
-
-
-class _Said(str):
-    """What was got instead, in words rather than by its type."""
-
-
-def safe(text: str) -> str:
-    """A text of a stranger's as it may be stored and shown: without secrets, and such as a database takes."""
-    if isinstance(text, Filled) and text.params:
-        params = {name: _safe_param(value) for name, value in text.params.items()}
-        return Filled(text.msgid, **params)
-    shown = masked(text)
-    if not shown.isprintable():
-        shown = shown.translate(_UNSTORABLE).encode("utf-8", "replace").decode()
-    return text if shown == text else shown
-
-
-def mistakes() -> tuple[type[BaseException], ...]:
-    """What a stranger's code may raise here by mistake: anything, such as what asyncio unwinds a task by.
-
-    What ends this process is raised in its main thread alone, where it is Ctrl-C in a command and no mistake.
-    """
-    if threading.current_thread() is threading.main_thread():
-        return Exception, SystemExit
-    return (BaseException,)
-
-
-def failure(error: BaseException) -> str:
-    """An exception in one safe line, whatever its own text does."""
-    if isinstance(error, WrongAnswer):
-        return safe(error.fault)
-    try:
-        told = str(error)
-    except mistakes():  # a stranger's __str__
-        told = ""
-    return safe(f"{type(error).__name__}: {told}"[:1000])
-
-
 def check_composed(answer: object, targets: Sequence[Target]) -> Request | Refusal:
     """Raises WrongAnswer."""
     if isinstance(answer, Refusal):
         if not answer.reason:
-            raise WrongAnswer("Refusal.reason", "a text", _Said('""'))
+            raise WrongAnswer("Refusal.reason", "a text", Said('""'))
         params = _mapping("Refusal.params", answer.params)
         return Refusal(
             _text("Refusal.reason", answer.reason),
             _text("Refusal.way_out", answer.way_out),
-            {str(name): _safe_param(value) for name, value in params.items()},
+            {str(name): safe_param(value) for name, value in params.items()},
             answer.config is True,
         )
     if not isinstance(answer, Request):
@@ -108,7 +56,7 @@ def check_composed(answer: object, targets: Sequence[Target]) -> Request | Refus
     if not isinstance(keys, tuple):
         raise WrongAnswer("Request.targets", "tuple[str, ...]", keys)
     if keys != tuple([target.key for target in targets]):
-        raise WrongAnswer("Request.targets", "the keys of all the targets", _Said(repr(keys)[:200]))
+        raise WrongAnswer("Request.targets", "the keys of all the targets", Said(repr(keys)[:200]))
     return answer
 
 
@@ -150,13 +98,11 @@ def check_verdict(answer: object, seen: Observation) -> Verdict:
     if not isinstance(answer.outcome, Outcome):
         raise WrongAnswer("Verdict.outcome", "Outcome", answer.outcome)
     if answer.outcome in (Outcome.ACCEPTED, Outcome.HANDED_OVER) and not seen.wrote:
-        raise WrongAnswer(
-            "Verdict.outcome", "NOT_SENT | LATER | REFUSED (wrote=False)", _Said(answer.outcome)
-        )
+        raise WrongAnswer("Verdict.outcome", "NOT_SENT | LATER | REFUSED (wrote=False)", Said(answer.outcome))
     if answer.scope not in ("unit", "content", "account", "unclear"):
-        raise WrongAnswer("Verdict.scope", '"unit" | "content" | "account" | "unclear"', _Said(answer.scope))
+        raise WrongAnswer("Verdict.scope", '"unit" | "content" | "account" | "unclear"', Said(answer.scope))
     if answer.trips not in ("", "rate", "concurrency"):
-        raise WrongAnswer("Verdict.trips", '"" | "rate" | "concurrency"', _Said(answer.trips))
+        raise WrongAnswer("Verdict.trips", '"" | "rate" | "concurrency"', Said(answer.trips))
     _wait("Verdict.retry_after", answer.retry_after)
     if answer.ref is not None:
         check_ref(answer.ref, "Verdict.ref")
@@ -231,9 +177,9 @@ def _of_length(what: str, value: object, longest: int) -> None:
     if not isinstance(value, str):
         raise WrongAnswer(what, "str", value)
     if len(value) > longest:
-        raise WrongAnswer(what, f"str <= {longest}", _Said(len(value)))
+        raise WrongAnswer(what, f"str <= {longest}", Said(len(value)))
     if not value.isprintable():
-        raise WrongAnswer(what, "printable", _Said(ascii(value)[:80]))
+        raise WrongAnswer(what, "printable", Said(ascii(value)[:80]))
 
 
 def _mapping(what: str, value: object) -> Mapping[Any, Any]:
@@ -246,13 +192,13 @@ def _texts(what: str, value: object) -> Mapping[str, str]:
     """A mapping from text to text, such as JSON and the database take."""
     for name, each in _mapping(what, value).items():
         if not isinstance(name, str):
-            raise WrongAnswer(what, "Mapping[str, str]", _Said(f"{type(name).__name__} → …"))
+            raise WrongAnswer(what, "Mapping[str, str]", Said(f"{type(name).__name__} → …"))
         if not isinstance(each, str):
             raise WrongAnswer(f"{what}[{name!r}]", "str", each)
     try:
         json_text(dict(_mapping(what, value))).encode()
     except UnicodeEncodeError:
-        raise WrongAnswer(what, "UTF-8", _Said(ascii(value)[:80])) from None
+        raise WrongAnswer(what, "UTF-8", Said(ascii(value)[:80])) from None
     return _mapping(what, value)
 
 
@@ -262,20 +208,10 @@ def _wait(what: str, value: object) -> timedelta | None:
     if not isinstance(value, timedelta):
         raise WrongAnswer(what, "timedelta | None", value)
     if not timedelta(0) <= value <= _LONGEST_WAIT:
-        raise WrongAnswer(what, "0 … 366 days", _Said(value))
+        raise WrongAnswer(what, "0 … 366 days", Said(value))
     return value
 
 
 def _instant(what: str, value: object) -> None:
     if not isinstance(value, datetime) or value.tzinfo is None:
         raise WrongAnswer(what, "aware datetime", value)
-
-
-def _safe_param(value: object) -> object:
-    if isinstance(value, (int, float)):
-        return value
-    return safe(value if isinstance(value, str) else str(value))
-
-
-# NUL is no text to PostgreSQL, and the other begins a stored text that has slots (lanmu.i18n).
-_UNSTORABLE = {0: "\N{REPLACEMENT CHARACTER}", 0x1E: " "}

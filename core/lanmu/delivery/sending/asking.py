@@ -13,7 +13,6 @@ from typing import Any, TypeVar
 
 from lanmu.delivery import crash_points
 from lanmu.delivery.sending.answers import (
-    WrongAnswer,
     check_asset_ref,
     check_cancel,
     check_composed,
@@ -24,9 +23,6 @@ from lanmu.delivery.sending.answers import (
     check_ref,
     check_target_result,
     check_verdict,
-    failure,
-    mistakes,
-    safe,
 )
 from lanmu.i18n import Filled, _
 from lanmu.interfaces.channels import (
@@ -48,6 +44,7 @@ from lanmu.interfaces.channels import (
     Window,
 )
 from lanmu.interfaces.errors import Invalid, LanmuError
+from lanmu.plugin_faults import WrongAnswer, failure, mistakes, safe
 from lanmu.storage.away import AWAY, cause_of
 
 log = logging.getLogger(__name__)

@@ -20,7 +20,6 @@ from lanmu.delivery.door import gate
 from lanmu.delivery.door.questions import Gatekeeper
 from lanmu.delivery.installation.owner import Owner
 from lanmu.delivery.sending import asking, unwritten
-from lanmu.delivery.sending.answers import failure
 from lanmu.delivery.sending.breakers import Breakers
 from lanmu.delivery.sending.crew import Crew
 from lanmu.delivery.sending.journal import Journal, Recorder
@@ -34,6 +33,7 @@ from lanmu.i18n import _
 from lanmu.interfaces.channels import Channel, Line, NotConnected, Observation
 from lanmu.interfaces.clock import Clock
 from lanmu.interfaces.events import Receipt
+from lanmu.plugin_faults import failure
 from lanmu.storage import Database
 from lanmu.storage.away import AWAY
 from lanmu.storage.types import AnyRow

@@ -9,7 +9,6 @@ from zoneinfo import ZoneInfo
 
 from flask import Blueprint, Response, render_template, request, send_file, url_for
 
-from lanmu.delivery.sending.answers import mistakes
 from lanmu.i18n import _
 from lanmu.interfaces.access import requires
 from lanmu.interfaces.errors import LanmuError
@@ -18,6 +17,7 @@ from lanmu.library.content import Content, usable_until
 from lanmu.library.placeholders import render
 from lanmu.library.search import Filters
 from lanmu.library.views import AttachmentView, MaterialRow, MaterialView, RevisionView
+from lanmu.plugin_faults import mistakes
 from lanmu.web.pages import choices, push_shown
 from lanmu.web.pages.acts import Errors, say
 from lanmu.web.pages.marks import marked

@@ -8,13 +8,13 @@ from typing import Any
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from lanmu.delivery.sending.answers import mistakes
 from lanmu.i18n import _
 from lanmu.interfaces.access import requires
 from lanmu.interfaces.errors import Invalid, LanmuError, NotFound
 from lanmu.interfaces.events import DescribedRule, PointsRule
 from lanmu.ledger.refusals import Refused
 from lanmu.ledger.views import KIND_WORDS, PostingLine, RuleSetting
+from lanmu.plugin_faults import mistakes
 from lanmu.web.pages.acts import Errors, act, by_field, in_words, note, say, whole
 from lanmu.web.people import server, signed_in, translate
 
