@@ -170,16 +170,14 @@ class Worker:
         process, and what was being written is looked up or put to a person after the next start.
         """
         self._stopping.set()
-        give_up = (
-            time.monotonic() + _DRAIN_SECONDS
-        )  # real waiting, as Huey's, whatever the clock in hand says
+        # Waited for in real time, as Huey does, whatever the clock in hand says.
+        give_up = time.monotonic() + _DRAIN_SECONDS
         self._timekeeper.join(timeout=2)
         self._consumer.stop(graceful=True)
         with self._idle:  # while the queue is away jobs run in threads that Huey knows nothing of
             finished = self._idle.wait_for(lambda: not self._running, max(0.0, give_up - time.monotonic()))
-        finished = finished and not any(
-            thread.is_alive() for _worker, thread in self._consumer.worker_threads
-        )
+        hanging = any(thread.is_alive() for _worker, thread in self._consumer.worker_threads)
+        finished = finished and not hanging
         for pool in (self._preparing, self._pool, self._spare):
             pool.shutdown(wait=finished, cancel_futures=True)
         if not finished:  # and so it has not retired: who retires is taken to write nothing any more

@@ -296,6 +296,18 @@ def test_points_are_given_once_however_often_the_form_is_sent(admin: Browser, se
     assert "乐乐妈妈" in admin.get("/points?q=乐乐").text
 
 
+def test_a_number_is_what_a_person_would_take_for_one(admin: Browser, server: Server):
+    from lanmu.audience.views import MemberDraft
+
+    member = server.audience.members.create(MemberDraft("乐乐妈妈")).id
+    form = {"member": member, "reason": "补发"}
+    for key, text in enumerate(["1_0", "1e3", "9" * 5000, "ten"]):
+        refused = admin.post("/points/adjust", {**form, "key": f"no{key}", "amount": text})
+        assert refused.status_code == 422, text
+    admin.post("/points/adjust", {**form, "key": "yes", "amount": "５０"})
+    assert server.ledger.balance(member) == 50, "as a Chinese keyboard writes it"
+
+
 def test_an_offer_is_put_up_and_switched_off(admin: Browser, server: Server):
     wrong = admin.post("/points/offers", {"title": "", "cost": "0"})
     assert wrong.status_code == 422
