@@ -519,7 +519,7 @@ def test_what_was_cut_off_the_chains_since_a_backup_shows_beside_it(
     assert all(check.ok for check in verify_audit(server.database)), "the chain by itself does not tell"
     (cut,) = verify_chain_ends(server.database, ends)
     assert not cut.ok
-    assert cut.first_wrong == "link 2 of the chain “audit” is missing, or was changed"
+    assert cut.first_wrong == "link 2 in the chain of the audit log is missing, or was changed"
 
 
 @pytest.mark.parametrize(

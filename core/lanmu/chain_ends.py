@@ -14,6 +14,7 @@ from lanmu.storage import Database
 from lanmu.storage.checking import Check, Looked, run_checks
 
 _CHAINS: dict[str, type[Seal] | type[AuditRecord]] = {"points": Seal, "audit": AuditRecord}
+_TITLES = {"points": _("the points' postings"), "audit": _("the audit log")}
 
 _TITLE = _("The chains of hashes go on from where the backup left them")
 _WAY_OUT = _(
@@ -47,25 +48,23 @@ def as_document(ends: Mapping[str, End]) -> dict[str, Any]:
 
 
 def from_document(document: Mapping[str, Any]) -> dict[str, End]:
-    """The ends that `as_document` was made of. Raises LookupError, TypeError or ValueError."""
-    return {name: End(int(end["row"]), str(end["hash"])) for name, end in document.items()}
+    """The ends that `as_document` was made of, of the chains that are known here.
+
+    Raises LookupError, TypeError, ValueError or AttributeError where it is none.
+    """
+    known = {name: end for name, end in document.items() if name in _CHAINS}
+    return {name: End(int(end["row"]), str(end["hash"])) for name, end in known.items()}
 
 
 def verify_chain_ends(database: Database, ends: Mapping[str, End]) -> Iterable[Check]:
     """Check that the chains still hold these ends. That the links before them fit is for others to check."""
 
+    missing = _("link %(row)s in the chain of %(name)s is missing, or was changed")
+
     def look(session: Session) -> Looked:
         for name, end in ends.items():
             table = _CHAINS[name]
             there = session.scalar(select(table.hash).where(table.id == end.row))
-            yield (
-                None
-                if there == end.hash
-                else Filled(
-                    _("link %(row)s of the chain “%(name)s” is missing, or was changed"),
-                    row=end.row,
-                    name=name,
-                )
-            )
+            yield None if there == end.hash else Filled(missing, row=end.row, name=Filled(_TITLES[name]))
 
     return run_checks(database, [("I19", _TITLE, look)], {"I19": _WAY_OUT})

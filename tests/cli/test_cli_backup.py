@@ -39,7 +39,7 @@ def test_verify_asks_a_backup_what_must_still_be_there(lanmu, folder):
     right = lanmu("verify", "--backup", "one.tar.gz", lang="zh")
     assert right.exit_code == 0, right.output
     assert "✓ I19" in right.stdout
-    assert "校验链与备份时的末尾衔接" in right.stdout
+    assert "哈希链与备份时的末尾衔接" in right.stdout
     (folder / "no.tar.gz").write_bytes(b"nothing")
     refused = lanmu("verify", "--backup", "no.tar.gz", lang="zh")
     assert refused.exit_code == 2
