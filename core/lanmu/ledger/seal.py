@@ -3,7 +3,6 @@
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -21,14 +20,6 @@ _LONGEST_POSTING = timedelta(hours=1)
 """No posting stays open this long; so everything below what was sealed before then is sealed already."""
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
-    """The end of the chain. Kept elsewhere (a log, a backup), it shows later that nothing was cut off."""
-
-    links: int
-    hash: str
-
-
 class Sealer:
     """Adds new postings to the chain. Two at once do no harm: the second finds the link taken and stops."""
 
@@ -44,14 +35,9 @@ class Sealer:
         except IntegrityError:  # another sealer was faster with the same link
             return 0
 
-    def head(self) -> Head:
-        """The chain's end as it stands."""
-        with self._database.read() as session:
-            return _head(session)
-
     def _seal(self, session: Session, limit: int) -> int:
         now = self._clock.now()
-        head = _head(session)
+        links, prev = _end(session)
         long_sealed = select(Seal.tx_id).where(Seal.sealed_at < now - _LONGEST_POSTING)
         floor = session.scalar(long_sealed.order_by(Seal.id.desc()).limit(1)) or 0
         unsealed = session.scalars(
@@ -61,8 +47,8 @@ class Sealer:
             .order_by(Tx.id)
             .limit(limit)
         ).all()
-        prev, rows = head.hash, []
-        for place, (tx, text) in enumerate(documents(session, unsealed), start=head.links + 1):
+        rows = []
+        for place, (tx, text) in enumerate(documents(session, unsealed), start=links + 1):
             prev = link(prev, text)
             rows.append({"id": place, "tx_id": tx.id, "hash": prev, "sealed_at": now})
         if rows:
@@ -119,6 +105,7 @@ def _plain(value: object) -> str:
     return str(value)
 
 
-def _head(session: Session) -> Head:
+def _end(session: Session) -> tuple[int, str]:
+    """The number of links so far, and the hash of the last."""
     last = session.scalar(select(Seal).order_by(Seal.id.desc()).limit(1))
-    return Head(last.id, last.hash) if last else Head(0, START)
+    return (last.id, last.hash) if last else (0, START)
